@@ -1,0 +1,216 @@
+"""The one reader of time.
+
+A kit often has no real-time clock and sometimes lives a recorded night faster than real time. Everything that
+asks what time it is, or waits, does so through a `Clock`, so that every process of a unit agrees, a test can run a
+week in a second, and "the time is not known yet" is a fact that can be asked for instead of a surprise.
+
+Two kinds of seconds are kept apart. *Kit seconds* are what a `Clock` shows; under `--sim --speed 200` they pass two
+hundred times as fast as *real seconds*. Protocol timers that talk to the outside world over real sockets (connect
+time-outs, an HTTP client) are real; everything the village would notice is kit time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+EARLIEST_BELIEVABLE_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""The kit was written after this: a system clock that shows less has not been set since boot."""
+
+_TIME_ERROR = 5
+"""adjtimex(2) returns TIME_ERROR while nothing has synchronised the kernel's clock."""
+
+
+class Clock(Protocol):
+    """What the kit knows about time. All values are in (kit) seconds."""
+
+    def now(self) -> float:
+        """Wall time as seconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since boot; never steps, the same in every process of the unit."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many kit seconds."""
+        ...
+
+    def real(self, seconds: float) -> float:
+        """How many real seconds that many kit seconds take: the time-out to give to a socket, a queue or asyncio."""
+        ...
+
+    @property
+    def trusted(self) -> bool:
+        """Whether something (NTP, GPS, a phone, the core) vouches for `now`."""
+        ...
+
+    @property
+    def boot(self) -> str:
+        """Names this boot of the machine; `(boot, monotonic)` orders events when wall time is unknown."""
+        ...
+
+
+@dataclass(frozen=True)
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Wall time as the kernel has it."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since boot, suspended time included (CLOCK_BOOTTIME)."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def real(self, seconds: float) -> float:
+        """One for one."""
+        return seconds
+
+    @property
+    def trusted(self) -> bool:
+        """Believable, and the kernel says it was synchronised."""
+        return self.now() >= EARLIEST_BELIEVABLE_S and _kernel_clock_is_synchronised()
+
+    @property
+    def boot(self) -> str:
+        """The kernel's boot id."""
+        return _boot_id()
+
+
+@dataclass(frozen=True)
+class AcceleratedClock:
+    """A clock that started at `start_s` when the machine had been up for `started_at_s`, and runs `speed` times as fast.
+
+    Being tied to CLOCK_BOOTTIME, every process of the machine that knows the three numbers shows the same time.
+    """
+
+    start_s: float
+    started_at_s: float
+    speed: float
+
+    def now(self) -> float:
+        """Simulated wall time."""
+        return self.start_s + self._passed()
+
+    def monotonic(self) -> float:
+        """Simulated seconds since boot."""
+        return self.started_at_s + self._passed()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many simulated seconds."""
+        time.sleep(max(0.0, self.real(seconds)))
+
+    def real(self, seconds: float) -> float:
+        """Simulated seconds pass `speed` times as fast as real ones."""
+        return seconds / self.speed
+
+    @property
+    def trusted(self) -> bool:
+        """The simulation vouches for its own time."""
+        return True
+
+    @property
+    def boot(self) -> str:
+        """The kernel's boot id."""
+        return _boot_id()
+
+    def _passed(self) -> float:
+        return (time.clock_gettime(time.CLOCK_BOOTTIME) - self.started_at_s) * self.speed
+
+
+@dataclass
+class ManualClock:
+    """A clock that moves only when told: `sleep` moves it, and so does `advance`. For tests and for backtests."""
+
+    at_s: float = 0.0
+    trusted: bool = True
+    boot: str = "manual"
+    up_s: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> float:
+        """Where it was moved to."""
+        return self.at_s
+
+    def monotonic(self) -> float:
+        """The sum of what it was advanced by; setting `at_s` does not change it."""
+        return self.up_s
+
+    def sleep(self, seconds: float) -> None:
+        """Advance instead of waiting."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def real(self, seconds: float) -> float:
+        """No real time passes."""
+        del seconds
+        return 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Let that many seconds pass."""
+        self.at_s += seconds
+        self.up_s += seconds
+
+
+def accelerate(file: Path, *, start_s: float, speed: float) -> AcceleratedClock:
+    """Start an accelerated clock for every process of the unit whose home holds `file`."""
+    clock = AcceleratedClock(start_s=start_s, started_at_s=time.clock_gettime(time.CLOCK_BOOTTIME), speed=speed)
+    share(file, clock)
+    return clock
+
+
+def share(file: Path, clock: AcceleratedClock) -> None:
+    """Let the processes of another home (the simulated city core) run on the same accelerated clock."""
+    text = json.dumps(
+        {
+            "start_s": clock.start_s,
+            "started_at_s": clock.started_at_s,
+            "speed": clock.speed,
+            "boot": _boot_id(),
+            "pid": os.getpid(),
+        },
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def open_clock(file: Path) -> Clock:
+    """The clock this unit runs on: the accelerated one while the simulation that started it lives, else the system's."""
+    try:
+        told = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return SystemClock()
+    # a clock left behind by a killed simulation, or by one before the last reboot, is nobody's time
+    if told.get("boot") != _boot_id() or not Path(f"/proc/{told.get('pid')}").exists():
+        return SystemClock()
+    return AcceleratedClock(
+        start_s=float(told["start_s"]), started_at_s=float(told["started_at_s"]), speed=float(told["speed"])
+    )
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _kernel_clock_is_synchronised() -> bool:
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        buffer = ctypes.create_string_buffer(512)  # struct timex is 208 bytes; zeroed, modes=0 only reads
+        state = int(libc.adjtimex(buffer))
+    except (OSError, AttributeError):
+        return False
+    return 0 <= state < _TIME_ERROR

@@ -1,0 +1,114 @@
+"""A unit's home directory: everything one kit (or one city core) is, in one place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.errors import KitError
+
+SYSTEM_HOME = Path("/var/lib/village-kit")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths below one home directory. Making the object touches nothing on disk."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """`kit.toml`, written by people."""
+        return self.path / "kit.toml"
+
+    @property
+    def keys(self) -> Path:
+        """Secrets: directory 0700, files 0600."""
+        return self.path / "keys"
+
+    @property
+    def database(self) -> Path:
+        """The kit's one SQLite file."""
+        return self.path / "kit.db"
+
+    @property
+    def core_database(self) -> Path:
+        """The city core's SQLite file, where this home is a core's."""
+        return self.path / "core.db"
+
+    @property
+    def content(self) -> Path:
+        """Lessons, guides and uploads."""
+        return self.path / "content"
+
+    @property
+    def spool(self) -> Path:
+        """Files on their way somewhere."""
+        return self.path / "spool"
+
+    @property
+    def backups(self) -> Path:
+        """Backups made by `kit backup`."""
+        return self.path / "backups"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while the unit runs: process states, the simulated clock. Never backed up."""
+        return self.path / "run"
+
+    @property
+    def clock_file(self) -> Path:
+        """Written by a simulation so that every process shows its time."""
+        return self.run / "clock.json"
+
+    @property
+    def services_file(self) -> Path:
+        """The supervisor's view of its services, as `kit status` shows them."""
+        return self.run / "services.json"
+
+    @property
+    def log(self) -> Path:
+        """One log file per service."""
+        return self.path / "log"
+
+    def prepare(self) -> None:
+        """Make the directories that are missing.
+
+        Raises:
+            KitError: the home cannot be written; the sentence says why and what to do.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for directory in (self.content, self.spool, self.backups, self.run, self.log):
+                directory.mkdir(exist_ok=True)
+            self.keys.mkdir(mode=0o700, exist_ok=True)
+            probe = self.run / ".writable"
+            probe.write_bytes(b"x" * 4096)
+            probe.unlink()
+        except OSError as error:
+            raise KitError(explain_home_error(self.path, error)) from error
+
+
+def explain_home_error(path: Path, error: OSError) -> str:
+    """The sentence for a home that cannot be used, by what the operating system said."""
+    if error.errno == errno.ENOSPC:
+        return f"the disk that holds {path} is full; free some space, or choose another place with --home DIR"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{path} cannot be written ({error.strerror}); choose another place with --home DIR, or mend its permissions"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{path} is not a directory; choose another place with --home DIR"
+    return f"{path} cannot be used as a home ({error.strerror}); choose another place with --home DIR"
+
+
+def find_home(flag: str | None, environment: dict[str, str] | None = None) -> Home:
+    """Where this unit lives: `--home`, else `$KIT_HOME`, else /var/lib/village-kit if writable, else ~/.village-kit."""
+    environment = dict(os.environ) if environment is None else environment
+    if flag:
+        return Home(Path(flag).expanduser().absolute())
+    if environment.get("KIT_HOME"):
+        return Home(Path(environment["KIT_HOME"]).expanduser().absolute())
+    if os.access(SYSTEM_HOME, os.W_OK):
+        return Home(SYSTEM_HOME)
+    return Home(Path.home() / ".village-kit")

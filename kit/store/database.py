@@ -1,0 +1,129 @@
+"""The kit's one SQLite file: connections, pragmas, transactions.
+
+Invariant: whatever a transaction of `Database.atomic` wrote is on the disk when the block ends (WAL with
+`synchronous=FULL` fsyncs the log at every commit). Everything acknowledged to anybody is committed this way first.
+
+Several processes and threads use the file. A `Database` belongs to one thread at a time; each thread opens its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kit.errors import KitError
+from kit.home import explain_home_error
+from kit.store.migrations import Migration, migrate
+
+BUSY_TIMEOUT_MS = 30_000
+"""Longer than any of the kit's transactions on a slow SD card, so that "database is locked" never reaches a person."""
+
+
+class StoreError(KitError):
+    """The store cannot be opened or written."""
+
+
+class Database:
+    """A connection to the kit's store.
+
+    Args:
+        file: the SQLite file.
+        migrations: the schema this caller needs; applied on opening when something is pending.
+        read_only: refuse writes, and do not create the file.
+    """
+
+    def __init__(self, file: Path, *, migrations: Sequence[Migration] = (), read_only: bool = False) -> None:
+        self._file = file
+        self._migrations = migrations
+        self._read_only = read_only
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Open the file, bring its schema up to date, set the pragmas.
+
+        Raises:
+            StoreError: the file cannot be opened; the sentence says why and what to do.
+        """
+        try:
+            if not self._read_only:
+                migrate(self._file, self._migrations)
+            mode = "ro" if self._read_only else "rw"
+            connection = sqlite3.connect(
+                f"file:{self._file}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30.0
+            )
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            connection.execute("PRAGMA foreign_keys=ON")
+            if not self._read_only:
+                connection.execute("PRAGMA synchronous=FULL")
+        except OSError as error:
+            raise StoreError(explain_home_error(self._file.parent, error)) from error
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._file} cannot be opened ({error}); run `kit doctor`") from error
+        connection.row_factory = sqlite3.Row
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection; nothing is pending because every change was committed by `atomic`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, rows as `sqlite3.Row`."""
+        if self._connection is None:
+            raise StoreError(f"{self._file} is not open")
+        return self._connection
+
+    @property
+    def file(self) -> Path:
+        """Where it is."""
+        return self._file
+
+    @contextmanager
+    def atomic(self) -> Iterator[sqlite3.Connection]:
+        """A transaction; nested blocks are savepoints. On disk when the outermost block ends without an exception."""
+        connection = self.connection
+        if connection.in_transaction:
+            yield from _savepoint(connection)
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def changed_elsewhere(self) -> int:
+        """A number that changes whenever another connection has committed (PRAGMA data_version); cheap enough to poll."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _savepoint(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("SAVEPOINT nested")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK TO nested")
+        connection.execute("RELEASE nested")
+        raise
+    connection.execute("RELEASE nested")

@@ -1,0 +1,95 @@
+"""Schema changes as small recorded functions.
+
+sqlite-utils runs and records them (table `_sqlite_migrations`); it is imported only when something is pending,
+because it costs 0.2 s that `kit status` does not have.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import sqlite_utils
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step of the schema.
+
+    Attributes:
+        part: whose tables these are: "readings", "records", an app's name…
+        name: recorded once applied; never rename one, never change one that has shipped: add the next.
+        apply: gets a `sqlite_utils.Database` inside a transaction.
+    """
+
+    part: str
+    name: str
+    apply: Callable[[sqlite_utils.Database], None]
+
+
+def sql(part: str, name: str, script: str) -> Migration:
+    """A migration that is plain SQL statements, separated by semicolons."""
+    statements = [statement.strip() for statement in script.split(";") if statement.strip()]
+
+    def apply(db: sqlite_utils.Database) -> None:
+        # not executescript(): that would commit the transaction which also records the migration
+        for statement in statements:
+            db.execute(statement)
+
+    return Migration(part, name, apply)
+
+
+def migrate(file: Path, migrations: Sequence[Migration]) -> None:
+    """Apply what is pending, in order, each in its own transaction. Safe to call from several processes at once."""
+    if not _pending(file, migrations):
+        return
+    with _one_at_a_time(file):
+        pending = _pending(file, migrations)
+        if not pending:
+            return
+        _apply(file, pending)
+
+
+def _apply(file: Path, pending: Sequence[Migration]) -> None:
+    import sqlite_utils
+
+    connection = sqlite3.connect(file, isolation_level=None, timeout=30.0)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        db = sqlite_utils.Database(connection)
+        for migration in pending:
+            migration_set = sqlite_utils.Migrations(migration.part)
+            migration_set(name=migration.name)(migration.apply)
+            migration_set.apply(db)
+    finally:
+        connection.close()
+
+
+def _pending(file: Path, migrations: Sequence[Migration]) -> list[Migration]:
+    if not file.exists():
+        return list(migrations)
+    connection = sqlite3.connect(file, timeout=30.0)
+    try:
+        rows = connection.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
+    except sqlite3.OperationalError:
+        return list(migrations)
+    finally:
+        connection.close()
+    applied = set(rows)
+    return [migration for migration in migrations if (migration.part, migration.name) not in applied]
+
+
+@contextmanager
+def _one_at_a_time(file: Path) -> Iterator[None]:
+    with file.with_suffix(".migrating").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,99 @@
+"""Records: the immutable things that sync, and the ports through which a session reaches their store.
+
+A record is named by (origin, epoch, seq). `seq` counts from 1 without gaps per origin and epoch; a restored backup
+starts a new epoch. Whoever receives one may receive it again: committing is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NamedTuple, Protocol
+
+
+class Priority(IntEnum):
+    """Who goes first; smaller is more urgent."""
+
+    DISTRESS = 0
+    RECEIPT = 1
+    MESSAGE = 2
+    SUMMARY = 3
+    READING = 4
+    BULK = 5
+
+
+class Custody(StrEnum):
+    """How far a record is known to have come. `ACCEPTED` means committed at the other side, `READ` by a person."""
+
+    WRITTEN = "written"
+    LEFT = "left"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+class RecordId(NamedTuple):
+    """The name of a record."""
+
+    origin: str
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One thing to be synced.
+
+    Attributes:
+        id: its name.
+        kind: what it is, for example "alert", "receipt", "readings"; at most 32 ASCII characters.
+        priority: who goes first.
+        created_ms: Unix time in milliseconds at the origin.
+        lifetime_s: after this it need not be carried any further; None = for ever.
+        addressee: the unit it is for; "" = the city core.
+        body: CBOR (RFC 8949).
+    """
+
+    id: RecordId
+    kind: str
+    priority: Priority
+    created_ms: int
+    lifetime_s: int | None = None
+    addressee: str = ""
+    body: bytes
+
+
+class RecordStore(Protocol):
+    """What a sync engine needs of a store, on either side. Every method that changes something commits before it returns.
+
+    `peer` is the unit id of the other side.
+    """
+
+    def outgoing(self, peer: str, *, now_ms: int, limit: int) -> list[Record]:
+        """Records for that peer which it has not accepted and which have not expired, by (priority, seq)."""
+        ...
+
+    def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
+        """They were handed whole to that link."""
+        ...
+
+    def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
+        """The peer says that it has committed them."""
+        ...
+
+    def held(self, ids: Iterable[RecordId]) -> set[RecordId]:
+        """Those of the named records that are already committed here."""
+        ...
+
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
+        """Commit received records in one transaction. A record already held changes nothing."""
+        ...
+
+    def load_session(self, peer: str) -> bytes | None:
+        """What `save_session` last kept for that peer (counters, replay window)."""
+        ...
+
+    def save_session(self, peer: str, state: bytes) -> None:
+        """Keep the session's state; it must survive a power cut before any frame that depends on it is sent."""
+        ...
