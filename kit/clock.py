@@ -90,7 +90,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class AcceleratedClock:
-    """A clock that started at `start_s` when the machine had been up for `started_at_s`, and runs `speed` times as fast.
+    """A clock that showed `start_s` when the machine had been up for `started_at_s`; runs `speed` times as fast.
 
     Being tied to CLOCK_BOOTTIME, every process of the machine that knows the three numbers shows the same time.
     """

@@ -96,7 +96,10 @@ def explain_home_error(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"the disk that holds {path} is full; free some space, or choose another place with --home DIR"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"{path} cannot be written ({error.strerror}); choose another place with --home DIR, or mend its permissions"
+        return (
+            f"{path} cannot be written ({error.strerror}); choose another place with --home DIR, "
+            f"or mend its permissions"
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{path} is not a directory; choose another place with --home DIR"
     return f"{path} cannot be used as a home ({error.strerror}); choose another place with --home DIR"

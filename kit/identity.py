@@ -23,7 +23,7 @@ from typing import Any
 from kit.errors import KitError
 from kit.home import Home, explain_home_error
 
-PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105 - what passwords are made of, not one
 """Without the letters and digits that are misread on a small screen: i l o 0 1."""
 
 SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}

@@ -98,30 +98,33 @@ class Database:
         """A transaction; nested blocks are savepoints. On disk when the outermost block ends without an exception."""
         connection = self.connection
         if connection.in_transaction:
-            yield from _savepoint(connection)
+            with _savepoint(connection):
+                yield connection
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        try:
             connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        except BaseException:
+            _roll_back(connection)
             raise
 
     def changed_elsewhere(self) -> int:
-        """A number that changes whenever another connection has committed (PRAGMA data_version); cheap enough to poll."""
+        """A number that changes whenever another connection has committed (PRAGMA data_version); cheap to poll."""
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
 
-def _savepoint(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # a full disk makes SQLite roll back by itself; then there is nothing left to undo
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("SAVEPOINT nested")
     try:
-        yield connection
+        yield
     except BaseException:
         connection.execute("ROLLBACK TO nested")
         connection.execute("RELEASE nested")

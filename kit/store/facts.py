@@ -28,7 +28,8 @@ MIGRATIONS = (
 def put_fact(connection: sqlite3.Connection, name: str, value: dict[str, Any], *, at_ms: int) -> None:
     """Replace the fact and count the change, inside the caller's transaction."""
     connection.execute(
-        "INSERT INTO facts VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value",
+        "INSERT INTO facts VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value",
         (name, at_ms, json.dumps(value)),
     )
     count_change(connection, name)

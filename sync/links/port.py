@@ -43,7 +43,7 @@ class Link(Protocol):
 
     @property
     def name(self) -> str:
-        """`lora`, `cellular`…"""
+        """For example `lora` or `cellular`."""
         ...
 
     @property

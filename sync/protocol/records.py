@@ -65,7 +65,9 @@ class Record:
 
 
 class RecordStore(Protocol):
-    """What a sync engine needs of a store, on either side. Every method that changes something commits before it returns.
+    """What a sync engine needs of a store, on either side.
+
+    Every method that changes something commits before it returns.
 
     `peer` is the unit id of the other side.
     """
