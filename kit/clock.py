@@ -186,7 +186,7 @@ def share(file: Path, clock: AcceleratedClock) -> None:
 
 
 def open_clock(file: Path) -> Clock:
-    """The clock this unit runs on: the accelerated one while the simulation that started it lives, else the system's."""
+    """The clock this unit runs on: the simulation's while the process that started it lives, else the machine's."""
     try:
         told = json.loads(file.read_text())
     except (OSError, ValueError):
