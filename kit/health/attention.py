@@ -1,0 +1,108 @@
+"""What needs a person, from a unit's status; pure.
+
+The first thing anybody asks of a status is whether they may close it again. These sentences are that answer: each says
+what is wrong and what to do, the most urgent first. A list that is empty means: nothing needs you.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kit.health.words import age_words, ago_words, seconds_between
+
+KEEPS_DYING = 3
+"""Restarts from which a service is a worry: one kill by a short memory heals itself."""
+
+LOW_BATTERY_PERCENT = 20.0
+"""On a 12 V lead-acid battery, about where one more night without sun ends in an unclean stop."""
+
+CORE_SILENT_S = 24 * 3600.0
+"""A day: a thin link may well be down for hours."""
+
+
+def attention(status: Mapping[str, Any]) -> list[str]:
+    """Sentences, most urgent first; empty when nothing needs a person."""
+    found: list[str] = []
+    for look in _LOOKS:
+        found += look(status)
+    return found
+
+
+def _store(status: Mapping[str, Any]) -> list[str]:
+    problem = status.get("store", {}).get("problem")
+    return [str(problem)] if problem else []
+
+
+def _alerts(status: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{alert.get('headline') or alert.get('event')}: nobody has confirmed it, raised "
+        f'{ago_words(alert.get("sent"), status.get("time"))}; go and tell, then press "I have seen this" on the page'
+        for alert in status.get("alerts", [])
+        if not alert.get("confirmed")
+    ]
+
+
+def _services(status: Mapping[str, Any]) -> list[str]:
+    if status.get("store", {}).get("state") == "missing":
+        return []  # one sentence is enough for a unit that has never run
+    if not status.get("running"):
+        return ["the unit is stopped; start it with `kit run`"]
+    found = []
+    for service in status.get("services", []):
+        why = f": {service['last_error']}" if service.get("last_error") else ""
+        if service.get("state") in ("waiting", "stopped", "failed"):
+            found.append(f"service {service['name']} is down{why}; see `kit log {service['name']}`")
+        elif int(service.get("restarts") or 0) >= KEEPS_DYING:
+            found.append(f"service {service['name']} died {service['restarts']} times{why}")
+    return found
+
+
+def _sensors(status: Mapping[str, Any]) -> list[str]:
+    return [
+        f"sensor {sensor['device']} has been silent for {age_words(sensor.get('age_s'))}; check its battery and lead"
+        if sensor.get("last_seen")
+        else f"sensor {sensor['device']} has never sent anything; check its user name and password"
+        for sensor in status.get("sensors", [])
+        if sensor.get("silent")
+    ]
+
+
+def _power(status: Mapping[str, Any]) -> list[str]:
+    power = status.get("power") or {}
+    percent = power.get("battery_percent")
+    if percent is None or percent >= LOW_BATTERY_PERCENT or power.get("charging"):
+        return []
+    return [f"the battery is at {percent:.0f} % and does not charge; check the panel or the charger"]
+
+
+def _clock(status: Mapping[str, Any]) -> list[str]:
+    if status.get("clock", {}).get("trusted", True):
+        return []
+    return ["the clock is not trusted: nothing has set it since boot; connect a network, or set it by hand (`date -s`)"]
+
+
+def _core(status: Mapping[str, Any]) -> list[str]:
+    core = status.get("core")
+    if not core:
+        return []
+    age_s = seconds_between(core.get("last_heard"), status.get("time"))
+    if age_s is None or age_s < CORE_SILENT_S:
+        return []
+    return [f"the city core was last heard {age_words(age_s)} ago; what waits is kept (kit queue ls)"]
+
+
+def _apps(status: Mapping[str, Any]) -> list[str]:
+    return [f"{line['label']}: {line['value']}" for line in status.get("apps", []) if not line.get("ok", True)]
+
+
+_LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
+    _alerts,
+    _store,
+    _services,
+    _power,
+    _sensors,
+    _clock,
+    _core,
+    _apps,
+)

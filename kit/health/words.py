@@ -1,0 +1,120 @@
+"""The unit's status in a technician's words; pure. `kit status` and the TUI both say it with these.
+
+Every function takes a piece of the status that `kit.health.status.unit_status` makes, and tolerates what is missing
+from it: a status is most wanted when something is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+PRIORITY_WORDS = ("distress", "receipts", "messages", "summaries", "readings", "bulk")
+"""By priority number (DESIGN §6)."""
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+
+
+def age_words(age_s: float | None) -> str:
+    """`12 s`, `3 min`, `2 h 5 min`, `4 days`; `never` for None."""
+    if age_s is None:
+        return "never"
+    seconds = max(0, int(age_s))
+    if seconds < MINUTE_S:
+        return f"{seconds} s"
+    if seconds < HOUR_S:
+        return f"{seconds // MINUTE_S} min"
+    if seconds < DAY_S:
+        hours, minutes = divmod(seconds // MINUTE_S, 60)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days = seconds // DAY_S
+    return f"{days} day{'s' if days != 1 else ''}"
+
+
+def seconds_between(earlier: str | None, later: str | None) -> float | None:
+    """Between two RFC 3339 times of a status."""
+    if not earlier or not later:
+        return None
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def ago_words(then: str | None, now: str | None) -> str:
+    """How long ago, or `never`."""
+    age_s = seconds_between(then, now)
+    return "never" if age_s is None else f"{age_words(age_s)} ago"
+
+
+def local_time(at: str | None, timezone: str, *, day: bool = False) -> str:
+    """A status time on the village's clock: `18:05`, or `Tue 12 Apr 2016 18:05`."""
+    if not at:
+        return "?"
+    moment = datetime.fromisoformat(at).astimezone(zone_of(timezone))
+    return moment.strftime("%a %d %b %Y %H:%M" if day else "%H:%M")
+
+
+def zone_of(timezone: str) -> ZoneInfo | Any:
+    """The zone of that name, or UTC when the machine does not know it (`kit doctor` says so)."""
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def degrees(celsius: float | None) -> str:
+    """`-2.1 °C`, never `-0.0`."""
+    return "?" if celsius is None else f"{round(celsius, 1) + 0.0:.1f} °C"
+
+
+def power_words(power: Mapping[str, Any] | None) -> str:
+    """What the unit runs on."""
+    if not power:
+        return "no gauge"
+    source = {"mains": "mains", "battery": "on battery", "solar": "solar"}.get(str(power.get("source")), "unknown")
+    percent = power.get("battery_percent")
+    battery = "" if percent is None else f", battery {percent:.0f} %"
+    charging = {True: ", charging", False: ", not charging"}.get(power.get("charging"), "") if battery else ""  # type: ignore[arg-type]  # None stands for unknown
+    return source + battery + charging
+
+
+def queue_words(queued: Mapping[str, int]) -> str:
+    """What waits, most urgent first: `1 distress, 40 readings`."""
+    waiting = [
+        f"{count} {PRIORITY_WORDS[int(priority)] if int(priority) < len(PRIORITY_WORDS) else 'of priority ' + priority}"
+        for priority, count in sorted(queued.items())
+        if count
+    ]
+    return ", ".join(waiting) if waiting else "nothing waits"
+
+
+def forecast_words(forecast: Mapping[str, Any] | None, timezone: str) -> str:
+    """Tonight in one line."""
+    if not forecast:
+        return "no forecast"
+    low, high = forecast.get("tmin_p10_c"), forecast.get("tmin_p90_c")
+    range_words = "" if low is None or high is None else f" ({degrees(low).removesuffix(' °C')} to {degrees(high)})"
+    return f"{degrees(forecast.get('tmin_c'))}{range_words}, {frost_words(forecast, timezone)}"
+
+
+def frost_words(forecast: Mapping[str, Any], timezone: str) -> str:
+    """How likely the threshold is, and when."""
+    chance = f"frost {float(forecast.get('p_frost') or 0):.0%}"
+    below = forecast.get("expected_below")
+    return f"{chance} from {local_time(below, timezone)}" if below else chance
+
+
+def alert_words(alert: Mapping[str, Any], now: str | None) -> str:
+    """One warning: what, since when, and who has seen it. Unconfirmed is said in words, never by colour alone."""
+    seen = alert.get("confirmed_by") or []
+    standing = f"seen by {', '.join(map(str, seen))}" if alert.get("confirmed") and seen else "confirmed"
+    if not alert.get("confirmed"):
+        standing = "NOT CONFIRMED by anybody"
+    return f"{alert.get('headline') or alert.get('event') or alert.get('id')}: {standing}, raised {ago_words(alert.get('sent'), now)}"
+
+
+def service_words(service: Mapping[str, Any]) -> str:
+    """`running`, `waiting, 3 restarts`."""
+    restarts = int(service.get("restarts") or 0)
+    again = f", {restarts} restart{'s' if restarts != 1 else ''}" if restarts else ""
+    return f"{service.get('state')}{again}"
