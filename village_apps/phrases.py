@@ -159,7 +159,7 @@ def _read_po(file: Path) -> Catalogue:
         if not message.id or message.fuzzy:  # a fuzzy translation is a guess that nobody has read yet
             continue
         if isinstance(message.id, (tuple, list)):
-            messages[message.id[0]] = tuple(message.string)
+            messages[message.id[0]] = tuple(message.string or ())
         elif isinstance(message.string, str) and message.string:
             messages[message.id] = message.string
     return Catalogue(messages, c2py(catalogue.plural_expr))

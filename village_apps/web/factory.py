@@ -126,7 +126,7 @@ def _begin() -> None:
         cookie=request.cookies.get(COOKIE),
         accept_language=request.headers.get("Accept-Language"),
     )
-    if request.method in UNSAFE_METHODS and not is_from_own_page(request.headers, request.host):
+    if request.method in UNSAFE_METHODS and not is_from_own_page(request.headers.get, request.host):
         abort(403)
 
 

@@ -26,7 +26,7 @@ def choose_language(
         accept_language: the header as the phone sent it (RFC 9110, 12.5.4).
     """
     for wish in (argument, cookie):
-        if wish in offered:
+        if wish is not None and wish in offered:
             return wish
     for wish in wished_languages(accept_language or ""):
         if wish in offered:

@@ -77,7 +77,8 @@ def page_response(page: Page, mimetype: str = "text/html; charset=utf-8") -> Res
         response.headers["Content-Encoding"] = "gzip"
     response.set_etag(f"{page.etag}-gz" if packed else page.etag)
     response.headers.setdefault("Cache-Control", "no-cache")
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def accepts_gzip() -> bool:
@@ -99,5 +100,5 @@ def finish(response: Response) -> Response:
         response.headers["Content-Encoding"] = "gzip"
     if request.method in {"GET", "HEAD"} and response.status_code == 200:  # noqa: PLR2004
         response.add_etag()
-        return response.make_conditional(request)
+        response.make_conditional(request)
     return response

@@ -9,7 +9,7 @@ what is worth protecting (the technician's pages) is in addition behind a `SameS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -30,20 +30,20 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-def is_from_own_page(headers: Mapping[str, str], host: str) -> bool:
+def is_from_own_page(header: Callable[[str], str | None], host: str) -> bool:
     """Whether a state-changing request comes from a page of this host, by what the browser says.
 
     Args:
-        headers: the request's, case-insensitive.
+        header: looks up one of the request's headers.
         host: the request's Host, with its port.
     """
-    site = headers.get("Sec-Fetch-Site")
+    site = header("Sec-Fetch-Site")
     if site is not None:
         # "none": the person asked for it themselves, for example by loading a sent form again
         return site in ("same-origin", "none")
     for name in ("Origin", "Referer"):
-        said = headers.get(name)
+        said = header(name)
         if said and said != "null":
             return urlsplit(said).netloc.lower() == host.lower()
     # no Referer beside a null Origin: sent by a page that hides where it comes from
-    return headers.get("Origin") is None
+    return header("Origin") is None

@@ -36,7 +36,7 @@ def serve_until(
     listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """See `village_apps.web.serve`."""
-    from waitress import create_server, wasyncore
+    from waitress import create_server, wasyncore  # type: ignore[import-untyped]  # it ships no type information
 
     connections: dict[int, Any] = {}
     listener = _listen(settings.listen)
