@@ -1,0 +1,34 @@
+"""The composition root: the one package that names real adapters and starts processes.
+
+- `unit`: `kit run`, the whole unit in the foreground.
+- `core`: `kit core run`, the city core likewise.
+- `services`: what each process of the unit does (`kit service NAME`, also what systemd starts).
+- `adapters`: settings → siren, battery, modem, links.
+- `schema`: every migration of the unit's store.
+- `simulation`, `story`: `--sim`, a recorded night on an accelerated clock, told in plain lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def run_unit(arguments: argparse.Namespace) -> int:
+    """`kit run`."""
+    from kit.run import unit
+
+    return unit.run(arguments)
+
+
+def run_service(arguments: argparse.Namespace) -> int:
+    """`kit service NAME`."""
+    from kit.run import services
+
+    return services.run(arguments)
+
+
+def run_core(arguments: argparse.Namespace) -> int:
+    """`kit core run`."""
+    from kit.run import core
+
+    return core.run(arguments)

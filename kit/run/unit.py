@@ -1,0 +1,130 @@
+"""`kit run`: the whole unit in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kit.clock import Clock, SystemClock, open_clock
+from kit.errors import KitError
+from kit.home import Home, find_home
+from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
+from kit.run.schema import open_unit_store
+from kit.settings import Settings, load_settings, settings_as_toml
+from kit.store.records import set_origin
+from kit.supervise import ServiceSpec, Supervisor, python_command, stop_on_signals
+
+SERVICES = ("broker", "collect", "web", "sync")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start everything, print the addresses, and stay until told to stop.
+
+    Raises:
+        KitError: the home, a port or a setting cannot be used; the sentence says what to do.
+    """
+    home = find_home(arguments.home)
+    stop = stop_on_signals()
+    if arguments.sim:
+        from kit.run import simulation
+
+        return simulation.run(home, speed=arguments.speed, with_core=arguments.core, stop=stop)
+    if arguments.core or arguments.speed is not None:
+        raise KitError("--core and --speed belong to a simulated night; add --sim")
+    home.prepare()
+    with only_one(home):
+        home.clock_file.unlink(missing_ok=True)
+        settings = prepare_unit(home, Settings())
+        specs = [service_spec(home, name) for name in SERVICES]
+        supervise(home, specs, stop=stop, on_ready=lambda facts: print_addresses(settings, facts))
+    return 0
+
+
+def prepare_unit(home: Home, defaults: Settings) -> Settings:
+    """Make on first start what a unit needs: `kit.toml`, keys, store; tell the technician password once."""
+    if not home.settings_file.exists():
+        home.settings_file.write_text(settings_as_toml(defaults), encoding="utf-8")
+    settings = load_settings(home.settings_file)
+    identity = load_or_create_identity(home)
+    load_or_create_service_passwords(home)
+    with open_unit_store(home) as database, database.atomic() as connection:
+        set_origin(connection, identity.unit)
+    password = create_technician_password(home)
+    if password is not None:
+        say(f"Technician password (shown only now; change it on first use): {password}")
+    return settings
+
+
+def service_spec(home: Home, name: str, *command: str) -> ServiceSpec:
+    """How the supervisor starts that service of the unit."""
+    return ServiceSpec(
+        name=name,
+        command=python_command(*(command or ("service", name, "--home", str(home.path)))),
+        ready_file=home.run / f"{name}.ready",
+        error_file=home.log / f"{name}.err",
+    )
+
+
+def supervise(home: Home, specs: Sequence[ServiceSpec], *, stop: threading.Event, on_ready: Any) -> None:
+    """Run the services until `stop`; the supervisor itself runs on real time."""
+    Supervisor(specs, state_file=home.services_file, time=SystemClock()).run(stop, on_ready=on_ready)
+
+
+def print_addresses(settings: Settings, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell the person where to go."""
+    web = facts.get("web", {}).get("address", settings.web.listen)
+    broker = facts.get("broker", {}).get("address", settings.broker.listen)
+    core = facts.get("core", {}).get("web")
+    say(f"Pages for phones    {page_address(web)}")
+    say(f"Technician's page   {page_address(web)}technician/     in a terminal: kit tui")
+    say(f"Sensors (MQTT)      {reachable(broker)}     a new one: kit device add NAME")
+    if core:
+        say(f"City core           {page_address(core)}")
+    say("Ctrl-C stops everything.")
+
+
+def page_address(listen: str) -> str:
+    """`0.0.0.0:8080` → `http://127.0.0.1:8080/`."""
+    return f"http://{reachable(listen)}/"
+
+
+def reachable(listen: str) -> str:
+    """An address to type on this machine for one that is listened at."""
+    return listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+
+
+def say(line: str) -> None:
+    """One line for the person in front of the terminal."""
+    print(line, flush=True)  # noqa: T201 - `kit run` talks to a person
+
+
+def clock_of(home: Home) -> Clock:
+    """The clock the unit in that home runs on."""
+    return open_clock(home.clock_file)
+
+
+@contextmanager
+def only_one(home: Home) -> Iterator[None]:
+    """Hold the home's lock.
+
+    Raises:
+        KitError: a unit already runs in this home.
+    """
+    with (home.run / "supervisor.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise KitError(
+                f"a unit already runs in {home.path} (process {lock.read().strip() or 'unknown'}); "
+                f"stop it first, or choose another place with --home DIR"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
