@@ -1,0 +1,215 @@
+"""Readings packed for the thin link: encode and decode, exact both ways.
+
+A batch is one CBOR array (RFC 8949) that explains itself: the names are in it as text, once each.
+
+    [1, base_ms, step_ms, [name, …], [column, …]]
+    column = [device, quantity, unit, count, times, digits, values, qualities]
+
+`device`, `quantity` and `unit` are indices into the names. `times` are byte strings of varints: the differences of
+the differences of (time_ms − base_ms) / step_ms, zigzag, each 0 followed by how many more zeros there are, so that a
+regular sensor costs three bytes however many readings it has; an integer instead names the earlier column that has
+the same times. `values` are zigzag varints of the differences of value × 10^digits, or, where some value has no short
+decimal form, doubles (digits = 255). `qualities` is 0 when nothing is doubtful, else one byte a reading.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from kit.model.readings import Quality, Reading
+
+VERSION = 1
+DOUBLES = 255
+MAX_DIGITS = 9
+MAX_ROWS = 100_000
+"""What a decoder believes; a hostile batch of a few bytes could otherwise claim a billion readings."""
+
+_EXACT_BELOW = 2**53
+_LATEST_MS = 2**62
+
+
+class BatchError(ValueError):
+    """These bytes are no batch of readings."""
+
+
+def encode_batch(readings: Sequence[Reading]) -> bytes:
+    """Pack readings (their `raw` stays at home). The order within a device and quantity is by time."""
+    import cbor2
+
+    names: dict[str, int] = {}
+    series: dict[tuple[str, str, str], list[Reading]] = {}
+    for reading in readings:
+        series.setdefault((reading.device, reading.quantity, reading.unit), []).append(reading)
+    base_ms = min((reading.time_ms for reading in readings), default=0)
+    step_ms = math.gcd(*(reading.time_ms - base_ms for reading in readings)) or 1
+    columns: list[list[Any]] = []
+    seen_times: dict[tuple[int, ...], int] = {}
+    for key, rows in series.items():
+        rows.sort(key=lambda reading: reading.time_ms)
+        times = tuple((reading.time_ms - base_ms) // step_ms for reading in rows)
+        same = seen_times.setdefault(times, len(columns))
+        digits, values = _encode_values([reading.value for reading in rows])
+        columns.append(
+            [
+                *(names.setdefault(name, len(names)) for name in key),
+                len(rows),
+                _encode_times(times) if same == len(columns) else same,
+                digits,
+                values,
+                bytes(reading.quality for reading in rows) if any(reading.quality for reading in rows) else 0,
+            ]
+        )
+    return cbor2.dumps([VERSION, base_ms, step_ms, list(names), columns])
+
+
+def decode_batch(body: bytes) -> list[Reading]:
+    """The inverse of `encode_batch`, by device and quantity, then time.
+
+    Raises:
+        BatchError: the body is no batch; nothing of it may be used.
+    """
+    import cbor2
+
+    try:
+        told = cbor2.loads(body, max_depth=8)
+        version, base_ms, step_ms, names, columns = told
+        if version != VERSION:
+            raise BatchError(f"the batch has version {version!r}; this kit reads version {VERSION}, so update it")
+        return list(_decode_columns(base_ms, step_ms, names, columns))
+    except BatchError:
+        raise
+    except (cbor2.CBORError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, struct.error) as error:
+        raise BatchError(f"the body is no batch of readings ({error})") from error
+
+
+def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[list[Any]]) -> Iterator[Reading]:
+    if not (isinstance(base_ms, int) and isinstance(step_ms, int) and all(isinstance(name, str) for name in names)):
+        raise BatchError("the head of the batch is malformed")
+    total = 0
+    all_times: list[list[int]] = []
+    for device, quantity, unit, count, times, digits, values, qualities in columns:
+        total += count
+        if not (isinstance(count, int) and 0 < count and total <= MAX_ROWS):
+            raise BatchError(f"a column claims {count!r} readings")
+        offsets = all_times[times] if isinstance(times, int) else _decode_times(times, count)
+        all_times.append(offsets)
+        decoded = _decode_values(values, digits, count)
+        flags = qualities if isinstance(qualities, bytes) else bytes(count)
+        for offset, value, flag in zip(offsets, decoded, flags, strict=True):
+            time_ms = base_ms + offset * step_ms
+            if abs(time_ms) > _LATEST_MS or not math.isfinite(value):
+                raise BatchError("a reading has no usable time or value")
+            yield Reading(
+                device=names[device],
+                quantity=names[quantity],
+                unit=names[unit],
+                time_ms=time_ms,
+                value=value,
+                quality=Quality(flag),
+            )
+
+
+def _encode_times(offsets: Sequence[int]) -> bytes:
+    differences: list[int] = []
+    previous, slope = 0, 0
+    for offset in offsets:
+        differences.append(offset - previous - slope)
+        slope = offset - previous
+        previous = offset
+    return b"".join(_with_runs(differences))
+
+
+def _with_runs(differences: Sequence[int]) -> Iterator[bytes]:
+    index = 0
+    while index < len(differences):
+        yield _varint(_zigzag(differences[index]))
+        if differences[index] == 0:
+            run = index
+            while run + 1 < len(differences) and differences[run + 1] == 0:
+                run += 1
+            yield _varint(run - index)
+            index = run
+        index += 1
+
+
+def _decode_times(data: bytes, count: int) -> list[int]:
+    offsets: list[int] = []
+    previous, slope = 0, 0
+    numbers = _varints(data)
+    for number in numbers:
+        run = next(numbers, 0) if number == 0 else 0
+        if len(offsets) + 1 + run > count:
+            raise BatchError("a column has more times than readings")
+        for _ in range(1 + run):
+            slope += _unzigzag(number)
+            previous += slope
+            offsets.append(previous)
+    return offsets
+
+
+def _encode_values(values: Sequence[float]) -> tuple[int, bytes]:
+    for digits in range(MAX_DIGITS + 1):
+        scaled = [_scaled(value, digits) for value in values]
+        if None not in scaled:
+            whole = [number for number in scaled if number is not None]
+            differences = (b - a for a, b in zip([0, *whole], whole, strict=False))
+            return digits, b"".join(_varint(_zigzag(difference)) for difference in differences)
+    return DOUBLES, struct.pack(f"<{len(values)}d", *values)
+
+
+def _scaled(value: float, digits: int) -> int | None:
+    number = value * 10**digits
+    if abs(number) >= _EXACT_BELOW:
+        return None
+    whole = round(number)
+    # minus zero has no integer; the comparison alone would let it pass
+    exact = whole / 10**digits == value and not (whole == 0 and math.copysign(1.0, value) < 0)
+    return whole if exact else None
+
+
+def _decode_values(data: bytes, digits: int, count: int) -> list[float]:
+    if digits == DOUBLES:
+        return list(struct.unpack(f"<{count}d", data))
+    if not (isinstance(digits, int) and 0 <= digits <= MAX_DIGITS):
+        raise BatchError(f"values with {digits!r} digits")
+    values: list[float] = []
+    whole = 0
+    for number in _varints(data):
+        whole += _unzigzag(number)
+        values.append(whole / 10**digits)
+    return values
+
+
+def _zigzag(number: int) -> int:
+    return number * 2 if number >= 0 else -number * 2 - 1
+
+
+def _unzigzag(number: int) -> int:
+    return number // 2 if number % 2 == 0 else -(number + 1) // 2
+
+
+def _varint(number: int) -> bytes:
+    """LEB128: seven bits a byte, the low ones first."""
+    out = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _varints(data: Iterable[int]) -> Iterator[int]:
+    number, shift = 0, 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 70:  # noqa: PLR2004 - ten bytes hold 64 bits
+            raise BatchError("a number has more than 64 bits")
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
+            yield number
+            number, shift = 0, 0
+    if shift:
+        raise BatchError("the last number is cut short")

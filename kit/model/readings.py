@@ -1,0 +1,85 @@
+"""A reading: one value of one quantity from one device at one time, and what is doubtful about it.
+
+Invariant: doubt is a flag beside the value, never a reason to lose it. A technician finds a broken probe by its
+impossible values; a model leaves flagged values out by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import NamedTuple
+
+
+class Quality(IntFlag):
+    """What is doubtful about a reading; 0 is nothing. Stored as a number: never change one, add the next."""
+
+    GOOD = 0
+    IMPOSSIBLE = 1
+    STUCK = 2
+    STEP = 4
+    TIME_GUESSED = 8
+    TIME_DOUBTFUL = 16
+    TIME_SHIFTED = 32
+    UNIT_UNKNOWN = 64
+
+
+UNFIT = Quality.IMPOSSIBLE | Quality.STUCK | Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
+"""With any of these no model should learn from a reading. A step may be real (a front, a door), a shift is a few ms."""
+
+_SENTENCES = {
+    Quality.IMPOSSIBLE: "The value lies outside what is physically possible; check the probe and its lead.",
+    Quality.STUCK: "The value has not changed for hours; the sensor may be frozen, iced over or broken.",
+    Quality.STEP: "The value jumped faster than the air does; it may be a loose contact or a gust of warm air.",
+    Quality.TIME_GUESSED: "The device gave no time and the kit's own clock was not set; the time is a guess.",
+    Quality.TIME_DOUBTFUL: "The device's clock is wrong: the time it gave lies in the future or before the year 2000.",
+    Quality.TIME_SHIFTED: "Another reading had the same time; this one is kept a few milliseconds later.",
+    Quality.UNIT_UNKNOWN: "The kit cannot convert the device's unit; the value is kept as it came.",
+}
+
+
+class Raw(NamedTuple):
+    """What the device really said, where the kit converted it."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One value.
+
+    Attributes:
+        device: the device's name, as in its topic.
+        quantity: a name of `kit.model.quantities`, or the device's own where the kit knows none; a label behind a
+            colon tells several of one device apart (`temperature:probe2`).
+        unit: SenML symbol.
+        time_ms: when it was measured, Unix ms.
+        value: finite.
+        quality: what is doubtful about it.
+        raw: what the device said, if it was converted; not part of what syncs.
+    """
+
+    device: str
+    quantity: str
+    unit: str
+    time_ms: int
+    value: float
+    quality: Quality = Quality.GOOD
+    raw: Raw | None = None
+
+
+def quality_word(quality: int) -> str:
+    """For `kit readings`: "good", or the flags in lower case joined by "+" (`impossible+time_guessed`)."""
+    words = [flag.name.lower() for flag in _SENTENCES if quality & flag and flag.name]
+    return "+".join(words) or "good"
+
+
+def explain_quality(quality: int) -> list[str]:
+    """A sentence for each flag, for the technician; empty when nothing is doubtful."""
+    return [sentence for flag, sentence in _SENTENCES.items() if quality & flag]
+
+
+def is_usable(quality: int) -> bool:
+    """Whether a model may learn from it and a person may rely on it."""
+    return not quality & UNFIT
