@@ -1,0 +1,214 @@
+"""One client's socket: bytes to packets and back, and not reading faster than the disk writes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Protocol
+
+from kit.broker.protocol.connection import ServerConnection, State
+from kit.broker.protocol.errors import RemoteProtocolError
+from kit.broker.protocol.limits import Limits
+from kit.broker.protocol.packets import (
+    Connack,
+    Connect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Publish,
+)
+from kit.broker.protocol.writer import encode
+
+PACKET_OVERHEAD = 64
+"""What a waiting packet counts for besides its payload, in bytes."""
+
+DEAD_AFTER_S = 60
+"""Seconds of silence after which the kernel asks a peer whether it still exists."""
+
+
+class LinkOwner(Protocol):
+    """What a link tells the broker."""
+
+    def link_opened(self, link: Link) -> bool:
+        """Whether there is room for it."""
+        ...
+
+    def sign_in(self, link: Link, connect: Connect) -> None:
+        """Judge the CONNECT; answer with `Link.accept` or `Link.refuse`."""
+        ...
+
+    def packet_came(self, link: Link, packet: Packet, size: int) -> None:
+        """A packet of a client that has signed in."""
+        ...
+
+    def link_blocked(self, link: Link, *, blocked: bool) -> None:
+        """Its client reads too slowly, or reads again."""
+        ...
+
+    def link_closed(self, link: Link) -> None:
+        """Nothing more comes from it."""
+        ...
+
+    def overloaded(self) -> bool:
+        """Whether all clients together have too much on the way to the disk."""
+        ...
+
+
+class Link(asyncio.Protocol):
+    """A connection of a client.
+
+    Args:
+        number: names it to the hub.
+    """
+
+    def __init__(self, number: int, owner: LinkOwner, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.number = number
+        self.address = ""
+        self.username: str | None = None
+        self.mark = ""
+        self.pending_bytes = 0
+        self.closed_because = ""
+        self._owner, self._limits, self._loop = owner, limits, loop
+        self._connection = ServerConnection(limits, now=loop.time())
+        self._transport: asyncio.Transport | None = None
+        self._gone = self._told = False
+        self._paused = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a client has signed in on it and is still there."""
+        return self.username is not None and self._transport is not None
+
+    # --- called by asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        transport.set_write_buffer_limits(high=self._limits.unsent_bytes)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_AFTER_S)
+        if not self._owner.link_opened(self):
+            self.close("too many connections")
+
+    def data_received(self, data: bytes) -> None:
+        """The client has sent something."""
+        self._connection.receive_data(data, now=self._loop.time())
+        self.read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; what had come in before still counts."""
+        del exc
+        self._transport, self._gone = None, True
+        self.read()
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._owner.link_blocked(self, blocked=True)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._owner.link_blocked(self, blocked=False)
+
+    # --- called by the broker
+
+    def read(self) -> None:
+        """Hand on the packets that are there, as long as not too many are on their way to the disk."""
+        try:
+            while self._gone or not self._is_choked():
+                packet = self._connection.next_packet()
+                if packet is None:
+                    break
+                self._take(packet)
+        except RemoteProtocolError as error:
+            if error.return_code is not None:
+                self.send([Connack(session_present=False, code=error.return_code)])
+            self.close(str(error))
+        self._set_paused(paused=self._is_choked())
+        # while the sign-in is judged, the end of the connection has to wait for what came with the CONNECT
+        if self._gone and not self._told and self._connection.state is not State.SIGNING_IN:
+            self._told = True
+            self._connection.close()
+            self._owner.link_closed(self)
+
+    def resume(self) -> None:
+        """Some of its packets have reached the disk: read on if that was what it waited for."""
+        if self._paused:
+            self.read()
+
+    def stop_reading(self) -> None:
+        """Take nothing more; what is already on its way to the disk is still answered."""
+        self._connection.close()
+        self._set_paused(paused=True)
+
+    def accept(self, connect: Connect, *, username: str, mark: str) -> bool:
+        """The client may come in; False if it was shown out meanwhile."""
+        if self._connection.state is not State.SIGNING_IN:
+            return False
+        self.username, self.mark = username, mark
+        self._connection.accept(connect, now=self._loop.time())
+        return True
+
+    def refuse(self, code: int, reason: str) -> None:
+        """The client may not come in."""
+        self._connection.close()
+        self.send([Connack(session_present=False, code=code)])
+        self.close(reason)
+        if self._gone:
+            self.read()
+
+    def send(self, packets: Iterable[Packet]) -> None:
+        """Write packets; after the end of the connection they go nowhere."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(map(encode, packets)))
+
+    def close(self, reason: str) -> None:
+        """Send what is written, then close; the client's further packets are not taken."""
+        self.closed_because = self.closed_because or reason
+        self._connection.close()
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.close()
+            if transport.get_write_buffer_size():
+                # a client that does not read what is left for it must not keep the connection half open
+                self._loop.call_later(self._limits.connect_timeout_s, transport.abort)
+
+    def check_time(self) -> None:
+        """Close if the client has been silent for too long."""
+        if self._paused:
+            self._connection.heard(now=self._loop.time())
+            return
+        try:
+            self._connection.check_time(now=self._loop.time())
+        except RemoteProtocolError as error:
+            self.close(str(error))
+
+    # --- inside
+
+    def _take(self, packet: Packet) -> None:
+        if isinstance(packet, Pingreq):
+            self.send([Pingresp()])
+        elif isinstance(packet, Connect):
+            self._owner.sign_in(self, packet)
+        else:
+            size = PACKET_OVERHEAD + (len(packet.payload) if isinstance(packet, Publish) else 0)
+            self.pending_bytes += size
+            self._owner.packet_came(self, packet, size)
+
+    def _is_choked(self) -> bool:
+        if self._connection.state is State.SIGNING_IN:
+            return self._connection.unread_bytes > self._limits.connect_bytes
+        return self.pending_bytes > self._limits.unread_bytes or (self.pending_bytes > 0 and self._owner.overloaded())
+
+    def _set_paused(self, *, paused: bool) -> None:
+        if self._transport is None or self._transport.is_closing() or paused == self._paused:
+            return
+        self._paused = paused
+        if paused:
+            self._transport.pause_reading()
+        else:
+            self._connection.heard(now=self._loop.time())
+            self._transport.resume_reading()

@@ -1,0 +1,56 @@
+"""How much of everything the broker takes. Every length on the wire and every queue behind it has a limit here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits per packet, per connection, per session and for the whole broker.
+
+    Attributes:
+        packet_bytes: a whole packet of an accepted client.
+        connect_bytes: a CONNECT; small, because anybody may send one.
+        topic_bytes: a topic name or filter in UTF-8.
+        topic_levels: its levels, so that matching stays quick.
+        client_id_bytes: a client identifier.
+        credential_bytes: a user name, and a password.
+        connect_timeout_s: from the TCP connection to the CONNECT, real seconds.
+        subscriptions_per_packet: filters in one SUBSCRIBE or UNSUBSCRIBE.
+        subscriptions_per_session: filters a session may hold.
+        sessions_per_user: sessions of one user, connected or kept.
+        inflight: messages sent to a client and not yet acknowledged by it.
+        queued_messages: messages waiting for one session; the oldest unsent one makes room.
+        queued_bytes: the same, counted as topic and payload bytes.
+        received_ids: QoS 2 packet ids a client may leave without PUBREL.
+        retained_per_user: topics one user may keep a retained message on.
+        retained_bytes_per_user: the same, counted as topic and payload bytes.
+        connections: open connections.
+        connections_unauthenticated: of these, not yet signed in.
+        unread_bytes: bytes a client may have on the way to the disk before its socket is no longer read.
+        unsent_bytes: bytes in a client's socket buffer above which QoS 0 messages to it are dropped.
+        batch: packets that go into one transaction.
+    """
+
+    packet_bytes: int = 262_144
+    connect_bytes: int = 16_384
+    topic_bytes: int = 512
+    topic_levels: int = 16
+    client_id_bytes: int = 128
+    credential_bytes: int = 256
+    connect_timeout_s: float = 10.0
+    subscriptions_per_packet: int = 64
+    subscriptions_per_session: int = 256
+    sessions_per_user: int = 32
+    inflight: int = 20
+    queued_messages: int = 1_000
+    queued_bytes: int = 4_194_304
+    received_ids: int = 256
+    retained_per_user: int = 500
+    retained_bytes_per_user: int = 2_097_152
+    connections: int = 800
+    connections_unauthenticated: int = 500
+    unread_bytes: int = 524_288
+    unsent_bytes: int = 1_048_576
+    batch: int = 1_000

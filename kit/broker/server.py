@@ -1,0 +1,330 @@
+"""The broker on its sockets.
+
+Invariant: PUBACK, PUBREC, PUBCOMP, SUBACK and the CONNACK of a kept session leave only after the transaction that
+makes them true is on disk; subscribers get a message only after the same transaction. Packets go through the hub in
+batches: while one batch is being written, the next one gathers.
+
+If the writing fails, nobody is answered, the clients that had part in the batch are disconnected so that they send
+again, and the broker lives on; the next batches are small, so that one client's trouble does not become everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from kit.broker.changes import Fact
+from kit.broker.committer import Committer
+from kit.broker.door import Door
+from kit.broker.hub import Hub, Outcome
+from kit.broker.link import Link
+from kit.broker.ports import Journal, JournalError, Users
+from kit.broker.protocol.limits import Limits
+from kit.broker.protocol.packets import Connect, ConnectCode, Packet
+from kit.clock import Clock
+from kit.errors import KitError
+
+SWEEP_S = 0.25
+"""How often keep-alives are looked at, real seconds; a client's shortest keep-alive is one second."""
+
+USERS_EVERY_S = 0.5
+"""How often removed users are looked for, real seconds."""
+
+FACTS_EVERY_S = 1.0
+"""How long facts may wait for a transaction to ride along with, real seconds."""
+
+REPORT_EVERY_S = 10.0
+"""A problem that stays is reported again after this many real seconds."""
+
+GOODBYE_S = 5.0
+"""How long stopping waits for what was already received to reach the disk, real seconds."""
+
+OVERLOAD = 64
+"""Clients that may each have their full `unread_bytes` on the way to the disk before all of them have to wait."""
+
+
+class Broker:
+    """The kit's MQTT broker.
+
+    Args:
+        host: address to listen on.
+        port: 0 = any free one; `ready` is told which.
+        users: knows the passwords.
+        journal: keeps what must not be lost.
+        clock: dates what comes in. Keep-alives are between real machines and run in real seconds.
+        limits: on everything.
+        on_problem: called on the event loop with a sentence for the technician.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        users: Users,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits | None = None,
+        on_problem: Callable[[str], None] | None = None,
+    ) -> None:
+        self._host, self._port = host, port
+        self._users, self._journal, self._clock = users, journal, clock
+        self._limits = limits or Limits()
+        self._on_problem = on_problem
+        self._hub = Hub(self._limits)
+        self._links: dict[int, Link] = {}
+        self._inbox: deque[tuple[Link | None, Callable[[], None], int]] = deque()
+        self._pending_bytes = 0
+        self._writing = self._scheduled = self._stopped = False
+        self._batch = self._limits.batch
+        self._numbers = 0
+        self._reported = ("", 0.0)
+        self.failed_commits = 0
+        self.problem: str | None = None
+        """What is wrong now, for the technician; None when the last transaction succeeded."""
+
+    async def serve(self, stop: asyncio.Event, *, ready: Callable[[tuple[str, int]], None] | None = None) -> None:
+        """Serve until `stop` is set.
+
+        Args:
+            stop: ends it; what was received by then is written and answered.
+            ready: called with the address once clients can connect.
+
+        Raises:
+            KitError: the address cannot be listened on, or the journal cannot be read.
+        """
+        self._loop = asyncio.get_running_loop()
+        with Committer(self._journal, self._loop) as self._committer, Door(self._users, self._loop) as self._door:
+            try:
+                self._hub.restore(await self._committer.load())
+            except JournalError as error:
+                raise KitError(f"the broker's tables cannot be read ({error}); run `kit doctor`") from error
+            server = await self._listen()
+            stopped = asyncio.create_task(stop.wait())
+            chores = [asyncio.create_task(chore()) for chore in (self._sweep, self._watch_users, self._write_facts)]
+            try:
+                self._do(None, lambda: None)  # publishes the wills of clients that a crash cut off
+                if ready is not None:
+                    ready(server.sockets[0].getsockname()[:2])
+                await asyncio.wait([stopped, *chores], return_when=asyncio.FIRST_COMPLETED)
+                for chore in chores:
+                    if chore.done():
+                        chore.result()  # a chore never ends: this raises the bug that ended it
+            finally:
+                for task in (*chores, stopped):
+                    task.cancel()
+                server.close()
+                await self._say_goodbye()
+
+    # --- what links tell (kit.broker.link.LinkOwner)
+
+    def link_opened(self, link: Link) -> bool:
+        """Keep it, if there is room."""
+        waiting = sum(1 for other in self._links.values() if other.username is None)
+        if len(self._links) >= self._limits.connections or waiting >= self._limits.connections_unauthenticated:
+            self._report(f"{len(self._links)} connections are open, {waiting} of them not signed in; refused one more")
+            return False
+        self._links[link.number] = link
+        return True
+
+    def sign_in(self, link: Link, connect: Connect) -> None:
+        """Ask the door, answer when it knows."""
+        username = connect.username
+        if username is None or connect.password is None:
+            link.refuse(ConnectCode.NOT_AUTHORISED, "no user name and password")
+            return
+
+        def answer(mark: str | None) -> None:
+            if mark is None:
+                link.refuse(ConnectCode.NOT_AUTHORISED, f"wrong user name or password for {username}")
+                return
+            if link.accept(connect, username=username, mark=mark):
+                self._do(link, lambda: self._connected(link, connect, username))
+            link.read()
+
+        self._door.sign_in(username, connect.password, link.address, answer=answer)
+
+    def packet_came(self, link: Link, packet: Packet, size: int) -> None:
+        """Into the next batch."""
+        now_ms = self._now_ms()
+        self._do(link, lambda: self._hub.received(link.number, packet, now_ms=now_ms), size)
+
+    def link_blocked(self, link: Link, *, blocked: bool) -> None:
+        """Send it no more, or again."""
+        if blocked:
+            self._hub.blocked.add(link.number)
+        else:
+            self._hub.blocked.discard(link.number)
+            self._do(None, lambda: self._hub.writable(link.number))
+
+    def link_closed(self, link: Link) -> None:
+        """Into the next batch: its session ends or waits, its will is published."""
+        self._links.pop(link.number, None)
+        self._hub.blocked.discard(link.number)
+        self._do(None, lambda: self._hub.lost(link.number, now_ms=self._now_ms()))
+
+    def overloaded(self) -> bool:
+        """Whether all clients together have too much on the way to the disk."""
+        return self._pending_bytes > OVERLOAD * self._limits.unread_bytes
+
+    # --- batches
+
+    def _do(self, link: Link | None, work: Callable[[], None], size: int = 0) -> None:
+        if not self._stopped:
+            self._inbox.append((link, work, size))
+            self._pending_bytes += size
+            self._schedule()
+
+    def _schedule(self) -> None:
+        # at the end of the loop's turn, so that whatever came in on all sockets goes into one transaction
+        if not self._scheduled and not self._writing:
+            self._scheduled = True
+            self._loop.call_soon(self._run_batch)
+
+    def _run_batch(self) -> None:
+        self._scheduled = False
+        if self._writing:
+            return
+        members: list[tuple[Link | None, int]] = []
+        while self._inbox and len(members) < self._batch:
+            link, work, size = self._inbox.popleft()
+            members.append((link, size))
+            work()
+        self._hub.publish_wills(now_ms=self._now_ms())
+        if not self._hub.changes:
+            self._finish(members, self._hub.settle())
+            return
+        self._writing = True
+        facts = self._take_facts()
+        self._committer.submit([*self._hub.changes, *facts], lambda problem: self._written(members, problem))
+
+    def _written(self, members: list[tuple[Link | None, int]], problem: JournalError | None) -> None:
+        self._writing = False
+        if problem is None:
+            self.problem = None
+            self._batch = min(self._limits.batch, self._batch * 2)
+            self._finish(members, self._hub.settle())
+            return
+        self.failed_commits += 1
+        self._batch = 1
+        outcome = self._hub.roll_back()
+        for link, _ in members:
+            if link is not None:
+                outcome.closing.setdefault(link.number, "what it sent could not be written to disk")
+        self._report(f"messages could not be written to disk and were not acknowledged: {problem}")
+        self._finish(members, outcome)
+
+    def _finish(self, members: list[tuple[Link | None, int]], outcome: Outcome) -> None:
+        for number, packets in outcome.packets.items():
+            if number in self._links:
+                self._links[number].send(packets)
+        for number, reason in outcome.closing.items():
+            if number in self._links:
+                self._links[number].close(reason)
+        for link, size in members:
+            self._pending_bytes -= size
+            if link is not None:
+                link.pending_bytes -= size
+        for link in {link for link, size in members if link is not None and size}:
+            link.resume()
+        if self._inbox:
+            self._schedule()
+
+    def _connected(self, link: Link, connect: Connect, username: str) -> None:
+        self._hub.connected(link.number, connect, username=username, address=link.address, now_ms=self._now_ms())
+
+    def _take_facts(self) -> list[Fact]:
+        facts, self._hub.facts = self._hub.facts, []
+        return facts
+
+    # --- chores
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for link in list(self._links.values()):
+                link.check_time()
+
+    async def _watch_users(self) -> None:
+        while True:
+            await asyncio.sleep(USERS_EVERY_S)
+            try:
+                marks = await self._door.marks()
+            except Exception as error:  # noqa: BLE001 - whatever keeps the table from being read now; signed-in clients stay
+                self._report(f"the table of devices cannot be read: {error}")
+                continue
+            signed_in = [(link.username, link.mark) for link in self._links.values() if link.username is not None]
+            changed = {username for username, mark in signed_in if marks.get(username) != mark}
+            for username in changed | (self._hub.usernames() - marks.keys()):
+                self._do(None, partial(self._hub.forget_user, username, now_ms=self._now_ms()))
+
+    async def _write_facts(self) -> None:
+        while True:
+            await asyncio.sleep(FACTS_EVERY_S)
+            self._hub.facts += self._door.facts(now_ms=self._now_ms())
+            if self._hub.has_wills_due:
+                self._schedule()
+            elif self._hub.facts and not self._writing:
+                self._writing = True
+                self._committer.submit(self._take_facts(), self._facts_written)
+
+    def _facts_written(self, problem: JournalError | None) -> None:
+        self._writing = False
+        if problem is not None:
+            self._report(f"what clients did could not be written to disk: {problem}")
+        if self._inbox:
+            self._schedule()
+
+    def _report(self, problem: str) -> None:
+        self.problem = problem
+        told, at = self._reported
+        if self._on_problem is not None and (told != problem or self._loop.time() - at > REPORT_EVERY_S):
+            self._reported = (problem, self._loop.time())
+            self._on_problem(problem)
+
+    # --- start and stop
+
+    async def _listen(self) -> asyncio.Server:
+        try:
+            return await self._loop.create_server(self._new_link, self._host, self._port, backlog=512)
+        except OSError as error:
+            raise KitError(_explain_listen_error(self._host, self._port, error)) from error
+
+    def _new_link(self) -> Link:
+        self._numbers += 1
+        return Link(self._numbers, self, self._limits, self._loop)
+
+    async def _say_goodbye(self) -> None:
+        for link in self._links.values():
+            link.stop_reading()
+        deadline = self._loop.time() + GOODBYE_S
+        while (self._inbox or self._writing) and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        self._stopped = True
+        self._hub.facts += self._hub.everybody_gone(now_ms=self._now_ms())
+        self._committer.submit(self._take_facts(), self._facts_written)
+        # their wills stay written down and are published at the next start (3.1.2.5 lets a server defer them)
+        for link in list(self._links.values()):
+            link.close("the broker is stopping")
+        self._links.clear()
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+
+def _explain_listen_error(host: str, port: int, error: OSError) -> str:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"the broker cannot listen on {where}: another program already does; stop it (`ss -ltnp` shows which), "
+            f'or set another port with listen = "{host}:PORT" below [broker] in kit.toml'
+        )
+    if error.errno == errno.EACCES:
+        return f"the broker may not listen on {where}; set a port above 1023 with listen below [broker] in kit.toml"
+    return (
+        f"the broker cannot listen on {where} ({error.strerror}); "
+        f"set an address of this machine with listen below [broker] in kit.toml"
+    )

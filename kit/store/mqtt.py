@@ -1,0 +1,352 @@
+"""What the broker must not forget, and what the technician wants to know about its clients.
+
+`MqttJournal.commit` is one transaction for the collector's readings, the retained messages and the session states
+together: a PUBACK means that all of it is on disk, and after a crash either all of it is there or none.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from kit.broker.changes import (
+    Change,
+    ClientConnected,
+    ClientGone,
+    Dequeued,
+    Fact,
+    IdReceived,
+    IdReleased,
+    LoginRefused,
+    PublishRefused,
+    Queued,
+    QueueSent,
+    Released,
+    Retained,
+    RetainedCleared,
+    Saved,
+    SessionEnded,
+    SessionOpened,
+    Subscribed,
+    Unsubscribed,
+    WillCleared,
+    WillSet,
+)
+from kit.broker.ports import JournalError
+from kit.broker.protocol.packets import Message
+from kit.broker.protocol.session import Stage
+from kit.errors import KitError
+from kit.model.messages import Published
+from kit.store.database import Database
+from kit.store.migrations import sql
+
+Ingest = Callable[[sqlite3.Connection, Sequence[Published]], None]
+"""The collector: takes what was published, in the transaction that acknowledges it; never raises on bad payloads."""
+
+REFUSALS_PER_USER = 50
+"""Topics counted one by one; a device that tries more has them counted under `OTHER_TOPICS`."""
+
+OTHER_TOPICS = "…"
+ADDRESSES = 200
+"""Addresses with refused sign-ins that are kept; the oldest make room."""
+
+MIGRATIONS = (
+    sql(
+        "mqtt",
+        "0001_sessions_queue_retained_clients",
+        """
+        CREATE TABLE mqtt_sessions (username TEXT, client_id TEXT, PRIMARY KEY (username, client_id)) WITHOUT ROWID;
+        CREATE TABLE mqtt_subscriptions (
+            username TEXT, client_id TEXT, filter TEXT, qos INTEGER NOT NULL,
+            PRIMARY KEY (username, client_id, filter)) WITHOUT ROWID;
+        CREATE TABLE mqtt_queue (
+            position INTEGER PRIMARY KEY, username TEXT NOT NULL, client_id TEXT NOT NULL, packet_id INTEGER NOT NULL,
+            topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL, retain INTEGER NOT NULL,
+            stage INTEGER NOT NULL);
+        CREATE TABLE mqtt_received (
+            username TEXT, client_id TEXT, packet_id INTEGER, PRIMARY KEY (username, client_id, packet_id)
+        ) WITHOUT ROWID;
+        CREATE TABLE mqtt_retained (
+            topic TEXT PRIMARY KEY, username TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL);
+        CREATE TABLE mqtt_wills (
+            username TEXT, client_id TEXT, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
+            retain INTEGER NOT NULL, PRIMARY KEY (username, client_id));
+        CREATE TABLE mqtt_clients (
+            username TEXT, client_id TEXT, address TEXT NOT NULL, connected INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+            PRIMARY KEY (username, client_id)) WITHOUT ROWID;
+        CREATE TABLE broker_refusals (
+            username TEXT, topic TEXT, reason TEXT NOT NULL, count INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+            PRIMARY KEY (username, topic)) WITHOUT ROWID;
+        CREATE TABLE broker_failed_logins (
+            address TEXT PRIMARY KEY, username TEXT NOT NULL, count INTEGER NOT NULL, last_ms INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+
+
+class MqttJournal:
+    """Implements `kit.broker.ports.Journal` on the kit's store.
+
+    Args:
+        database: open, and used by nobody else while the broker serves.
+        ingest: the collector's function.
+    """
+
+    def __init__(self, database: Database, *, ingest: Ingest) -> None:
+        self._database = database
+        self._ingest = ingest
+
+    def commit(self, changes: Sequence[Change | Fact]) -> None:
+        """Write all of it in one transaction; on disk when this returns.
+
+        Raises:
+            JournalError: none of it was written.
+        """
+        published = [change for change in changes if isinstance(change, Published)]
+        try:
+            with self._database.atomic() as connection:
+                if published:
+                    self._ingest(connection, published)
+                if len(published) < len(changes):
+                    _write(connection, changes)
+        except (sqlite3.Error, OSError, KitError) as error:
+            raise JournalError(str(error)) from error
+
+    def load(self) -> Saved:
+        """Everything written so far; clients that were connected are so no longer.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        try:
+            connection = self._database.connection
+            connection.execute("UPDATE mqtt_clients SET connected = 0 WHERE connected")
+            return _load(connection)
+        except (sqlite3.Error, OSError, KitError) as error:
+            raise JournalError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRow:
+    """A client as the technician sees it.
+
+    Attributes:
+        since_ms: when it connected, or when its connection ended; Unix ms.
+    """
+
+    username: str
+    client_id: str
+    address: str
+    connected: bool
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A user who published where it may not: how often, and when last (Unix ms)."""
+
+    username: str
+    topic: str
+    reason: str
+    count: int
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedLogins:
+    """Refused sign-ins from one address; `username` is the last one tried."""
+
+    address: str
+    username: str
+    count: int
+    last_ms: int
+
+
+def list_clients(connection: sqlite3.Connection) -> list[ClientRow]:
+    """The clients that are connected, and those that were when last heard of."""
+    rows = connection.execute("SELECT * FROM mqtt_clients ORDER BY username, client_id")
+    return [
+        ClientRow(username=user, client_id=client, address=address, connected=bool(connected), since_ms=since_ms)
+        for user, client, address, connected, since_ms in rows
+    ]
+
+
+def list_refusals(connection: sqlite3.Connection) -> list[Refusal]:
+    """What was published where it may not be, the latest first."""
+    rows = connection.execute("SELECT * FROM broker_refusals ORDER BY last_ms DESC")
+    return [
+        Refusal(username=user, topic=topic, reason=reason, count=count, last_ms=last_ms)
+        for user, topic, reason, count, last_ms in rows
+    ]
+
+
+def list_failed_logins(connection: sqlite3.Connection) -> list[FailedLogins]:
+    """Refused sign-ins by address, the latest first."""
+    rows = connection.execute("SELECT * FROM broker_failed_logins ORDER BY last_ms DESC")
+    return [
+        FailedLogins(address=address, username=user, count=count, last_ms=last_ms)
+        for address, user, count, last_ms in rows
+    ]
+
+
+def _load(connection: sqlite3.Connection) -> Saved:
+    def rows(statement: str) -> Iterable[Any]:
+        return connection.execute(statement).fetchall()
+
+    # a session without its row (it ended) owns nothing; the joins keep a half-copied file from stopping the broker
+    return Saved(
+        sessions=[SessionOpened(*row) for row in rows("SELECT username, client_id FROM mqtt_sessions")],
+        subscriptions=[
+            Subscribed(*row)
+            for row in rows(
+                "SELECT username, client_id, filter, qos FROM mqtt_subscriptions "
+                "JOIN mqtt_sessions USING (username, client_id)"
+            )
+        ],
+        queue=[
+            Queued(user, client, position, packet_id, Message(topic, payload, qos, bool(retain)), Stage(stage))
+            for user, client, position, packet_id, topic, payload, qos, retain, stage in rows(
+                "SELECT username, client_id, position, packet_id, topic, payload, qos, retain, stage "
+                "FROM mqtt_queue JOIN mqtt_sessions USING (username, client_id) ORDER BY position"
+            )
+        ],
+        received=[
+            IdReceived(*row)
+            for row in rows(
+                "SELECT username, client_id, packet_id FROM mqtt_received "
+                "JOIN mqtt_sessions USING (username, client_id)"
+            )
+        ],
+        retained=[
+            Retained(user, Message(topic, payload, qos, retain=True))
+            for topic, user, payload, qos in rows("SELECT topic, username, payload, qos FROM mqtt_retained")
+        ],
+        wills=[
+            WillSet(user, client, Message(topic, payload, qos, bool(retain)))
+            for user, client, topic, payload, qos, retain in rows("SELECT * FROM mqtt_wills")
+        ],
+    )
+
+
+def _write(connection: sqlite3.Connection, changes: Sequence[Change | Fact]) -> None:
+    # neighbours of one kind go together; between kinds the order counts (a session ends, then is opened anew)
+    for kind, group in groupby(changes, key=type):
+        if kind in _STATEMENTS:
+            statement, parameters = _STATEMENTS[kind]
+            connection.executemany(statement, map(parameters, group))
+        elif kind in _WRITERS:
+            for change in group:
+                _WRITERS[kind](connection, change)
+
+
+def _end_session(connection: sqlite3.Connection, ended: SessionEnded) -> None:
+    for table in ("mqtt_sessions", "mqtt_subscriptions", "mqtt_queue", "mqtt_received"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE username = ? AND client_id = ?",  # noqa: S608 - table names from the line above
+            (ended.username, ended.client_id),
+        )
+
+
+def _connect_client(connection: sqlite3.Connection, fact: ClientConnected) -> None:
+    # client ids may be made up anew for every connection: a user's former ones go when it is back
+    connection.execute("DELETE FROM mqtt_clients WHERE username = ? AND NOT connected", (fact.username,))
+    connection.execute(
+        "REPLACE INTO mqtt_clients VALUES (?, ?, ?, 1, ?)", (fact.username, fact.client_id, fact.address, fact.at_ms)
+    )
+
+
+def _refuse_publish(connection: sqlite3.Connection, fact: PublishRefused) -> None:
+    (count,) = connection.execute(
+        "SELECT count(*) FROM broker_refusals WHERE username = ? AND topic <> ?", (fact.username, fact.topic)
+    ).fetchone()
+    topic = fact.topic if count < REFUSALS_PER_USER else OTHER_TOPICS
+    connection.execute(
+        "INSERT INTO broker_refusals VALUES (?, ?, ?, 1, ?) ON CONFLICT (username, topic) DO UPDATE "
+        "SET count = count + 1, last_ms = excluded.last_ms, reason = excluded.reason",
+        (fact.username, topic, fact.reason, fact.at_ms),
+    )
+
+
+def _refuse_login(connection: sqlite3.Connection, fact: LoginRefused) -> None:
+    connection.execute(
+        "INSERT INTO broker_failed_logins VALUES (?, ?, ?, ?) ON CONFLICT (address) DO UPDATE "
+        "SET count = count + excluded.count, last_ms = excluded.last_ms, username = excluded.username",
+        (fact.address, fact.username, fact.count, fact.at_ms),
+    )
+    connection.execute(
+        "DELETE FROM broker_failed_logins WHERE address IN "
+        "(SELECT address FROM broker_failed_logins ORDER BY last_ms DESC LIMIT -1 OFFSET ?)",
+        (ADDRESSES,),
+    )
+
+
+_WRITERS: dict[type, Callable[[sqlite3.Connection, Any], None]] = {
+    SessionEnded: _end_session,
+    ClientConnected: _connect_client,
+    PublishRefused: _refuse_publish,
+    LoginRefused: _refuse_login,
+}
+
+_STATEMENTS: dict[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
+    SessionOpened: ("REPLACE INTO mqtt_sessions VALUES (?, ?)", lambda c: (c.username, c.client_id)),
+    Subscribed: (
+        "REPLACE INTO mqtt_subscriptions VALUES (?, ?, ?, ?)",
+        lambda c: (c.username, c.client_id, c.topic_filter, c.qos),
+    ),
+    Unsubscribed: (
+        "DELETE FROM mqtt_subscriptions WHERE username = ? AND client_id = ? AND filter = ?",
+        lambda c: (c.username, c.client_id, c.topic_filter),
+    ),
+    Retained: (
+        "REPLACE INTO mqtt_retained VALUES (?, ?, ?, ?)",
+        lambda c: (c.message.topic, c.username, c.message.payload, c.message.qos),
+    ),
+    RetainedCleared: ("DELETE FROM mqtt_retained WHERE topic = ?", lambda c: (c.topic,)),
+    WillSet: (
+        "REPLACE INTO mqtt_wills VALUES (?, ?, ?, ?, ?, ?)",
+        lambda c: (c.username, c.client_id, c.message.topic, c.message.payload, c.message.qos, c.message.retain),
+    ),
+    WillCleared: (
+        "DELETE FROM mqtt_wills WHERE username = ? AND client_id = ?",
+        lambda c: (c.username, c.client_id),
+    ),
+    Queued: (
+        "INSERT INTO mqtt_queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        lambda c: (
+            c.position,
+            c.username,
+            c.client_id,
+            c.packet_id,
+            c.message.topic,
+            c.message.payload,
+            c.message.qos,
+            c.message.retain,
+            c.stage,
+        ),
+    ),
+    QueueSent: (
+        "UPDATE mqtt_queue SET stage = ? WHERE username = ? AND client_id = ? AND stage = ?",
+        lambda c: (Stage.SENT, c.username, c.client_id, Stage.WAITING),
+    ),
+    Released: (
+        "UPDATE mqtt_queue SET stage = ? WHERE position = ?",
+        lambda c: (Stage.RELEASED, c.position),
+    ),
+    Dequeued: ("DELETE FROM mqtt_queue WHERE position = ?", lambda c: (c.position,)),
+    IdReceived: (
+        "REPLACE INTO mqtt_received VALUES (?, ?, ?)",
+        lambda c: (c.username, c.client_id, c.packet_id),
+    ),
+    IdReleased: (
+        "DELETE FROM mqtt_received WHERE username = ? AND client_id = ? AND packet_id = ?",
+        lambda c: (c.username, c.client_id, c.packet_id),
+    ),
+    ClientGone: (
+        "UPDATE mqtt_clients SET connected = 0, since_ms = ? WHERE username = ? AND client_id = ?",
+        lambda c: (c.at_ms, c.username, c.client_id),
+    ),
+}
