@@ -90,6 +90,8 @@ def _prepare_templates(app: Flask, found: Frame) -> None:
     environment.globals.update(
         picture=picture,
         say=say,
+        # unlike `_`, whose phrases come from the templates themselves, its result is escaped: for words out of content
+        translated=lambda msgid: found.phrases.translate(language(), msgid),
         static_url=found.static_files.url,
         standing_warnings=standing_warnings,
         language_links=_language_links,

@@ -1,0 +1,101 @@
+"""`/technician/`: what the unit's parts are doing, read-only, behind the technician's password.
+
+Session times are real seconds, not kit seconds: a person typing does not get faster under `--sim --speed 200`.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+
+from kit.identity import check_technician_password, set_technician_password
+from village_apps.app import AppContext
+from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
+from village_apps.portal.unit_state import read_unit_state
+from village_apps.web.reader import database, now_ms
+
+COOKIE = "technician"
+FORBIDDEN = 403
+TOO_MANY = 429
+UNPROCESSABLE = 422
+
+
+def add_technician_routes(routes: Blueprint, context: AppContext) -> None:
+    """Add `/technician/…` to the portal's blueprint."""
+    pages = TechnicianPages(context)
+    routes.add_url_rule("/technician/", "technician", pages.show)
+    routes.add_url_rule("/technician/sign-in", "sign_in", pages.sign_in, methods=["POST"])
+    routes.add_url_rule("/technician/password", "change_password", pages.change_password, methods=["POST"])
+    routes.add_url_rule("/technician/sign-out", "sign_out", pages.sign_out, methods=["POST"])
+
+
+class TechnicianPages:
+    """The views, with the sessions they share."""
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._sign_ins = SignIns()
+
+    def show(self) -> Response:
+        """The state of the unit, or the way in."""
+        token = request.cookies.get(COOKIE, "")
+        if not self._sign_ins.holds(token, self._now_s()):
+            return self._ask()
+        if self._sign_ins.must_change(token):
+            return self._ask_new_password()
+        state = read_unit_state(self._context, database().connection, now_ms=now_ms())
+        return _private(make_response(render_template("portal/technician.html", state=state)))
+
+    def sign_in(self) -> Response:
+        """Check the password."""
+        address = request.remote_addr or ""
+        if not self._sign_ins.may_try(address, self._now_s()):
+            return self._ask("many", TOO_MANY)
+        password = request.form.get("password", "")[:LONGEST_PASSWORD].strip()
+        right, must_change = check_technician_password(self._context.home, password)
+        if not right:
+            self._sign_ins.missed(address, self._now_s())
+            return self._ask("wrong", FORBIDDEN)
+        token = self._sign_ins.begin(self._now_s(), must_change=must_change)
+        response = make_response(redirect(url_for("portal.technician"), 303))
+        response.set_cookie(COOKIE, token, max_age=int(SESSION_S), path="/technician", samesite="Strict", httponly=True)
+        return response
+
+    def change_password(self) -> Response:
+        """Set a new password; every session ends, this one too."""
+        if not self._sign_ins.holds(request.cookies.get(COOKIE, ""), self._now_s()):
+            return self._ask("over", FORBIDDEN)
+        password = request.form.get("password", "").strip()
+        problem = why_not_this_password(password, request.form.get("again", "").strip())
+        if problem is None and check_technician_password(self._context.home, password)[0]:
+            problem = "same"
+        if problem is not None:
+            return self._ask_new_password(problem, UNPROCESSABLE)
+        set_technician_password(self._context.home, password)
+        self._sign_ins.end_all()
+        return self._ask("changed")
+
+    def sign_out(self) -> Response:
+        """End every session."""
+        if self._sign_ins.holds(request.cookies.get(COOKIE, ""), self._now_s()):
+            self._sign_ins.end_all()
+        response = make_response(redirect(url_for("portal.first"), 303))
+        response.delete_cookie(COOKIE, path="/technician")
+        return response
+
+    def _ask(self, problem: str = "", status: int = 200) -> Response:
+        return _private(make_response(render_template("portal/sign_in.html", problem=problem), status))
+
+    def _ask_new_password(self, problem: str = "", status: int = 200) -> Response:
+        page = render_template("portal/password.html", problem=problem, shortest=SHORTEST_PASSWORD)
+        return _private(make_response(page, status))
+
+    def _now_s(self) -> float:
+        """Real seconds since boot, out of kit seconds."""
+        clock = self._context.clock
+        return clock.monotonic() * (clock.real(1.0) or 1.0)
+
+
+def _private(response: Response) -> Response:
+    """Keep it out of every cache: the next person at this computer may be somebody else."""
+    response.headers["Cache-Control"] = "no-store"
+    return response

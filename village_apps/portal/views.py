@@ -1,0 +1,97 @@
+"""The first page `/`, and `/alerts/<identifier>/seen`."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote, unquote
+
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+
+from village_apps.app import AppContext, Card
+from village_apps.portal.names import LONGEST_NAME, tidy_name
+from village_apps.portal.technician import add_technician_routes
+from village_apps.web.pages import cached_page
+from village_apps.web.reader import context, frame, language
+from village_apps.web.warnings import confirm_warning, standing_warnings
+
+LOG = logging.getLogger("web")
+
+NAME_COOKIE = "name"
+NAME_COOKIE_AGE_S = 365 * 24 * 3600
+UNPROCESSABLE = 422
+
+
+def make_blueprint(context: AppContext) -> Blueprint:
+    """The routes of the app."""
+    routes = Blueprint("portal", __name__, template_folder="templates")
+    routes.add_url_rule("/", "first", _first)
+    routes.add_url_rule("/alerts/<identifier>/seen", "seen", _seen, methods=["POST"])
+    routes.add_url_rule("/alerts/<identifier>/seen", "seen_again", _seen_again)
+    add_technician_routes(routes, context)
+    return routes
+
+
+def _subjects_of_cards() -> tuple[str, ...]:
+    return tuple(sorted({subject for app in frame().apps for subject in app.card_subjects}))
+
+
+@cached_page(of=_subjects_of_cards, arguments=("seen",), cookies=(NAME_COOKIE,))
+def _first() -> str:
+    return _render(seen=request.args.get("seen", ""), name=_name_kept())
+
+
+def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
+    """The first page.
+
+    Args:
+        seen: the warning this reader has just confirmed.
+        name: what stands in the name field.
+        nameless: the warning for which no name was given; its field says so.
+    """
+    return render_template(
+        "portal/first.html",
+        warnings=standing_warnings(),
+        cards=_cards(),
+        seen=seen,
+        name=name,
+        nameless=nameless,
+        longest_name=LONGEST_NAME,
+    )
+
+
+def _cards() -> list[Card]:
+    """The apps' cards, the most urgent first; an app that cannot make its card is left out."""
+    cards: list[Card] = []
+    for app in frame().apps:
+        if app.card is None:
+            continue
+        try:
+            card = app.card(context(), language())
+        except Exception:
+            LOG.exception("the card of app '%s' cannot be shown", app.name)
+            continue
+        if card is not None:
+            cards.append(card)
+    return sorted(cards, key=lambda card: card.urgency)
+
+
+def _seen(identifier: str) -> Response:
+    name = tidy_name(request.form.get("name", ""))
+    if name is None:
+        return make_response(_render(nameless=identifier), UNPROCESSABLE)
+    if not confirm_warning(identifier, person=name):
+        abort(404)
+    response = make_response(redirect(url_for("portal.first", seen=identifier), 303))
+    # cookies carry ASCII only (RFC 6265, 4.1.1)
+    response.set_cookie(NAME_COOKIE, quote(name), max_age=NAME_COOKIE_AGE_S, samesite="Lax", httponly=True)
+    return response
+
+
+def _seen_again(identifier: str) -> Response:
+    """A phone that reloads the answer to a form asks for this address; the first page is where it wants to be."""
+    del identifier
+    return make_response(redirect(url_for("portal.first"), 303))
+
+
+def _name_kept() -> str:
+    return tidy_name(unquote(request.cookies.get(NAME_COOKIE, ""))) or ""
