@@ -1,1 +1,1 @@
-
+"""From a device's message to stored readings: dialects (pure parsers), judgement, ingest, batching."""

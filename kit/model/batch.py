@@ -81,7 +81,15 @@ def decode_batch(body: bytes) -> list[Reading]:
         return list(_decode_columns(base_ms, step_ms, names, columns))
     except BatchError:
         raise
-    except (cbor2.CBORError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, struct.error) as error:
+    except (
+        cbor2.CBORError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        struct.error,
+    ) as error:
         raise BatchError(f"the body is no batch of readings ({error})") from error
 
 

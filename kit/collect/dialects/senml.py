@@ -1,0 +1,120 @@
+"""The native dialect: SenML (RFC 8428), JSON or CBOR, on `sensors/<device>` or below.
+
+A record's name says what is measured, in whatever words the device's maker chose (`temp`, `urn:dev:ow:10e2…:voltage`,
+`Air Temperature`). Where the name is not known, the last word of the topic is tried, then the unit. Where several
+names of one message mean the same quantity, each gets its own series: `temperature:probe1`, `temperature:probe2`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from kit.collect.dialects.port import DialectError, Observation, Parsed
+from kit.model.quantities import QUANTITIES, convert, plain_name, recognise_name, recognise_unit, spell_unit
+from kit.model.readings import Raw
+from kit.model.senml import Record, SenMLError, parse_senml
+
+PREFIX = "sensors/"
+_GENERIC = frozenset({"", "data", "senml", "telemetry", "state", "readings", "json", "cbor", "values"})
+"""Words at the end of a topic that say nothing about what is measured."""
+
+_SEPARATORS = re.compile(r"[:/;]")
+UNNAMED = "value"
+
+
+class _Meaning(NamedTuple):
+    """What a record's name and unit mean: the quantity, the stored unit, and whether the quantity is of the table."""
+
+    quantity: str
+    unit: str
+    known: bool
+
+
+class SenMLDialect:
+    """See the module."""
+
+    name = "senml"
+
+    def device(self, topic: str) -> str | None:
+        """The second level of the topic."""
+        return topic[len(PREFIX) :].partition("/")[0] if topic.startswith(PREFIX) else None
+
+    def parse(self, topic: str, payload: bytes) -> Parsed:
+        """Read a pack."""
+        try:
+            records, ignored = parse_senml(payload)
+        except SenMLError as error:
+            raise DialectError(str(error)) from None
+        below = topic[len(PREFIX) :].partition("/")[2]
+        names = _name_series(tuple(dict.fromkeys((r.name, r.unit) for r in records)), below)
+        return Parsed([_observe(record, names[record.name, record.unit]) for record in records], ignored)
+
+
+DIALECT = SenMLDialect()
+
+
+def _observe(record: Record, meaning: _Meaning) -> Observation:
+    name, unit, value, time_s, relative = record
+    if unit == meaning.unit or not meaning.known:
+        return Observation(meaning.quantity, meaning.unit, value, time_s, relative)
+    converted = convert(value, unit, meaning.unit)
+    if converted is None:
+        return Observation(meaning.quantity, spell_unit(unit), value, time_s, relative, unit_unknown=True)
+    return Observation(
+        meaning.quantity, meaning.unit, converted, time_s, relative, Raw(value, unit) if converted != value else None
+    )
+
+
+@lru_cache(maxsize=1024)
+def _name_series(named: tuple[tuple[str, str], ...], below: str) -> dict[tuple[str, str], _Meaning]:
+    """The series for each (name, unit) of a message; a sensor always sends the same, so the cache answers."""
+    last = below.rpartition("/")[2]
+    meanings = {pair: _meaning(*pair, last) for pair in named}
+    label = plain_name(below.replace("/", "_"))
+    if label in _GENERIC or recognise_name(last) in {meaning.quantity for meaning in meanings.values()}:
+        label = ""
+    by_quantity: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for pair, meaning in meanings.items():
+        by_quantity.setdefault((meaning.quantity, meaning.unit), []).append(pair)
+    return {
+        pair: meaning._replace(quantity=_with_label(meaning.quantity, label, own))
+        for group in by_quantity.values()
+        for pair, own in _tell_apart(group).items()
+        for meaning in (meanings[pair],)
+    }
+
+
+def _with_label(quantity: str, *labels: str) -> str:
+    return ":".join((quantity, "_".join(label for label in labels if label))).rstrip(":")
+
+
+def _tell_apart(group: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """A label for each of the names that mean one quantity; none for a single one, or for the one in plain words."""
+    if len(group) == 1:
+        return {group[0]: ""}
+    last_words = [plain_name(_last_word(name)) for name, _ in group]
+    if len(set(last_words)) < len(group):
+        return {pair: plain_name(pair[0]) for pair in group}
+    return {pair: "" if word in QUANTITIES else word for pair, word in zip(group, last_words, strict=True)}
+
+
+def _meaning(name: str, unit: str, topic_word: str) -> _Meaning:
+    quantity = (
+        recognise_name(name)
+        or recognise_name(_last_word(name))
+        or recognise_name(topic_word)
+        or (recognise_unit(unit) if unit else None)
+    )
+    if quantity is not None:
+        return _Meaning(quantity, QUANTITIES[quantity].unit, known=True)
+    return _Meaning(plain_name(_last_word(name)) or UNNAMED, spell_unit(unit), known=False)
+
+
+def _last_word(name: str) -> str:
+    """`urn:dev:ow:10e2073a0108006:voltage` → `voltage`; RFC 9039 puts it behind `_` within the URN."""
+    word = _SEPARATORS.split(name)[-1]
+    if name.startswith("urn:") and recognise_name(word) is None:
+        return word.partition("_")[2] or word
+    return word

@@ -1,0 +1,172 @@
+"""Ingest: what devices published becomes readings, inside the transaction that the broker acknowledges.
+
+Invariants: no payload, however bad, makes it raise: that would take the acknowledgements of everybody else's messages
+with it. Nothing is dropped without being counted. Every database error does go up, because then nothing of the batch
+may be acknowledged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+from kit.clock import Clock
+from kit.collect.dialects import DIALECTS, Dialect, find_dialect
+from kit.collect.dialects.port import DialectError, Observation, Parsed
+from kit.collect.judgement import judge_time, judge_value
+from kit.model.messages import Published
+from kit.model.readings import Quality
+from kit.store.facts import count_change
+from kit.store.ingest_state import (
+    IGNORED,
+    MALFORMED,
+    Problem,
+    count_problem,
+    forget_old_undated,
+    remember_undated,
+    undated_digest,
+)
+from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter
+
+log = logging.getLogger(__name__)
+
+TIDY_EVERY = 10_000
+"""Undated messages between two clean-ups of what is remembered about them."""
+
+
+class Ingest:
+    """Called with the messages of one transaction, by one thread. Also bumps the subject `readings`.
+
+    Args:
+        clock: only asked whether it is trusted; times come with the messages.
+        dialects: what is understood, first come first served.
+    """
+
+    def __init__(self, clock: Clock, *, dialects: tuple[Dialect, ...] = DIALECTS) -> None:
+        self._clock = clock
+        self._dialects = dialects
+        self._writer = ReadingWriter()
+        self._problems: dict[tuple[str, str], Problem] = {}
+        self._undated: dict[tuple[str, int], tuple[bytes, int]] = {}
+        self._since_tidied = 0
+
+    def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
+        """Take the messages, inside the caller's transaction."""
+        self._problems.clear()
+        self._undated.clear()
+        self._writer.begin(connection)
+        trusted = self._clock.trusted if publishes else False
+        for published in publishes:
+            self._take(connection, published, trusted=trusted)
+        stored = self._writer.flush(connection)
+        self._write_state(connection)
+        if stored:
+            count_change(connection, "readings")
+        if self._problems:
+            count_change(connection, "sensor-problems")
+
+    def _take(self, connection: sqlite3.Connection, published: Published, *, trusted: bool) -> None:
+        found = find_dialect(published.topic, self._dialects)
+        if found is None:
+            return  # not a topic for readings
+        dialect, device = found
+        parsed = self._parse(dialect, device, published)
+        if parsed is None:
+            return
+        self._writer.saw(device, published.received_ms)
+        for reason in parsed.ignored:
+            self._note(IGNORED, device, published, reason)
+        if any(seen.relative for seen in parsed.observations) and self._came_before(connection, published):
+            return
+        for observation in parsed.observations:
+            self._keep(connection, device, observation, published, trusted=trusted)
+
+    def _parse(self, dialect: Dialect, device: str, published: Published) -> Parsed | None:
+        if not device:
+            self._note(
+                MALFORMED, published.username, published, "the topic names no device; publish to sensors/<device>"
+            )
+            return None
+        try:
+            return dialect.parse(published.topic, published.payload)
+        except DialectError as error:
+            self._note(MALFORMED, device, published, str(error))
+        except Exception as error:
+            # a bug in one dialect must not cost the other devices their acknowledgements
+            log.exception("the %s dialect failed on a message from %s", dialect.name, device)
+            self._note(MALFORMED, device, published, f"the kit itself failed to read it ({error!r}); tell its makers")
+        return None
+
+    def _keep(
+        self,
+        connection: sqlite3.Connection,
+        device: str,
+        observation: Observation,
+        published: Published,
+        *,
+        trusted: bool,
+    ) -> None:
+        quantity, unit, value, time_s, relative, raw, unit_unknown = observation
+        series = self._writer.series(connection, device, quantity, unit)
+        if series is None:
+            many = f"the device has {MAX_SERIES_PER_DEVICE} series already; '{quantity}' in '{unit}' is one too many"
+            self._note(IGNORED, device, published, many)
+            return
+        time_ms = round(time_s * 1000) + (published.received_ms if relative else 0)
+        own_time = not relative
+        quality = judge_value(quantity, value=value, time_ms=time_ms, before=series) | judge_time(
+            time_ms=time_ms, own_time=own_time, arrived_ms=published.received_ms, clock_trusted=trusted
+        )
+        if unit_unknown:
+            quality |= int(Quality.UNIT_UNKNOWN)
+        outcome = self._writer.add(
+            connection,
+            series,
+            time_ms=time_ms,
+            value=value,
+            quality=quality,
+            raw=raw,
+            arrived_ms=published.received_ms,
+            own_time=own_time,
+        )
+        if outcome is Outcome.CROWDED_OUT:
+            self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
+
+    def _came_before(self, connection: sqlite3.Connection, published: Published) -> bool:
+        """Whether this very message, undated, was taken already; remembers it if not."""
+        if published.qos != 1 or published.packet_id is None:
+            return False  # QoS 0 is sent once, QoS 2 is the broker's to keep apart
+        key = (published.client_id, published.packet_id)
+        digest = hashlib.blake2b(published.topic.encode() + b"\0" + published.payload, digest_size=16).digest()
+        if published.duplicate:
+            held = self._undated.get(key)
+            before = held[0] if held else undated_digest(connection, *key, now_ms=published.received_ms)
+            if before == digest:
+                return True
+        self._undated[key] = (digest, published.received_ms)
+        return False
+
+    def _note(self, kind: str, device: str, published: Published, reason: str) -> None:
+        before = self._problems.get((device, kind))
+        self._problems[device, kind] = Problem(
+            device=device,
+            kind=kind,
+            count=1 + (before.count if before else 0),
+            last_ms=published.received_ms,
+            last_topic=published.topic,
+            last_payload=published.payload,
+            last_reason=reason,
+        )
+
+    def _write_state(self, connection: sqlite3.Connection) -> None:
+        for problem in self._problems.values():
+            count_problem(connection, problem)
+        if not self._undated:
+            return
+        remember_undated(connection, [(*key, *taken) for key, taken in self._undated.items()])
+        self._since_tidied += len(self._undated)
+        if self._since_tidied >= TIDY_EVERY:
+            self._since_tidied = 0
+            forget_old_undated(connection, now_ms=max(at_ms for _, at_ms in self._undated.values()))

@@ -1,0 +1,210 @@
+"""Writing readings fast: what is known about each series is kept in memory, rows go out in bulk.
+
+Two invariants. *Nothing twice*: (series, time) is the primary key, and a reading that is already there with the same
+value changes nothing. *The memory never outlives its transaction*: every flush writes a fresh token into the database
+and remembers it; if the token found at the next `begin` is another one, the transaction was rolled back (or somebody
+else wrote), and everything remembered is dropped.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from enum import Enum
+
+from kit.model.readings import Quality, Raw
+from kit.store.ingest_state import load_token, save_token
+
+SHIFT_AT_MOST_MS = 999
+"""Readings with the same time are kept a millisecond apart, within their second; a thousand a second is no weather."""
+
+MAX_SERIES_PER_DEVICE = 256
+"""A device that invents names without end must not fill the disk."""
+
+
+@dataclass(slots=True)
+class Series:
+    """A series and its newest reading; `latest_ms` is None before the first.
+
+    Attributes:
+        newest_ms: the largest time in the store, doubtful ones included: whatever is later is certainly new.
+        same_since_ms: since when the newest value has not changed.
+        good_ms, good_value: the newest reading that was possible.
+    """
+
+    id: int
+    newest_ms: int | None = None
+    latest_ms: int | None = None
+    value: float = 0.0
+    quality: int = 0
+    same_since_ms: int = 0
+    good_ms: int | None = None
+    good_value: float | None = None
+
+
+class Outcome(Enum):
+    """What became of a reading."""
+
+    STORED = "stored"
+    SHIFTED = "shifted"
+    REPEATED = "repeated"
+    CROWDED_OUT = "crowded out"
+
+
+class ReadingWriter:
+    """Collects readings of one transaction. Call `begin`, then `series` and `add`, then `flush`."""
+
+    def __init__(self) -> None:
+        self._token: bytes | None = None
+        self._flushed = False
+        self._series: dict[tuple[str, str, str], Series] = {}
+        self._per_device: dict[str, int] = {}
+        self._rows: dict[tuple[int, int], tuple[float, int]] = {}
+        self._raw: list[tuple[int, int, float, str]] = []
+        self._arrivals: list[tuple[int, int, int]] = []
+        self._touched: dict[int, Series] = {}
+        self._seen: dict[str, int] = {}
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Start a transaction's worth; forgets what a rolled-back one left in memory."""
+        if not self._flushed or self._token is None or load_token(connection) != self._token:
+            self._series.clear()
+            self._per_device.clear()
+        self._flushed = False
+        for pending in (self._rows, self._raw, self._arrivals, self._touched, self._seen):
+            pending.clear()
+
+    def series(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
+        """The series with its newest reading, made if it is new; None if the device has too many already."""
+        key = (device, quantity, unit)
+        known = self._series.get(key)
+        if known is None:
+            known = self._load_series(connection, key)
+            if known is not None:
+                self._series[key] = known
+        return known
+
+    def add(
+        self,
+        connection: sqlite3.Connection,
+        series: Series,
+        *,
+        time_ms: int,
+        value: float,
+        quality: int,
+        raw: Raw | None,
+        arrived_ms: int,
+        own_time: bool,
+    ) -> Outcome:
+        """Keep a reading until `flush`.
+
+        Args:
+            connection: inside the transaction that `flush` will belong to.
+            series: from `series`.
+            time_ms, value, quality, raw: the reading.
+            arrived_ms: when the kit got it.
+            own_time: the device itself dated it. Then the same time and value again is the same reading; without
+                it, two messages in one millisecond are two readings.
+        """
+        outcome = Outcome.STORED
+        if series.newest_ms is not None and time_ms <= series.newest_ms:
+            free_ms = self._free_time(connection, series.id, time_ms=time_ms, value=value, own_time=own_time)
+            if free_ms is None:
+                return Outcome.REPEATED
+            if free_ms > time_ms + SHIFT_AT_MOST_MS:
+                return Outcome.CROWDED_OUT
+            if free_ms != time_ms:
+                outcome, time_ms = Outcome.SHIFTED, free_ms
+                quality |= Quality.TIME_SHIFTED
+        self._rows[(series.id, time_ms)] = (value, int(quality))
+        self._arrivals.append((series.id, time_ms, arrived_ms))
+        if raw is not None:
+            self._raw.append((series.id, time_ms, raw.value, raw.unit))
+        self._remember(series, time_ms, value, quality)
+        return outcome
+
+    def saw(self, device: str, at_ms: int) -> None:
+        """The device was heard."""
+        self._seen[device] = at_ms
+
+    def flush(self, connection: sqlite3.Connection) -> int:
+        """Write everything added since `begin`; returns how many readings were new."""
+        if self._seen:
+            connection.executemany(
+                "INSERT INTO heard_devices VALUES (?, ?) "
+                "ON CONFLICT (device) DO UPDATE SET last_seen_ms = excluded.last_seen_ms",
+                self._seen.items(),
+            )
+            self._seen.clear()
+        count = len(self._rows)
+        if count:
+            self._write_rows(connection)
+            self._token = secrets.token_bytes(8)
+            save_token(connection, self._token)
+        self._flushed = True
+        return count
+
+    def _write_rows(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "INSERT INTO readings VALUES (?, ?, ?, ?)", [(*key, *row) for key, row in self._rows.items()]
+        )
+        connection.executemany("INSERT INTO unsynced (series, time_ms, arrived_ms) VALUES (?, ?, ?)", self._arrivals)
+        if self._raw:
+            connection.executemany("INSERT INTO raw_readings VALUES (?, ?, ?, ?)", self._raw)
+        connection.executemany(
+            "INSERT OR REPLACE INTO latest_readings VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (s.id, s.latest_ms, s.value, s.quality, s.same_since_ms, s.good_ms, s.good_value)
+                for s in self._touched.values()
+            ],
+        )
+        for pending in (self._rows, self._raw, self._arrivals, self._touched):
+            pending.clear()
+
+    def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:
+        row = connection.execute(
+            "SELECT s.id, (SELECT max(time_ms) FROM readings WHERE series = s.id), l.time_ms, l.value, l.quality, l.same_since_ms, l.good_ms, l.good_value FROM series s "
+            "LEFT JOIN latest_readings l ON l.series = s.id WHERE s.device = ? AND s.quantity = ? AND s.unit = ?",
+            key,
+        ).fetchone()
+        if row is not None:
+            return Series(*row[:2]) if row[2] is None else Series(*row)
+        device = key[0]
+        if device not in self._per_device:
+            count = connection.execute("SELECT count(*) FROM series WHERE device = ?", (device,)).fetchone()
+            self._per_device[device] = int(count[0])
+        if self._per_device[device] >= MAX_SERIES_PER_DEVICE:
+            return None
+        self._per_device[device] += 1
+        made = connection.execute("INSERT INTO series (device, quantity, unit) VALUES (?, ?, ?)", key)
+        return Series(int(made.lastrowid or 0))
+
+    def _free_time(
+        self, connection: sqlite3.Connection, series: int, *, time_ms: int, value: float, own_time: bool
+    ) -> int | None:
+        """The first free millisecond from `time_ms` on; None if this very reading is already there."""
+        for candidate in range(time_ms, time_ms + SHIFT_AT_MOST_MS + 1):
+            held = self._rows.get((series, candidate))
+            if held is None:
+                held = connection.execute(
+                    "SELECT value FROM readings WHERE series = ? AND time_ms = ?", (series, candidate)
+                ).fetchone()
+            if held is None:
+                return candidate
+            if own_time and held[0] == value:
+                return None
+        return time_ms + SHIFT_AT_MOST_MS + 1
+
+    def _remember(self, series: Series, time_ms: int, value: float, quality: int) -> None:
+        if series.newest_ms is None or time_ms > series.newest_ms:
+            series.newest_ms = time_ms
+        # a time from the future would hide every later reading behind it
+        if quality & Quality.TIME_DOUBTFUL or (series.latest_ms is not None and time_ms < series.latest_ms):
+            return
+        if series.latest_ms is None or value != series.value:
+            series.same_since_ms = time_ms
+        series.latest_ms, series.value, series.quality = time_ms, value, int(quality)
+        if not quality & Quality.IMPOSSIBLE:
+            series.good_ms, series.good_value = time_ms, value
+        self._touched[series.id] = series
