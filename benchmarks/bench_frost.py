@@ -16,7 +16,9 @@ from village_apps.frost.verdict import Rule
 def main() -> None:
     years = load(Path(sys.argv[1]))
     rule = Rule(probability=float(sys.argv[2])) if len(sys.argv) > 2 else Rule()
-    print("station-year        rmse dusk  eve / reuter  ffst-nights / ffst   pod  far  csi  cover brier/clim  lead hit/late/miss/false")
+    print(
+        "station-year        rmse dusk  eve / reuter  ffst-nights / ffst   pod  far  csi  cover brier/clim  lead hit/late/miss/false"
+    )
     for name, prior in held_out_priors(years).items():
         year = next(y for y in years if y.name == name)
         _, s = backtest(year.observations, place=year.place, prior=prior, rule=rule)

@@ -31,7 +31,19 @@ STATIONS = {
 }
 FILES = ("mount-shasta-2015", "mount-shasta-2016", "chicago-ohare-2015", "chicago-ohare-2016", "newark-2013")
 RIDGE = 100.0
-LEVELS = (0.002, 0.005, 0.01, 0.02, 0.035, *(round(0.05 + 0.025 * i, 3) for i in range(37)), 0.965, 0.98, 0.99, 0.995, 0.998)
+LEVELS = (
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.035,
+    *(round(0.05 + 0.025 * i, 3) for i in range(37)),
+    0.965,
+    0.98,
+    0.99,
+    0.995,
+    0.998,
+)
 OUT = Path(__file__).parents[1] / "village_apps" / "frost" / "prior.json"
 
 
@@ -124,7 +136,9 @@ def _error_sizes(samples: Sequence[Sample]) -> dict[int, float]:
     return {hour: float(np.mean(errors)) for hour, errors in sizes.items()}
 
 
-def leave_out(walked: Mapping[str, SiteForecaster], years: Iterable[StationYear]) -> dict[str, tuple[Prior, SiteForecaster]]:
+def leave_out(
+    walked: Mapping[str, SiteForecaster], years: Iterable[StationYear]
+) -> dict[str, tuple[Prior, SiteForecaster]]:
     """For each station-year: a prior without its station, and the walk with it."""
     result = {}
     for year in years:

@@ -79,15 +79,21 @@ def read_weather(file: Path) -> list[WeatherRow]:
         with opener(file, "rt", encoding="utf-8", newline="") as stream:
             return list(parse_weather(stream, source=str(file)))
     except FileNotFoundError as error:
-        raise UsageError(f"there is no file {file}; give the path of an hourly weather CSV (.csv or .csv.gz)") from error
+        raise UsageError(
+            f"there is no file {file}; give the path of an hourly weather CSV (.csv or .csv.gz)"
+        ) from error
     except IsADirectoryError as error:
         raise UsageError(f"{file} is a directory; give the path of an hourly weather CSV (.csv or .csv.gz)") from error
     except (EOFError, zlib.error) as error:
-        raise WeatherFileError(f"{file} is cut off or damaged ({_first_line(error)}); copy or download it again") from error
+        raise WeatherFileError(
+            f"{file} is cut off or damaged ({_first_line(error)}); copy or download it again"
+        ) from error
     except gzip.BadGzipFile as error:
         raise UsageError(f"{file} is not gzip although its name ends in .gz; unpack it or rename it to .csv") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not text; an hourly weather CSV starts with the line {','.join(COLUMNS)}") from error
+        raise UsageError(
+            f"{file} is not text; an hourly weather CSV starts with the line {','.join(COLUMNS)}"
+        ) from error
     except OSError as error:
         raise KitError(f"{file} cannot be read: {error.strerror or error}") from error
 
@@ -127,7 +133,10 @@ def _parse_row(cells: list[str], *, source: str, number: int) -> WeatherRow:
         raise WeatherFileError(
             f"{source} line {number}: {len(cells)} values where {len(COLUMNS)} belong; is the file cut off?"
         )
-    values = [_number(cell, source=source, line=number, column=name) for cell, name in zip(cells[1:], COLUMNS[1:], strict=True)]
+    values = [
+        _number(cell, source=source, line=number, column=name)
+        for cell, name in zip(cells[1:], COLUMNS[1:], strict=True)
+    ]
     temperature, dew_point, pressure, direction, speed, sky, rain = values
     return WeatherRow(
         at_s=_time(cells[0], source=source, line=number),

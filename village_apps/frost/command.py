@@ -58,7 +58,9 @@ def run_backtest(arguments: argparse.Namespace) -> int:
         timezone=arguments.timezone,
     )
     if not 0 < arguments.warn_probability < 1:
-        raise UsageError(f"--warn-probability {arguments.warn_probability:g} is no chance; give a number between 0 and 1")
+        raise UsageError(
+            f"--warn-probability {arguments.warn_probability:g} is no chance; give a number between 0 and 1"
+        )
     rule = Rule(threshold_c=arguments.threshold_c, probability=arguments.warn_probability)
     observations = observations_of(read_weather(arguments.file))
     issued, scores = backtest(observations, place=place, prior=load_prior(), rule=rule)
@@ -77,7 +79,10 @@ def describe(scores: Scorecard, *, threshold_c: float) -> str:
         ("nights compared", f"{scores.nights} ({scores.forecasts} hourly forecasts)"),
         ("RMSE, all hours", f"{_text(scores.rmse_c)} °C (bias {_text(scores.bias_c)} °C)"),
         ("RMSE, after dusk", f"{_text(scores.rmse_after_dusk_c)} °C"),
-        ("RMSE, evening", f"{_text(scores.rmse_evening_c)} °C; persistence of cooling {_text(scores.rmse_reuter_c)} °C"),
+        (
+            "RMSE, evening",
+            f"{_text(scores.rmse_evening_c)} °C; persistence of cooling {_text(scores.rmse_reuter_c)} °C",
+        ),
         (
             "  radiation nights",
             f"{_text(scores.rmse_evening_ffst_nights_c)} °C; FAO's equation alone {_text(scores.rmse_ffst_c)} °C",

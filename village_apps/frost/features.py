@@ -71,9 +71,7 @@ class Look:
     values: tuple[float, ...]
 
 
-def look(
-    series: Series, *, night: Night, issue_s: float, minima: Mapping[date, float], latitude: float
-) -> Look | None:
+def look(series: Series, *, night: Night, issue_s: float, minima: Mapping[date, float], latitude: float) -> Look | None:
     """Take the features at an issue hour; None when the thermometer has been silent for too long.
 
     Args:

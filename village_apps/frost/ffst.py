@@ -72,7 +72,9 @@ def fit_ffst(nights: Sequence[RadiationNight]) -> Ffst | None:
     if first is None:
         return None
     slope, intercept = first
-    moist = [(night.td0_c, night.tmin_c - slope * night.t0_c - intercept) for night in nights if night.td0_c is not None]
+    moist = [
+        (night.td0_c, night.tmin_c - slope * night.t0_c - intercept) for night in nights if night.td0_c is not None
+    ]
     second = _line([dew for dew, _ in moist], [left for _, left in moist]) if len(moist) >= FEWEST_NIGHTS else None
     slope_dew, intercept_dew = second or (0.0, 0.0)
     fitted = Ffst(

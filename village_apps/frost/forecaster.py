@@ -211,9 +211,7 @@ class SiteForecaster:
         return forecast
 
     def _look(self, night: Night, issue_s: float) -> Look | None:
-        return look(
-            self.series, night=night, issue_s=issue_s, minima=self._minima, latitude=self.place.latitude
-        )
+        return look(self.series, night=night, issue_s=issue_s, minima=self._minima, latitude=self.place.latitude)
 
     def _forecast(self, night: Night, issue_s: int, seen: Look) -> Forecast:
         assert self._prior is not None
@@ -226,9 +224,7 @@ class SiteForecaster:
             part = self._ffst_part()
             expected = (1 - part) * expected + part * ffst
         stale = AGEING_PER_HOUR * max(0.0, seen.age_s / HOUR_S - 1)
-        spread = Spread(
-            expected, self._model.scale_c(hour) * (1 + stale), self._prior.levels, self._prior.quantiles
-        )
+        spread = Spread(expected, self._model.scale_c(hour) * (1 + stale), self._prior.levels, self._prior.quantiles)
         ceiling = seen.temperature_c if seen.age_s <= FRESH_S else math.inf
         p_frost = 1.0 if ceiling <= self.threshold_c else spread.chance_at_or_below(self.threshold_c)
         low, high = spread.quantile_c(0.1), spread.quantile_c(0.9)

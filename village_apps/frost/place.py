@@ -132,9 +132,7 @@ def night_of(place: Place, day: date) -> Night:
             "the frost forecast needs a sunset and a sunrise"
         ) from error
     first = datetime(before.year, before.month, before.day, FIRST_ISSUE_HOUR, tzinfo=place.zone)
-    return Night(
-        date=day, first_issue_s=int(first.timestamp()), sunset_s=sets.timestamp(), sunrise_s=rises.timestamp()
-    )
+    return Night(date=day, first_issue_s=int(first.timestamp()), sunset_s=sets.timestamp(), sunrise_s=rises.timestamp())
 
 
 def night_at(place: Place, at_s: float) -> Night:
