@@ -13,8 +13,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from kit.clock import Clock
-from kit.collect.dialects import DIALECTS, Dialect, find_dialect
-from kit.collect.dialects.port import DialectError, Observation, Parsed
+from kit.collect.dialects import DIALECTS, find_dialect
+from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.judgement import judge_time, judge_value
 from kit.model.messages import Published
 from kit.model.readings import Quality

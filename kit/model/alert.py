@@ -206,8 +206,9 @@ class Alert:
 
     def text(self, language: str) -> AlertText | None:
         """Its text in that language, else in the first it has."""
+        wanted = language.partition("-")[0]
         for info in self.infos:
-            if info.language == language or info.language.split("-")[0] == language.split("-")[0]:
+            if info.language.partition("-")[0] == wanted:
                 return info
         return self.infos[0] if self.infos else None
 

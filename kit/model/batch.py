@@ -76,9 +76,8 @@ def decode_batch(body: bytes) -> list[Reading]:
     try:
         told = cbor2.loads(body, max_depth=8)
         version, base_ms, step_ms, names, columns = told
-        if version != VERSION:
-            raise BatchError(f"the batch has version {version!r}; this kit reads version {VERSION}, so update it")
-        return list(_decode_columns(base_ms, step_ms, names, columns))
+        if version == VERSION:
+            return list(_decode_columns(base_ms, step_ms, names, columns))
     except BatchError:
         raise
     except (
@@ -91,6 +90,7 @@ def decode_batch(body: bytes) -> list[Reading]:
         struct.error,
     ) as error:
         raise BatchError(f"the body is no batch of readings ({error})") from error
+    raise BatchError(f"the batch has version {version!r}; this kit reads version {VERSION}, so update it")
 
 
 def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[list[Any]]) -> Iterator[Reading]:
@@ -100,7 +100,7 @@ def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[
     all_times: list[list[int]] = []
     for device, quantity, unit, count, times, digits, values, qualities in columns:
         total += count
-        if not (isinstance(count, int) and 0 < count and total <= MAX_ROWS):
+        if not (isinstance(count, int) and count > 0 and total <= MAX_ROWS):
             raise BatchError(f"a column claims {count!r} readings")
         offsets = all_times[times] if isinstance(times, int) else _decode_times(times, count)
         all_times.append(offsets)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from kit.store.migrations import sql
 
@@ -50,7 +50,8 @@ UNDATED_AT_MOST = 100_000
 """Rows; the oldest go first."""
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """What went wrong with a device's messages: how often, and the last one."""
 
     device: str
@@ -68,7 +69,15 @@ def count_problem(connection: sqlite3.Connection, problem: Problem) -> None:
         "INSERT INTO ingest_problems VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device, kind) DO UPDATE SET "
         "count = count + excluded.count, last_ms = excluded.last_ms, last_topic = excluded.last_topic, "
         "last_payload = excluded.last_payload, last_reason = excluded.last_reason",
-        problem._replace(last_payload=problem.last_payload[:PAYLOAD_KEPT_BYTES]),
+        (
+            problem.device,
+            problem.kind,
+            problem.count,
+            problem.last_ms,
+            problem.last_topic,
+            problem.last_payload[:PAYLOAD_KEPT_BYTES],
+            problem.last_reason,
+        ),
     )
 
 
@@ -100,7 +109,8 @@ def forget_old_undated(connection: sqlite3.Connection, *, now_ms: int) -> None:
     """Drop what is too old to come again, and bound the rest."""
     connection.execute("DELETE FROM ingest_undated WHERE at_ms <= ?", (now_ms - REPEAT_WITHIN_MS,))
     connection.execute(
-        "DELETE FROM ingest_undated WHERE at_ms < (SELECT at_ms FROM ingest_undated ORDER BY at_ms DESC LIMIT 1 OFFSET ?)",
+        "DELETE FROM ingest_undated "
+        "WHERE at_ms < (SELECT at_ms FROM ingest_undated ORDER BY at_ms DESC LIMIT 1 OFFSET ?)",
         (UNDATED_AT_MOST,),
     )
 

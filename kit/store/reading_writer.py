@@ -102,7 +102,10 @@ class ReadingWriter:
         Args:
             connection: inside the transaction that `flush` will belong to.
             series: from `series`.
-            time_ms, value, quality, raw: the reading.
+            time_ms: Unix ms.
+            value: finite, in the series' unit.
+            quality: the flags it earned.
+            raw: what the device said, if it was converted.
             arrived_ms: when the kit got it.
             own_time: the device itself dated it. Then the same time and value again is the same reading; without
                 it, two messages in one millisecond are two readings.
@@ -164,7 +167,8 @@ class ReadingWriter:
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:
         row = connection.execute(
-            "SELECT s.id, (SELECT max(time_ms) FROM readings WHERE series = s.id), l.time_ms, l.value, l.quality, l.same_since_ms, l.good_ms, l.good_value FROM series s "
+            "SELECT s.id, (SELECT max(time_ms) FROM readings WHERE series = s.id), "
+            "l.time_ms, l.value, l.quality, l.same_since_ms, l.good_ms, l.good_value FROM series s "
             "LEFT JOIN latest_readings l ON l.series = s.id WHERE s.device = ? AND s.quantity = ? AND s.unit = ?",
             key,
         ).fetchone()

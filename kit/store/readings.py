@@ -60,7 +60,7 @@ class StoredReading(NamedTuple):
 
     @property
     def quality_word(self) -> str:
-        """ "good", or the flags joined by "+"."""
+        """The flags in words: "good", or their names joined by "+"."""
         return quality_word(self.quality)
 
 
@@ -106,7 +106,8 @@ def find_readings(
 
     Args:
         connection: the kit's store; must stay open, and unused by writers, while the result is read.
-        device, quantity: None = all.
+        device: its name; None = all.
+        quantity: its name, label included; None = all.
         since_ms: the first instant wanted, Unix ms.
         until_ms: the first instant no longer wanted.
         usable_only: leave out what is impossible, stuck or has a doubtful time.

@@ -56,7 +56,7 @@ DIALECT = SenMLDialect()
 
 
 def _observe(record: Record, meaning: _Meaning) -> Observation:
-    name, unit, value, time_s, relative = record
+    _, unit, value, time_s, relative = record
     if unit == meaning.unit or not meaning.known:
         return Observation(meaning.quantity, meaning.unit, value, time_s, relative)
     converted = convert(value, unit, meaning.unit)
