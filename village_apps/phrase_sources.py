@@ -1,7 +1,7 @@
 """Finds every phrase of an app in its code, templates and lessons, and checks the catalogues against them.
 
-`script/phrases` runs this: without arguments it says what is missing, with `--write` it brings the catalogues up to date
-(new phrases come in untranslated, phrases that nothing uses any more go out). A test runs the same check.
+`script/phrases` runs this: without arguments it says what is missing, with `--write` it brings the catalogues up to
+date (new phrases come in untranslated, phrases that nothing uses any more go out). A test runs the same check.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def write_catalogue(folder: Path, language: str) -> None:
             old = read_po(stream, locale=language)
     new = Catalog(
         locale=language,
-        header_comment=f"# {LANGUAGE_NAMES[language]}: village_apps/{folder.name}. Licence: GPL-3.0-or-later, as the kit.",
+        header_comment=f"# {LANGUAGE_NAMES[language]}: village_apps/{folder.name}. GPL-3.0-or-later, as the kit.",
         fuzzy=False,
     )
     for found in phrases_of(folder):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from kit.health.words import age_words
 from kit.identity import check_technician_password, set_technician_password
-from village_apps.app import AppContext
+from village_apps.app import AppContext, StatusLine
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
 from village_apps.portal.unit_state import read_unit_state
-from village_apps.web.reader import database, now_ms
+from village_apps.web.reader import context, frame
 
 COOKIE = "technician"
 FORBIDDEN = 403
@@ -19,9 +20,9 @@ TOO_MANY = 429
 UNPROCESSABLE = 422
 
 
-def add_technician_routes(routes: Blueprint, context: AppContext) -> None:
+def add_technician_routes(routes: Blueprint, own: AppContext) -> None:
     """Add `/technician/…` to the portal's blueprint."""
-    pages = TechnicianPages(context)
+    pages = TechnicianPages(own)
     routes.add_url_rule("/technician/", "technician", pages.show)
     routes.add_url_rule("/technician/sign-in", "sign_in", pages.sign_in, methods=["POST"])
     routes.add_url_rule("/technician/password", "change_password", pages.change_password, methods=["POST"])
@@ -31,8 +32,8 @@ def add_technician_routes(routes: Blueprint, context: AppContext) -> None:
 class TechnicianPages:
     """The views, with the sessions they share."""
 
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
+    def __init__(self, own: AppContext) -> None:
+        self._context = own
         self._sign_ins = SignIns()
 
     def show(self) -> Response:
@@ -42,8 +43,8 @@ class TechnicianPages:
             return self._ask()
         if self._sign_ins.must_change(token):
             return self._ask_new_password()
-        state = read_unit_state(self._context, database().connection, now_ms=now_ms())
-        return _private(make_response(render_template("portal/technician.html", state=state)))
+        state = read_unit_state(self._context, _lines_of_apps())
+        return _private(make_response(render_template("portal/technician.html", state=state, age_words=age_words)))
 
     def sign_in(self) -> Response:
         """Check the password."""
@@ -93,6 +94,18 @@ class TechnicianPages:
         """Real seconds since boot, out of kit seconds."""
         clock = self._context.clock
         return clock.monotonic() * (clock.real(1.0) or 1.0)
+
+
+def _lines_of_apps() -> list[StatusLine]:
+    lines: list[StatusLine] = []
+    for app in frame().apps:
+        if app.status_lines is None:
+            continue
+        try:
+            lines += app.status_lines(context())
+        except Exception as error:  # noqa: BLE001 - one app's trouble is shown beside the others' lines
+            lines.append(StatusLine(app.name, str(error), ok=False))
+    return lines
 
 
 def _private(response: Response) -> Response:
