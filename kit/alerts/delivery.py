@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hardware.ports import HardwareError, Siren
 from kit.alerts.escalation import Escalation
 from kit.bus import Bus, BusError
 from kit.clock import Clock
@@ -24,8 +25,6 @@ from kit.model.cap import to_cap_xml
 from kit.store import alerts as store
 from kit.store.database import Database
 from kit.store.facts import get_fact, put_fact
-
-from hardware.ports import HardwareError, Siren
 
 log = logging.getLogger(__name__)
 
