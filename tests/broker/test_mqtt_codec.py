@@ -1,0 +1,260 @@
+"""The wire: packets survive the way to bytes and back, and no bytes bring anything but typed errors."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.broker.protocol.connection import ServerConnection
+from kit.broker.protocol.errors import (
+    IdentifierRejected,
+    LimitExceeded,
+    LocalProtocolError,
+    MalformedPacket,
+    RemoteProtocolError,
+    TimedOut,
+    UnacceptableVersion,
+    UnexpectedPacket,
+)
+from kit.broker.protocol.limits import Limits
+from kit.broker.protocol.packets import (
+    FAILURE,
+    Connack,
+    Connect,
+    Disconnect,
+    Message,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+)
+from kit.broker.protocol.reader import PacketReader
+from kit.broker.protocol.writer import encode
+
+LIMITS = Limits()
+
+ids = st.integers(1, 0xFFFF)
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0+#/"), max_size=12)
+topics = st.lists(words, min_size=1, max_size=5).map("/".join).filter(bool)
+filters = st.one_of(topics, st.sampled_from(["#", "+", "+/#", "a/+/b", "/", "$SYS/#"]))
+payloads = st.binary(max_size=300)
+qos = st.integers(0, 2)
+messages = st.builds(Message, topics, payloads, qos, st.booleans())
+
+
+@st.composite
+def publishes(draw: st.DrawFn) -> Publish:
+    level = draw(qos)
+    dup = draw(st.booleans()) if level else False
+    return Publish(draw(topics), draw(payloads), level, draw(st.booleans()), dup, draw(ids) if level else None)
+
+
+@st.composite
+def connects(draw: st.DrawFn) -> Connect:
+    username = draw(st.none() | words)
+    return Connect(
+        client_id=draw(words),
+        clean_session=draw(st.booleans()),
+        keep_alive_s=draw(st.integers(0, 0xFFFF)),
+        username=username,
+        password=None if username is None else draw(st.none() | st.binary(max_size=20)),
+        will=draw(st.none() | messages),
+    )
+
+
+packets: st.SearchStrategy[Packet] = st.one_of(
+    connects(),
+    publishes(),
+    st.builds(Connack, st.booleans(), st.integers(0, 5)),
+    *[ids.map(kind) for kind in (Puback, Pubrec, Pubrel, Pubcomp, Unsuback)],
+    st.builds(Subscribe, ids, st.lists(st.tuples(filters, qos), min_size=1, max_size=4).map(tuple)),
+    st.builds(Suback, ids, st.lists(st.sampled_from([0, 1, 2, FAILURE]), min_size=1, max_size=4).map(tuple)),
+    st.builds(Unsubscribe, ids, st.lists(filters, min_size=1, max_size=4).map(tuple)),
+    st.sampled_from([Pingreq(), Pingresp(), Disconnect()]),
+)
+
+
+def read_all(chunks: list[bytes], limits: Limits = LIMITS) -> tuple[list[Packet], str | None]:
+    """The packets in the bytes, and the error that ended them."""
+    reader = PacketReader(limits, packet_bytes=limits.packet_bytes)
+    found: list[Packet] = []
+    for chunk in chunks:
+        reader.receive_data(chunk)
+        try:
+            while (packet := reader.next_packet()) is not None:
+                found.append(packet)
+        except RemoteProtocolError as error:
+            return found, f"{type(error).__name__}: {error}"
+    return found, None
+
+
+def read(data: bytes, limits: Limits = LIMITS) -> Packet | None:
+    reader = PacketReader(limits, packet_bytes=limits.packet_bytes)
+    reader.receive_data(data)
+    return reader.next_packet()
+
+
+@given(st.lists(packets, max_size=5))
+def test_every_packet_comes_back_from_its_bytes(sent: list[Packet]) -> None:
+    assert read_all([b"".join(map(encode, sent))]) == (sent, None)
+
+
+@given(st.lists(packets, max_size=4), st.binary(max_size=40), st.lists(st.integers(0, 400), max_size=12))
+def test_how_the_network_cuts_the_bytes_makes_no_difference(sent: list[Packet], noise: bytes, cuts: list[int]) -> None:
+    data = b"".join(map(encode, sent)) + noise
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    pieces = [data[start:end] for start, end in pairwise(places)]
+    assert read_all(pieces) == read_all([data])
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_at_all_raise_nothing_but_typed_errors(data: bytes) -> None:
+    read_all([data])
+    connection = ServerConnection(LIMITS, now=0.0)
+    connection.receive_data(data, now=0.0)
+    try:
+        while (packet := connection.next_packet()) is not None:
+            if isinstance(packet, Connect):
+                connection.accept(packet, now=0.0)
+    except RemoteProtocolError:
+        pass
+
+
+@given(packets, st.integers(0, 400), st.integers(0, 255))
+def test_a_packet_with_one_byte_changed_raises_nothing_but_typed_errors(packet: Packet, at: int, byte: int) -> None:
+    data = bytearray(encode(packet))
+    data[at % len(data)] = byte
+    read_all([bytes(data)])
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\x00\x00", "begins no MQTT"),
+        (b"\xf0\x00", "begins no MQTT"),
+        (b"\x60\x02\x00\x01", "begins no MQTT"),  # PUBREL without its flag
+        (b"\x30\xff\xff\xff\xff\x01", "four bytes"),
+        (b"\x36\x06\x00\x01a\x00\x01x", "QoS 3"),
+        (b"\x38\x04\x00\x01ax", "DUP 1"),
+        (b"\x32\x05\x00\x01a\x00\x00", "packet id 0"),
+        (b"\x30\x03\x00\x01#", "no topic name"),
+        (b"\x30\x02\x00\x00", "no topic name"),
+        (b"\x30\x03\x00\x01\x00", "U+0000"),
+        (b"\x30\x03\x00\x01\xff", "UTF-8"),
+        (b"\x30\x05\x00\x03\xed\xa0\x80", "UTF-8"),  # a surrogate
+        (b"\x30\x03\x00\x05a", "ends inside"),
+        (b"\x82\x02\x00\x01", "without a filter"),
+        (b"\x82\x06\x00\x01\x00\x01a\x03", "requested QoS"),
+        (b"\x82\x07\x00\x01\x00\x02a#\x00", "no topic filter"),
+        (b"\xa2\x02\x00\x01", "without a filter"),
+        (b"\xc0\x01\x00", "left over"),
+        (b"\x40\x03\x00\x01\x00", "left over"),
+        (b"\x10\x0d\x00\x04MQTT\x04\x03\x00\x00\x00\x01a", "reserved connect flag"),
+        (b"\x10\x0d\x00\x04MQTT\x04\x42\x00\x00\x00\x01a", "password without"),
+        (b"\x10\x0d\x00\x04MQTT\x04\x22\x00\x00\x00\x01a", "without a will"),
+        (b"\x10\x0d\x00\x04MQTX\x04\x02\x00\x00\x00\x01a", "protocol name"),
+    ],
+)
+def test_what_the_standard_forbids_is_malformed_and_says_why(data: bytes, why: str) -> None:
+    with pytest.raises(MalformedPacket, match=why.replace("+", r"\+")):
+        read(data)
+
+
+def test_a_client_of_another_mqtt_version_is_told_so() -> None:
+    with pytest.raises(UnacceptableVersion, match="level 5") as five:
+        read(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a")
+    with pytest.raises(UnacceptableVersion, match=r"MQTT 3\.1"):
+        read(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01a")
+    assert five.value.return_code == 1
+
+
+def test_lengths_beyond_the_limits_are_refused_before_they_are_buffered() -> None:
+    with pytest.raises(LimitExceeded, match="packet's size"):
+        read(b"\x30\xff\xff\xff\x7f")
+    with pytest.raises(LimitExceeded, match="length of the topic"):
+        read(encode(Publish("a" * 600, b"")))
+    with pytest.raises(LimitExceeded, match="levels"):
+        read(encode(Publish("/".join("a" * 17), b"")))
+    with pytest.raises(LimitExceeded, match="client id"):
+        read(encode(Connect(client_id="c" * 129)))
+    with pytest.raises(LimitExceeded, match="number of filters"):
+        read(encode(Subscribe(1, (("a", 0),) * 65)))
+
+
+def test_our_own_mistakes_are_told_apart_from_the_clients() -> None:
+    with pytest.raises(LocalProtocolError, match="packet id"):
+        encode(Puback(0))
+    with pytest.raises(LocalProtocolError, match="field of"):
+        encode(Publish("t" * 70_000, b""))
+
+
+def connection_after(*sent: Packet, now: float = 0.0) -> ServerConnection:
+    connection = ServerConnection(LIMITS, now=now)
+    connection.receive_data(b"".join(map(encode, sent)), now=now)
+    packet = connection.next_packet()
+    assert isinstance(packet, Connect)
+    connection.accept(packet, now=now)
+    return connection
+
+
+def test_a_conversation_begins_with_connect_and_has_only_one() -> None:
+    early = ServerConnection(LIMITS, now=0.0)
+    early.receive_data(encode(Pingreq()), now=0.0)
+    with pytest.raises(UnexpectedPacket, match="PINGREQ"):
+        early.next_packet()
+    with pytest.raises(UnexpectedPacket, match="CONNECT from a client whose connection is open"):
+        connection_after(Connect(client_id="a"), Connect(client_id="a")).next_packet()
+
+
+def test_packets_that_only_a_server_may_send_are_refused() -> None:
+    with pytest.raises(UnexpectedPacket, match="SUBACK"):
+        connection_after(Connect(client_id="a"), Suback(1, (0,))).next_packet()
+
+
+def test_an_empty_client_id_cannot_ask_for_a_kept_session() -> None:
+    with pytest.raises(IdentifierRejected) as refused:
+        connection_after(Connect(client_id="", clean_session=False))
+    assert refused.value.return_code == 2
+
+
+def test_what_follows_a_connect_waits_until_the_client_is_let_in() -> None:
+    connection = ServerConnection(LIMITS, now=0.0)
+    connect = Connect(client_id="a")
+    connection.receive_data(encode(connect) + encode(Publish("t", b"")), now=0.0)
+    assert connection.next_packet() == connect
+    assert connection.next_packet() is None
+    connection.accept(connect, now=0.0)
+    assert connection.next_packet() == Publish("t", b"")
+
+
+def test_a_silent_client_is_given_one_and_a_half_keep_alives() -> None:
+    connection = connection_after(Connect(client_id="a", keep_alive_s=10), now=100.0)
+    assert connection.wake_at() == 115.0
+    connection.check_time(now=114.9)
+    connection.receive_data(encode(Pingreq()), now=114.9)
+    assert connection.wake_at() == pytest.approx(129.9)
+    with pytest.raises(TimedOut, match="keep-alive"):
+        connection.check_time(now=130.0)
+
+
+def test_a_keep_alive_of_zero_never_runs_out_but_a_missing_connect_does() -> None:
+    connection_after(Connect(client_id="a")).check_time(now=1e9)
+    with pytest.raises(TimedOut, match="no CONNECT"):
+        ServerConnection(LIMITS, now=0.0).check_time(now=10.0)
+
+
+def test_after_disconnect_nothing_more_is_taken() -> None:
+    connection = connection_after(Connect(client_id="a"), Disconnect(), Publish("t", b""))
+    assert connection.next_packet() == Disconnect()
+    assert connection.next_packet() is None
