@@ -1,1 +1,1 @@
-
+"""The technician's terminal: pure view models, panels, screens. Imported by `kit tui` only."""

@@ -1,11 +1,10 @@
-"""How commands print: aligned columns for a person at 80 columns, JSON for programs, times and ages in words."""
+"""How commands print: aligned columns for a person at 80 columns, JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 WIDTH = 80
@@ -35,11 +34,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for line in [[head.upper() for head in heads], *cells]
     ]
     return "\n".join(lines)
-
-
-def rfc3339(at_ms: int | None) -> str | None:
-    """`2016-04-12T03:00:00Z`, or None."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell(value: object) -> str:

@@ -6,9 +6,6 @@ import argparse
 
 from kit.errors import UsageError
 
-SIMULATED_SPEED = 200.0
-"""An evening and a night (about 16 hours) in about five minutes."""
-
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """`kit run [--sim] [--speed N] [--core]`."""
@@ -18,7 +15,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         type=speed,
         metavar="N",
         default=None,
-        help=f"with --sim: how many times as fast as real time (default {SIMULATED_SPEED:g})",
+        help="with --sim: how many times as fast as real time (default: the night in about five minutes)",
     )
     parser.add_argument("--core", action="store_true", help="start a city core beside it, already joined")
     parser.set_defaults(run=run)
@@ -45,8 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     """The unit, in the foreground."""
     if arguments.speed is not None and not arguments.sim:
         raise UsageError("--speed is for a simulation; write kit run --sim --speed N")
-    if arguments.speed is None:
-        arguments.speed = SIMULATED_SPEED if arguments.sim else 1.0
     from kit.run import run_unit
 
     return int(run_unit(arguments))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from kit.cli.unit import unit_of
@@ -19,15 +18,13 @@ def tui(arguments: argparse.Namespace) -> int:
     """Show the unit until q is pressed."""
     unit = unit_of(arguments)
     if arguments.json:
-        from kit.health.status import unit_status
+        from kit.cli.status_command import show_status
 
-        # a screen has no JSON; the facts on it have
-        json.dump(unit_status(unit.home, unit.settings, unit.clock), sys.stdout, indent=2)
-        print()
-        return 0
+        return show_status(arguments)  # a screen has no JSON; the facts on it have
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise UsageError("the screen needs a terminal; kit status tells the same facts as text")
+    from kit.cli.app_lines import app_lines
     from tui.app import run_tui
 
-    run_tui(unit.home, unit.settings, unit.clock)
+    run_tui(unit.home, unit.settings, unit.clock, app_lines=lambda: app_lines(unit))
     return 0

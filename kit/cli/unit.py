@@ -6,7 +6,7 @@ The store is opened read-only wherever a command only tells; such a command neve
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,6 @@ from kit.errors import KitError
 from kit.home import Home, find_home
 from kit.settings import Settings, load_settings
 from kit.store.database import Database
-from kit.store.migrations import Migration
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,10 @@ def reading_store(unit: Unit) -> Iterator[Database]:
 
 
 @contextmanager
-def writing_store(unit: Unit, migrations: Callable[[], Sequence[Migration]]) -> Iterator[Database]:
+def writing_store(unit: Unit) -> Iterator[Database]:
     """The store, for writing; a home that has never run is prepared first, so that `kit device add` can come first."""
+    from kit.run.schema import open_unit_store
+
     unit.home.prepare()
-    with Database(unit.home.database, migrations=migrations()) as database:
+    with open_unit_store(unit.home) as database:
         yield database

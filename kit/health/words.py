@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-PRIORITY_WORDS = ("distress", "receipts", "messages", "summaries", "readings", "bulk")
+PRIORITY_WORDS = ("alarms", "receipts", "messages", "summaries", "readings", "bulk")
 """By priority number (DESIGN §6)."""
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
@@ -73,13 +73,15 @@ def power_words(power: Mapping[str, Any] | None) -> str:
         return "no gauge"
     source = {"mains": "mains", "battery": "on battery", "solar": "solar"}.get(str(power.get("source")), "unknown")
     percent = power.get("battery_percent")
-    battery = "" if percent is None else f", battery {percent:.0f} %"
+    battery = (
+        "" if percent is None else f", {percent:.0f} %" if source == "on battery" else f", battery {percent:.0f} %"
+    )
     charging = {True: ", charging", False: ", not charging"}.get(power.get("charging"), "") if battery else ""  # type: ignore[arg-type]  # None stands for unknown
     return source + battery + charging
 
 
 def queue_words(queued: Mapping[str, int]) -> str:
-    """What waits, most urgent first: `1 distress, 40 readings`."""
+    """What waits, most urgent first: `2 alarms, 40 readings`."""
     waiting = [
         f"{count} {PRIORITY_WORDS[int(priority)] if int(priority) < len(PRIORITY_WORDS) else 'of priority ' + priority}"
         for priority, count in sorted(queued.items())
@@ -106,11 +108,12 @@ def frost_words(forecast: Mapping[str, Any], timezone: str) -> str:
 
 def alert_words(alert: Mapping[str, Any], now: str | None) -> str:
     """One warning: what, since when, and who has seen it. Unconfirmed is said in words, never by colour alone."""
-    seen = alert.get("confirmed_by") or []
+    seen = alert.get("seen_by") or []
     standing = f"seen by {', '.join(map(str, seen))}" if alert.get("confirmed") and seen else "confirmed"
     if not alert.get("confirmed"):
         standing = "NOT CONFIRMED by anybody"
-    return f"{alert.get('headline') or alert.get('event') or alert.get('id')}: {standing}, raised {ago_words(alert.get('sent'), now)}"
+    title = alert.get("headline") or alert.get("event") or alert.get("identifier")
+    return f"{title}: {standing}, raised {ago_words(alert.get('sent'), now)}"
 
 
 def service_words(service: Mapping[str, Any]) -> str:

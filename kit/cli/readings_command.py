@@ -1,0 +1,118 @@
+"""`kit readings`: what was measured, row by row as it is read, so that a season fits into any memory."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from kit.cli.parser import nearest
+from kit.cli.unit import reading_store, unit_of
+from kit.errors import UsageError
+from kit.health.times import rfc3339
+from kit.store.readings import StoredReading, find_readings, latest_readings
+
+COLUMNS = ("time", "device", "quantity", "unit", "value", "quality")
+"""Of the CSV and of every JSON row (DESIGN §5)."""
+
+
+def add_readings(parser: argparse.ArgumentParser) -> None:
+    """`kit readings [--device NAME] [--quantity Q] [--since T] [--until T] [--format json|csv]`."""
+    parser.add_argument("--device", metavar="NAME", help="only of this device")
+    parser.add_argument("--quantity", metavar="Q", help="only this quantity, for example temperature")
+    parser.add_argument("--since", type=time_of, metavar="T", help="from then on, for example 2016-04-12T03:00:00Z")
+    parser.add_argument("--until", type=time_of, metavar="T", help="before then")
+    parser.add_argument("--format", choices=("json", "csv"), help="instead of a table")
+    parser.set_defaults(run=show_readings)
+
+
+def time_of(text: str) -> int:
+    """An RFC 3339 time or date as Unix ms; UTC where it names no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a time; write it like 2016-04-12T03:00:00Z or 2016-04-12"
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def show_readings(arguments: argparse.Namespace) -> int:
+    """Print them in the order of time."""
+    unit = unit_of(arguments)
+    with reading_store(unit) as database:
+        _check_names(arguments, latest_readings(database.connection))
+        found = find_readings(
+            database.connection,
+            device=arguments.device,
+            quantity=arguments.quantity,
+            since_ms=arguments.since,
+            until_ms=arguments.until,
+        )
+        rows = ({**_row(reading)} for reading in found)
+        if arguments.format == "csv":
+            _print_csv(rows)
+        elif arguments.json or arguments.format == "json":
+            print_json_rows(rows)
+        else:
+            _print_text(rows)
+    return 0
+
+
+def print_json_rows(rows: Iterable[dict[str, Any]]) -> None:
+    """A JSON array, one row per line, without holding it in memory."""
+    separator = "[\n"
+    for row in rows:
+        sys.stdout.write(separator + json.dumps(row, ensure_ascii=False))
+        separator = ",\n"
+    sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _check_names(arguments: argparse.Namespace, known: list[StoredReading]) -> None:
+    """A misspelt name is an error, not an empty answer."""
+    devices = sorted({reading.device for reading in known})
+    if arguments.device and arguments.device not in devices:
+        raise UsageError(f"nothing was ever heard of a device '{arguments.device}'{nearest(arguments.device, devices)}")
+    quantities = sorted({reading.quantity for reading in known})
+    if arguments.quantity and arguments.quantity not in quantities:
+        what = nearest(arguments.quantity, quantities)
+        raise UsageError(f"nothing was ever measured of a quantity '{arguments.quantity}'{what}")
+
+
+def _row(reading: StoredReading) -> dict[str, Any]:
+    return {
+        "time": rfc3339(reading.time_ms),
+        "device": reading.device,
+        "quantity": reading.quantity,
+        "unit": reading.unit,
+        "value": reading.value,
+        "quality": reading.quality_word,
+    }
+
+
+def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _print_text(rows: Iterator[dict[str, Any]]) -> None:
+    # widths are taken from the first rows: nothing waits for the last one
+    first = list(itertools.islice(rows, 200))
+    if not first:
+        print("No readings.")
+        return
+    device = max(6, *(len(row["device"]) for row in first))
+    quantity = max(8, *(len(row["quantity"]) for row in first))
+    print(f"{'TIME':<20}  {'DEVICE':<{device}}  {'QUANTITY':<{quantity}}  {'VALUE':>9}  UNIT   QUALITY")
+    for row in itertools.chain(first, rows):
+        value = f"{row['value']:>9.6g}"
+        print(
+            f"{row['time']:<20}  {row['device']:<{device}}  {row['quantity']:<{quantity}}  "
+            f"{value}  {row['unit']:<5}  {row['quality']}"
+        )

@@ -1,0 +1,123 @@
+"""The text of `kit status`, at most 80 columns wide; pure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kit.cli.output import WIDTH
+from kit.health.attention import attention
+from kit.health.words import (
+    age_words,
+    ago_words,
+    alert_words,
+    forecast_words,
+    local_time,
+    power_words,
+    queue_words,
+    service_words,
+)
+
+LABEL = 11
+"""Width of the labels on the left."""
+
+Status = Mapping[str, Any]
+
+
+def status_text(status: Status) -> str:
+    """The whole overview."""
+    zone = str(status.get("timezone") or "UTC")
+    lines = [*_title(status, zone), "", *_needs(status), ""]
+    lines += _block("Services", _services(status))
+    if status.get("store", {}).get("state") != "missing":
+        lines += _block("Tonight", [forecast_words(status.get("forecast"), zone)])
+        lines += _block("Warnings", [alert_words(a, status.get("time")) for a in status.get("alerts", [])] or ["none"])
+        lines += _block("Sensors", _sensors(status))
+        lines += _block("Power", [power_words(status.get("power"))])
+        if status.get("clients") is not None:
+            lines += _block("Clients", [str(status["clients"])])
+        lines += _block("Sync", _links(status))
+        lines += _block("City core", [_core(status)])
+        lines += _block("Apps", [f"{line['label']}: {line['value']}" for line in status.get("apps", [])])
+    return "\n".join(lines).rstrip()
+
+
+def _title(status: Status, zone: str) -> list[str]:
+    unit = f" ({status['unit']})" if status.get("unit") else ""
+    clock = status.get("clock", {})
+    trust = "" if clock.get("trusted") else ", clock NOT trusted"
+    speed = f", simulated, {clock['speed']:g}× as fast" if clock.get("speed") else ""
+    return [f"{status.get('name')}{unit}", f"{local_time(status.get('time'), zone, day=True)} {zone}{trust}{speed}"]
+
+
+def _needs(status: Status) -> list[str]:
+    sentences = attention(status)
+    if not sentences:
+        return ["Nothing needs you."]
+    lines = ["This needs you:"]
+    for sentence in sentences:
+        lines += textwrap.wrap(sentence, WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
+    return lines
+
+
+def _services(status: Status) -> list[str]:
+    listed = status.get("services", [])
+    if not listed:
+        return ["none has run yet"]
+    lines = []
+    for service in listed:
+        pid = f" (process {service['pid']})" if service.get("pid") else ""
+        lines.append(f"{service['name']:<8} {service_words(service)}{pid}")
+        if service.get("last_error"):
+            lines.append(f"         last error: {service['last_error']}")
+    return lines
+
+
+def _sensors(status: Status) -> list[str]:
+    sensors = status.get("sensors", [])
+    width = max((len(sensor["device"]) for sensor in sensors), default=0)
+    lines = []
+    for sensor in sensors:
+        heard = f"{age_words(sensor['age_s'])} ago" if sensor.get("last_seen") else "never heard"
+        silent = "SILENT, " if sensor.get("silent") and sensor.get("last_seen") else ""
+        latest = ", ".join(_value(value) for value in sensor.get("latest", []))
+        lines.append(f"{sensor['device']:<{width}}  {silent}{heard}{'  ' + latest if latest else ''}")
+    return lines or ["none yet: kit device add NAME"]
+
+
+def _value(value: Mapping[str, Any]) -> str:
+    number = value.get("value")
+    shown = "?" if number is None else f"{number:.1f}"
+    return f"{value.get('quantity')} {shown} {value.get('unit')}"
+
+
+def _links(status: Status) -> list[str]:
+    links = status.get("links", [])
+    width = max((len(link["name"]) for link in links), default=0)
+    lines = []
+    for link in links:
+        heard = ago_words(link.get("last_heard"), status.get("time"))
+        waiting = queue_words(link.get("queued", {}))
+        lines.append(f"{link['name']:<{width}}  {link['state']}, {waiting}, heard {heard}")
+        if link.get("explain") and link.get("state") not in ("up", "busy"):
+            lines.append(f"{'':<{width}}  {link['explain']}")
+    return lines or ["no link yet"]
+
+
+def _core(status: Status) -> str:
+    core = status.get("core")
+    if not core:
+        return "not joined (kit join INVITE)"
+    return f"{core.get('name') or core.get('unit')}, heard {ago_words(core.get('last_heard'), status.get('time'))}"
+
+
+def _block(label: str, lines: Iterable[str]) -> list[str]:
+    shown: list[str] = []
+    for number, line in enumerate(lines):
+        head = f"{label:<{LABEL}}" if number == 0 else " " * LABEL
+        indent = " " * (LABEL + len(line) - len(line.lstrip()))
+        shown += textwrap.wrap(line, WIDTH, initial_indent=head, subsequent_indent=indent, drop_whitespace=True) or [
+            head
+        ]
+    return shown

@@ -1,0 +1,86 @@
+"""The doctor's look at what the unit does: services, sensors, links, warnings. From the status dict; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kit.health.attention import KEEPS_DYING
+from kit.health.check import Check
+from kit.health.words import age_words, ago_words, queue_words
+
+Status = Mapping[str, Any]
+
+
+def check_services(status: Status) -> Iterator[Check]:
+    """All running, none dying again and again."""
+    listed = status.get("services", [])
+    if not status.get("running"):
+        yield Check("services", ok=False, sentence="the unit is stopped", todo="start it: kit run")
+        return
+    for service in listed:
+        why = f"; it last said: {service['last_error']}" if service.get("last_error") else ""
+        state, restarts = service.get("state"), int(service.get("restarts") or 0)
+        fine = state in ("running", "starting") and restarts < KEEPS_DYING
+        sentence = (
+            f"{service['name']} is {state}, {restarts} restarts{why}"
+            if restarts or why
+            else f"{service['name']} is {state}"
+        )
+        yield Check("services", ok=fine, sentence=sentence, todo="" if fine else f"see `kit log {service['name']}`")
+
+
+def check_sensors(status: Status) -> Iterator[Check]:
+    """None silent, none that speaks nonsense."""
+    sensors = status.get("sensors", [])
+    if not sensors:
+        yield Check("sensors", ok=True, sentence="no sensor yet; let one in with `kit device add NAME`")
+    for sensor in sensors:
+        name = sensor["device"]
+        if sensor.get("silent"):
+            last = f"silent for {age_words(sensor.get('age_s'))}" if sensor.get("last_seen") else "never heard"
+            todo = "check its battery, its lead, and that its user name and password are right"
+            yield Check("sensors", ok=False, sentence=f"{name}: {last}", todo=todo)
+        else:
+            yield Check(
+                "sensors", ok=True, sentence=f"{name}: heard {ago_words(sensor.get('last_seen'), status.get('time'))}"
+            )
+        malformed = int(sensor.get("malformed") or 0)
+        if malformed:
+            why = f": {sensor['malformed_reason']}" if sensor.get("malformed_reason") else ""
+            todo = "look at what it sends: kit device list --json"
+            yield Check(
+                "messages", ok=False, sentence=f"{name} sent {malformed} messages that cannot be read{why}", todo=todo
+            )
+
+
+def check_links(status: Status) -> Iterator[Check]:
+    """Said, not judged: a thin link is often down, and what waits is kept. One that explains a fault is a fault."""
+    if not status.get("core"):
+        yield Check(
+            "links", ok=True, sentence="not joined to a city core; everything here works without (kit join INVITE)"
+        )
+    for link in status.get("links", []):
+        explained = f"; {link['explain']}" if link.get("explain") else ""
+        heard = ago_words(link.get("last_heard"), status.get("time"))
+        sentence = f"{link['name']} is {link['state']}, heard {heard}, {queue_words(link.get('queued', {}))}{explained}"
+        yield Check("links", ok=True, sentence=sentence)
+
+
+def check_alerts(status: Status) -> Iterator[Check]:
+    """None that nobody has confirmed."""
+    waiting = [alert for alert in status.get("alerts", []) if not alert.get("confirmed")]
+    if not waiting:
+        yield Check("alerts", ok=True, sentence="none stands unconfirmed")
+    for alert in waiting:
+        title = alert.get("headline") or alert.get("event") or alert.get("identifier")
+        todo = 'go and tell, then press "I have seen this" on the page'
+        yield Check("alerts", ok=False, sentence=f"{title}: nobody has confirmed it", todo=todo)
+
+
+CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
+    "sensors": check_sensors,
+    "links": check_links,
+    "alerts": check_alerts,
+}
+"""In the order of the report; `check_services` comes before them because of the ports between."""

@@ -1,0 +1,93 @@
+"""The sensors of a status: which there are, when each was last heard, and whether that is too long ago.
+
+How long is too long depends on the sensor: a battery probe that speaks once an hour is not silent after forty minutes.
+So its own rhythm is measured from its latest readings.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from kit.health.times import rfc3339
+from kit.store.devices import Device, list_devices
+from kit.store.ingest_state import malformed
+from kit.store.readings import SensorAge, StoredReading, latest_readings, sensors
+
+SHORTEST_SILENCE_S = 30 * 60.0
+"""Below this nothing is called silent: a sensor may be carried about, or its battery changed."""
+
+MISSED_ROUNDS = 3
+"""So many missed readings make a silence; one or two are lost on any radio."""
+
+RHYTHM_ROUNDS = 8
+"""The latest readings of a series from which its rhythm is measured."""
+
+
+def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:
+    """The sensors by name.
+
+    Each is {device, last_seen, age_s, silent, latest: [{quantity, unit, value, quality}]}; one whose messages could
+    not all be read has {malformed, malformed_reason} besides.
+    """
+    registered = {device.name: device for device in list_devices(connection)}
+    heard = {sensor.device: sensor for sensor in sensors(connection, now_ms)}
+    latest: dict[str, list[StoredReading]] = {}
+    for reading in latest_readings(connection):
+        latest.setdefault(reading.device, []).append(reading)
+    unread = {problem.device: problem for problem in malformed(connection)}
+    rows = []
+    for name in sorted(registered.keys() | heard.keys()):
+        row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm_s=_rhythm_s(connection, name))
+        if row["silent"] and registered and name not in registered:
+            continue  # removed by the technician; its readings stay, its silence is nobody's worry
+        row["latest"] = [_value(reading) for reading in latest.get(name, ())]
+        if name in unread:
+            row |= {"malformed": unread[name].count, "malformed_reason": unread[name].last_reason}
+        rows.append(row)
+    return rows
+
+
+def silent_after_s(rhythm_s: float | None) -> float:
+    """How long a sensor of that rhythm may say nothing."""
+    return max(SHORTEST_SILENCE_S, MISSED_ROUNDS * (rhythm_s or 0.0))
+
+
+def rhythm_of(times_ms: Sequence[int]) -> float | None:
+    """Seconds between readings, by the median of the gaps; None below three readings."""
+    gaps = [abs(a - b) / 1000 for a, b in pairwise(times_ms)]
+    return median(gaps) if len(gaps) > 1 else None
+
+
+def _row(
+    name: str, heard: SensorAge | None, device: Device | None, *, now_ms: int, rhythm_s: float | None
+) -> dict[str, Any]:
+    if heard is None:
+        waited_s = (now_ms - device.added_ms) / 1000 if device is not None else 0.0
+        return {"device": name, "last_seen": None, "age_s": None, "silent": waited_s > SHORTEST_SILENCE_S}
+    # an age of None means that the clock was set back since: nothing can be said about a silence
+    silent = heard.age_s is not None and heard.age_s > silent_after_s(rhythm_s)
+    age_s = None if heard.age_s is None else round(heard.age_s, 1)
+    return {"device": name, "last_seen": rfc3339(heard.last_seen_ms), "age_s": age_s, "silent": silent}
+
+
+def _rhythm_s(connection: sqlite3.Connection, device: str) -> float | None:
+    series = connection.execute("SELECT id FROM series WHERE device = ? LIMIT 1", (device,)).fetchone()
+    if series is None:
+        return None
+    rows = connection.execute(
+        "SELECT time_ms FROM readings WHERE series = ? ORDER BY time_ms DESC LIMIT ?", (series[0], RHYTHM_ROUNDS)
+    )
+    return rhythm_of([int(row[0]) for row in rows])
+
+
+def _value(reading: StoredReading) -> dict[str, Any]:
+    return {
+        "quantity": reading.quantity,
+        "unit": reading.unit,
+        "value": reading.value,
+        "quality": reading.quality_word,
+    }

@@ -1,0 +1,52 @@
+"""The supervisor's view of its services, read from the file it writes.
+
+A supervisor that was killed cannot correct its file. So its process id is checked, and everything is called stopped
+when it is gone: its services die with it (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ServiceStates:
+    """What runs.
+
+    Attributes:
+        running: whether the unit's supervisor lives.
+        services: [{name, state, pid, restarts, last_error, …}] as the supervisor wrote them.
+    """
+
+    running: bool = False
+    services: list[dict[str, Any]] = field(default_factory=list)
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of that number exists and is no zombie."""
+    try:
+        # "pid (name) S …": the name may hold anything, so the state is what follows the last bracket
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def service_states(file: Path, *, lives: Callable[[int], bool] = process_lives) -> ServiceStates:
+    """The services as they are now; none where the unit has never run."""
+    try:
+        told = json.loads(file.read_text())
+        pid, services = int(told["supervisor_pid"]), list(told["services"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ServiceStates()
+    if lives(pid):
+        return ServiceStates(running=True, services=[_as_told(service) for service in services])
+    return ServiceStates(services=[_as_told(service) | {"state": "stopped", "pid": None} for service in services])
+
+
+def _as_told(service: dict[str, Any]) -> dict[str, Any]:
+    """With every field that readers rely on, whatever wrote it."""
+    return {"name": "?", "state": "stopped", "pid": None, "restarts": 0, "last_error": ""} | service

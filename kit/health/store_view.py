@@ -1,0 +1,86 @@
+"""What the store contributes to a status: one reader per field.
+
+Each reader stands alone. If its tables are not there yet (a store from before an update, say), its field stays empty,
+its name is reported, and the others are read all the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from kit.health.alert_view import standing_alerts
+from kit.health.link_view import core_row, link_rows
+from kit.health.sensor_view import sensor_rows
+from kit.health.times import rfc3339
+from kit.model.forecast import FROST_FACT
+from kit.settings import Settings
+from kit.store.facts import get_fact
+
+POWER_FACT = "power"
+"""Written by the collector whenever the battery's gauge tells something new."""
+
+CLIENTS_FACT = "clients"
+"""{count}: the phones on the pages, written by whoever counts them; none where nobody does."""
+
+MORNING_MS = 3 * 3_600_000
+"""So long after sunrise the night's forecast is still shown; then it is about a night that is over."""
+
+
+def nothing(settings: Settings) -> dict[str, Any]:
+    """The fields as they are where there is no store."""
+    del settings
+    return {
+        "links": [],
+        "sensors": [],
+        "alerts": [],
+        "forecast": None,
+        "power": None,
+        "clients": None,
+        "core": None,
+    }
+
+
+def read_all(connection: sqlite3.Connection, settings: Settings, *, now_ms: int, into: dict[str, Any]) -> list[str]:
+    """Fill in every field; returns the names of those whose tables are missing.
+
+    Raises:
+        sqlite3.Error: the store itself cannot be read.
+    """
+    readers: dict[str, Callable[[], Any]] = {
+        "sensors": lambda: sensor_rows(connection, now_ms=now_ms),
+        "alerts": lambda: standing_alerts(connection, now_ms=now_ms),
+        "forecast": lambda: forecast_row(connection, now_ms=now_ms),
+        "power": lambda: _fact(connection, POWER_FACT),
+        "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
+        "links": lambda: link_rows(connection, settings, now_ms=now_ms),
+        "core": lambda: core_row(connection),
+    }
+    missing = []
+    for field, read in readers.items():
+        try:
+            into[field] = read()
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
+            missing.append(field)
+    return missing
+
+
+def forecast_row(connection: sqlite3.Connection, *, now_ms: int) -> dict[str, Any] | None:
+    """The forecast of the coming or present night, times as RFC 3339; None once the night is over."""
+    found = get_fact(connection, FROST_FACT)
+    if found is None:
+        return None
+    told = dict(found[1])
+    if now_ms > int(told["sunrise_ms"]) + MORNING_MS:
+        return None
+    for name in ("issued_ms", "sunset_ms", "sunrise_ms", "expected_below_ms"):
+        told[name.removesuffix("_ms")] = rfc3339(told.pop(name, None))
+    return told
+
+
+def _fact(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
+    found = get_fact(connection, name)
+    return None if found is None else found[1]

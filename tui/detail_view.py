@@ -1,0 +1,89 @@
+"""The lines of the screens behind the home screen: what needs a person, alerts, the queue, the logs, the keys; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kit.health.attention import attention
+from kit.health.logs import LogLine
+from kit.health.words import PRIORITY_WORDS, ago_words, local_time
+from tui.line import Line, Tone
+
+KEYS = (
+    ("n", "what needs you, in whole sentences"),
+    ("a", "warnings: who was told, who has seen them"),
+    ("k", "the queue: each record and how far it has come"),
+    ("l", "the services' logs"),
+    ("r", "look again now (it looks every second by itself)"),
+    ("Esc", "back"),
+    ("Ctrl+P", "all commands, to search in"),
+    ("?", "this"),
+    ("q", "leave; the unit goes on"),
+)
+
+
+def needs_lines(status: Mapping[str, Any]) -> list[Line]:
+    """Every sentence whole."""
+    sentences = attention(status)
+    return [Line(f"! {sentence}", Tone.BAD) for sentence in sentences] or [Line("Nothing needs you.", Tone.GOOD)]
+
+
+def alert_lines(alerts: Sequence[Mapping[str, Any]], *, now: str | None, timezone: str) -> list[Line]:
+    """Every warning with what is known of it, those that stand first."""
+    if not alerts:
+        return [Line("No warning was ever raised here.")]
+    lines: list[Line] = []
+    for alert in alerts:
+        lines += [*_alert(alert, now=now, timezone=timezone), Line("")]
+    return lines[:-1]
+
+
+def queue_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """A line per record that the core has not accepted yet, the most urgent first, and how far it has come."""
+    if not rows:
+        return [Line("Nothing waits: everything the kit wrote is at the core.", Tone.GOOD)]
+    head = f"{'priority':<10} {'kind':<10} {'seq':>7} {'bytes':>6}  how far"
+    lines = [Line(head, Tone.HEAD)]
+    for row in rows:
+        number = int(row["priority"])
+        priority = PRIORITY_WORDS[number] if number < len(PRIORITY_WORDS) else str(number)
+        by = f" by {', '.join(row['links'])}" if row.get("links") else ""
+        text = f"{priority:<10} {row['kind'][:10]:<10} {row['seq']:>7} {row['bytes']:>6}  {row['state']}{by}"
+        lines.append(Line(text, Tone.WARN if number == 0 else Tone.PLAIN))
+    return lines
+
+
+def log_lines(lines: Sequence[LogLine]) -> list[Line]:
+    """Oldest first; errors and warnings are named so by the log itself."""
+    shown = []
+    for line in lines:
+        tone = Tone.BAD if " ERROR " in line.text else Tone.WARN if " WARNING " in line.text else Tone.PLAIN
+        shown.append(Line(f"{line.service}: {line.text}", tone))
+    return shown or [Line("Nothing was logged yet.")]
+
+
+def key_lines() -> list[Line]:
+    """The keys."""
+    return [Line(f"{key:<7} {meaning}") for key, meaning in KEYS]
+
+
+def _alert(alert: Mapping[str, Any], *, now: str | None, timezone: str) -> list[Line]:
+    title = str(alert.get("headline") or alert.get("event") or alert.get("identifier"))
+    raised = f"raised {local_time(alert.get('sent'), timezone, day=True)} ({ago_words(alert.get('sent'), now)})"
+    ended = alert.get("state") == "ended"
+    if alert.get("msgType") == "Cancel":
+        standing = Line("  the all-clear", Tone.GOOD)
+    elif alert.get("confirmed"):
+        seen = ", ".join(map(str, alert.get("seen_by") or [])) or "somebody"
+        standing = Line(f"  seen by {seen}", Tone.GOOD)
+    elif ended:
+        standing = Line("  nobody confirmed it", Tone.WARN)
+    else:
+        standing = Line("! NOT CONFIRMED by anybody", Tone.BAD)
+    lines = [Line(title + (" (ended)" if ended else ""), Tone.HEAD), standing, Line(f"  {raised}")]
+    if alert.get("onset"):
+        lines.append(Line(f"  expected from {local_time(alert['onset'], timezone, day=True)}"))
+    lines += [Line(f"  {alert[key]}") for key in ("description", "instruction") if alert.get(key)]
+    lines.append(Line(f"  {alert.get('identifier')}"))
+    return lines

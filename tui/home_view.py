@@ -1,0 +1,205 @@
+"""What the home screen says, from the status that `kit status --json` prints; pure.
+
+One function per panel. Each puts first what would need a person, because at 40×20 the rest may not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kit.health.attention import attention
+from kit.health.words import (
+    PRIORITY_WORDS,
+    age_words,
+    ago_words,
+    degrees,
+    frost_words,
+    local_time,
+    power_words,
+    seconds_between,
+    service_words,
+)
+from tui.line import Line, Shape, Tone, cut, fit, spread
+
+Status = Mapping[str, Any]
+
+
+def header(status: Status, shape: Shape) -> list[Line]:
+    """Which unit, and what time it has."""
+    zone = str(status.get("timezone") or "UTC")
+    trusted = status.get("clock", {}).get("trusted", False)
+    time = local_time(status.get("time"), zone, day=not shape.narrow)
+    name = str(status.get("name") or "Village kit")
+    unit = f"  {status.get('unit')}" if status.get("unit") and not shape.narrow else ""
+    return [Line(spread(name + unit, time + ("" if trusted else " ?clock"), shape.width), Tone.HEAD)]
+
+
+def needs(status: Status, shape: Shape) -> list[Line]:
+    """Whether anything needs a person: the first half of each sentence; the screen behind `n` has them whole."""
+    sentences = attention(status)
+    if not sentences:
+        return [Line("Nothing needs you.", Tone.GOOD)]
+    if shape.narrow and len(sentences) > 1:
+        return [Line(f"! {len(sentences)} things need you: press n", Tone.BAD)]
+    return fit([Line(f"! {sentence.split('; ')[0]}", Tone.BAD) for sentence in sentences], shape, more="more: press n")
+
+
+def tonight(status: Status, shape: Shape) -> list[Line]:
+    """The forecast and the warnings that stand; one that nobody has confirmed stands out, in words and colour."""
+    zone = str(status.get("timezone") or "UTC")
+    lines = [_alert(alert, status, shape) for alert in sorted(status.get("alerts", []), key=_confirmed)]
+    forecast = status.get("forecast")
+    if not forecast:
+        lines.append(Line("No forecast yet."))
+        return fit(lines, shape, more="more: press a")
+    low, high = forecast.get("tmin_p10_c"), forecast.get("tmin_p90_c")
+    lines.append(Line(f"Low {degrees(forecast.get('tmin_c'))}, {frost_words(forecast, zone)}"))
+    if not shape.narrow:
+        issued = ago_words(forecast.get("issued"), status.get("time"))
+        lines += [
+            Line(f"8 nights in 10: {degrees(low)} to {degrees(high)}"),
+            Line(f"for {forecast.get('device')}, issued {issued}"),
+        ]
+    if not status.get("alerts"):
+        lines.append(Line("No warning stands.", Tone.GOOD))
+    return fit(lines, shape, more="more: press a")
+
+
+def services(status: Status, shape: Shape) -> list[Line]:
+    """Those that are down first, each with its last error; the running ones together."""
+    listed = status.get("services", [])
+    if not listed:
+        return [Line("Services: none has run yet" if shape.narrow else "None has run yet.")]
+    down = [service for service in listed if service.get("state") not in ("running", "starting")]
+    lines = []
+    if down and len(down) == len(listed):
+        lines.append(Line("! all services stopped", Tone.BAD))
+    else:
+        for service in down:
+            why = f": {service['last_error']}" if service.get("last_error") else ""
+            lines.append(Line(f"! {service['name']} {service_words(service)}{why}", Tone.BAD))
+    lines += _running([service for service in listed if service not in down], shape)
+    return fit(lines, shape, more="services")
+
+
+def sensors(status: Status, shape: Shape) -> list[Line]:
+    """Every sensor with its age, the silent ones first."""
+    listed = sorted(status.get("sensors", []), key=lambda sensor: not sensor.get("silent"))
+    if not listed:
+        return [Line("No sensor yet: kit device add NAME")]
+    lines = []
+    for sensor in listed:
+        age = f"{age_words(sensor.get('age_s'))} ago" if sensor.get("last_seen") else "never"
+        mark, tone = ("! ", Tone.BAD) if sensor.get("silent") else ("", Tone.PLAIN)
+        latest = " ".join(_latest(value) for value in sensor.get("latest", [])[: 2 if shape.width > 30 else 1])  # noqa: PLR2004 - a column of the wide layout
+        right = f"SILENT {age}" if sensor.get("silent") else f"{latest} {age}".strip()
+        lines.append(Line(spread(f"{mark}{sensor['device']}", right, shape.width), tone))
+    return fit(lines, shape, more="sensors")
+
+
+def unit(status: Status, shape: Shape) -> list[Line]:
+    """Power, clients, the core."""
+    power = status.get("power")
+    clients = status.get("clients")
+    people = "not counted" if clients is None else str(clients)
+    heard = _core(status)
+    if shape.narrow:
+        return fit(
+            [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}")], shape, more="lines"
+        )
+    lines = [Line(f"Power    {power_words(power)}"), Line(f"Clients  {people}"), Line(f"Core     {heard}")]
+    lines += [
+        Line(f"{'' if app.get('ok', True) else '! '}{app['label']}: {app['value']}") for app in status.get("apps", [])
+    ]
+    return fit(lines, shape, more="lines")
+
+
+def sync(status: Status, shape: Shape) -> list[Line]:
+    """The queue by link and priority."""
+    links = status.get("links", [])
+    if not links:
+        return [Line("Sync: no link yet" if shape.narrow else "No link yet: kit join INVITE, and [links] in kit.toml")]
+    lines = [Line(_sync_heads(shape), Tone.HEAD)]
+    lines += [Line(_sync_row(link, status, shape)) for link in links]
+    return fit(lines, shape, more="links")
+
+
+def few(count: int) -> str:
+    """A count in at most four cells; a dot for none."""
+    if not count:
+        return "·"
+    if count < 1000:  # noqa: PLR2004 - three digits fit as they are
+        return str(count)
+    return f"{count // 1000}k" if count < 1_000_000 else "lots"  # noqa: PLR2004 - the same
+
+
+def _cells(shape: Shape) -> tuple[int, int, tuple[int, ...]]:
+    """Widths of the link's name, its state, and each priority's count."""
+    return (9, 5, (4,) * len(PRIORITY_WORDS)) if shape.narrow else (9, 11, tuple(len(w) + 1 for w in PRIORITY_WORDS))
+
+
+def _sync_heads(shape: Shape) -> str:
+    name, state, cells = _cells(shape)
+    heads = [f"P{number}" for number in range(len(PRIORITY_WORDS))] if shape.narrow else PRIORITY_WORDS
+    counts = "".join(f"{head:>{cell}}" for head, cell in zip(heads, cells, strict=True))
+    return f"{'link':<{name}}{'state':<{state}}{counts}" + ("" if shape.narrow else "  heard")
+
+
+def _sync_row(link: Mapping[str, Any], status: Status, shape: Shape) -> str:
+    name, state, cells = _cells(shape)
+    queued = link.get("queued", {})
+    counts = "".join(f"{few(queued.get(str(number), 0)):>{cell}}" for number, cell in enumerate(cells))
+    heard = age_words(seconds_between(link.get("last_heard"), status.get("time")))
+    return f"{cut(link['name'], name - 1):<{name}}{cut(str(link['state']), state):<{state}}{counts}" + (
+        "" if shape.narrow else f"  {_first_unit(heard)}"
+    )
+
+
+def _first_unit(age: str) -> str:
+    """`2 h 5 min` → `2 h`."""
+    return " ".join(age.split(" ")[:2])
+
+
+def _confirmed(alert: Mapping[str, Any]) -> bool:
+    return bool(alert.get("confirmed"))
+
+
+def _alert(alert: Mapping[str, Any], status: Status, shape: Shape) -> Line:
+    title = str(alert.get("headline") or alert.get("event") or "Warning")
+    if not alert.get("confirmed"):
+        age = age_words(seconds_between(alert.get("sent"), status.get("time")))
+        standing = f"NOT CONFIRMED, {_first_unit(age)}"
+        return Line(f"! {cut(title, shape.width - len(standing) - 3)} {standing}", Tone.BAD)
+    seen = ", ".join(map(str, alert.get("seen_by") or [])) or "somebody"
+    return Line(f"{title}: seen by {seen}", Tone.WARN)
+
+
+def _running(running: list[Mapping[str, Any]], shape: Shape) -> list[Line]:
+    names = [
+        service["name"]
+        + ("…" if service.get("state") == "starting" else "")
+        + (f" ({service['restarts']}× anew)" if service.get("restarts") and not shape.narrow else "")
+        for service in running
+    ]
+    if not names:
+        return []
+    words = f"Running: {', '.join(names)}"
+    if len(words) <= shape.width or shape.narrow:
+        return [Line(words, Tone.GOOD)]
+    at = max((at for at in range(1, len(names)) if len("Running: " + ", ".join(names[:at])) < shape.width), default=1)
+    rest = ", ".join(names[at:])
+    return [Line("Running: " + ", ".join(names[:at]) + ",", Tone.GOOD), Line(" " * 9 + rest, Tone.GOOD)]
+
+
+def _latest(value: Mapping[str, Any]) -> str:
+    unit = {"Cel": "°C", "%RH": "%"}.get(str(value.get("unit")), str(value.get("unit")))
+    number = value.get("value")
+    return "?" if number is None else f"{number:.1f} {unit}"
+
+
+def _core(status: Status) -> str:
+    core = status.get("core")
+    if not core:
+        return "not joined to a city core"
+    return f"heard {ago_words(core.get('last_heard'), status.get('time'))}"

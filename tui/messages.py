@@ -1,0 +1,31 @@
+"""What the poller tells the screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from textual.message import Message
+
+from tui.line import Line
+
+
+@dataclass
+class StatusArrived(Message):
+    """A new status was read."""
+
+    status: dict[str, Any]
+
+
+@dataclass
+class DetailArrived(Message):
+    """The lines of the detail screen were read."""
+
+    lines: list[Line]
+
+
+@dataclass
+class FactsFailed(Message):
+    """Nothing could be read; the sentence says why. What was last read stays on the screen."""
+
+    sentence: str
