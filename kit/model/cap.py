@@ -11,6 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 from xml.parsers import expat
@@ -34,6 +35,9 @@ from kit.model.alert import (
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 MAX_BYTES = 262_144
+UNLESS_SAID_MS = 24 * 3_600_000
+"""How long a message holds that does not say: CAP leaves that to the receiver (§3.2.2, expires)."""
+
 _EVENT_CODE = "village-kit"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([-+])(\d\d):(\d\d)")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -76,6 +80,7 @@ def from_cap_xml(document: bytes) -> Alert:
         raise AlertError("the alert has no info block, so it says nothing about any danger")
     first = infos[0]
     sent_ms = _read_time(_need(root, "sent"))
+    expires_ms = _read_optional_time(_find(first, "expires"))
     return Alert(
         identifier=_need(root, "identifier"),
         sender=_need(root, "sender"),
@@ -91,7 +96,7 @@ def from_cap_xml(document: bytes) -> Alert:
         certainty=_code(Certainty, first, "certainty"),
         effective_ms=_read_optional_time(_find(first, "effective")),
         onset_ms=_read_optional_time(_find(first, "onset")),
-        expires_ms=_read_optional_time(_find(first, "expires")) or sent_ms + 86_400_000,
+        expires_ms=sent_ms + UNLESS_SAID_MS if expires_ms is None else expires_ms,
         area=_read_area(first),
         infos=tuple(_read_info(info) for info in infos),
         parameters=dict(_read_parameters(first)),
@@ -220,11 +225,17 @@ def _add_info(root: ET.Element, alert: Alert, text: AlertText) -> None:
     _add(area, "areaDesc", alert.area.name)
     if alert.area.circle is not None:
         circle = alert.area.circle
-        _add(area, "circle", f"{circle.latitude!r},{circle.longitude!r} {circle.radius_km!r}")
+        numbers = (_plain(number) for number in (circle.latitude, circle.longitude, circle.radius_km))
+        _add(area, "circle", "{},{} {}".format(*numbers))
 
 
 def _bare_text(alert: Alert) -> AlertText:
     return AlertText(language="en", event=alert.event, headline="")
+
+
+def _plain(number: float) -> str:
+    """Without an exponent, which CAP's coordinates do not have."""
+    return f"{Decimal(repr(number)):f}"
 
 
 def _tag(name: str) -> str:
