@@ -150,8 +150,8 @@ class Series:
             self._suspect = None
             self._accept(at_s, value, before)
         elif self._suspect is not None and _could_follow(self._suspect, (at_s, value)):
-            self._suspect, suspect = None, self._suspect
-            self._accept(*suspect, before)
+            suspect, self._suspect = self._suspect, None
+            self._accept(suspect[0], suspect[1], before)
             self._accept(at_s, value, suspect)
         else:
             self._suspect = (at_s, value)

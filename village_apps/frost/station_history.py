@@ -1,0 +1,73 @@
+"""The site's own history: what the kit's store holds of one device, as the forecast takes it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from kit.model.readings import Quality
+from kit.store.readings import find_readings, spans
+from village_apps.frost.psychrometrics import dew_point_c
+from village_apps.frost.series import Observation
+
+HISTORY_MS = 400 * 86_400_000
+"""A year and a month: last year's season is worth remembering, older sensors and trees are not."""
+
+NOT_USED = Quality.IMPOSSIBLE | Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
+"""A value that stood still for hours may be fog; what is really stuck, `Series` decides over a longer time."""
+
+FIELDS = {
+    "temperature": "temperature_c",
+    "dew_point": "dew_point_c",
+    "humidity": "humidity",
+    "wind_speed": "wind_ms",
+    "wind_direction": "wind_dir_deg",
+    "cloud_cover": "sky_oktas",
+    "pressure": "pressure_hpa",
+    "rain": "rain_mm",
+}
+"""Quantity in the store → field of an `Observation` (humidity becomes a dew point)."""
+
+OKTAS_PER_PERCENT = 8 / 100
+
+
+def choose_device(connection: sqlite3.Connection, wished: str) -> str | None:
+    """The thermometer to forecast for: the one the settings name, else the one with the longest record."""
+    if wished:
+        return wished
+    found = spans(connection, "temperature")
+    return found[0].device if found else None
+
+
+def observations(connection: sqlite3.Connection, device: str, *, since_ms: int, until_ms: int) -> Iterator[Observation]:
+    """What a device measured from `since_ms` to before `until_ms`, one observation per instant, oldest first."""
+    at_ms: int | None = None
+    fields: dict[str, float] = {}
+    for reading in find_readings(connection, device=device, since_ms=since_ms, until_ms=until_ms):
+        field = FIELDS.get(reading.quantity)
+        # the kit's table of quantities has no cloud cover; it is kept as the device said it, in per cent
+        doubt = reading.quality & int(NOT_USED) and field != "sky_oktas"
+        if field is None or doubt:
+            continue
+        if at_ms is not None and reading.time_ms != at_ms:
+            yield _observation(at_ms, fields)
+            fields = {}
+        at_ms = reading.time_ms
+        fields[field] = reading.value * OKTAS_PER_PERCENT if field == "sky_oktas" else reading.value
+    if at_ms is not None:
+        yield _observation(at_ms, fields)
+
+
+def count_temperatures(connection: sqlite3.Connection, device: str, *, since_ms: int, until_ms: int) -> int:
+    """How many temperatures the store holds of that time; more than were read means that some came in late."""
+    rows = find_readings(connection, device=device, quantity="temperature", since_ms=since_ms, until_ms=until_ms)
+    return sum(1 for reading in rows if not reading.quality & int(NOT_USED))
+
+
+def _observation(at_ms: int, fields: dict[str, float]) -> Observation:
+    known: dict[str, Any] = dict(fields)
+    humidity = known.pop("humidity", None)
+    if humidity is not None and "temperature_c" in known and "dew_point_c" not in known:
+        known["dew_point_c"] = dew_point_c(known["temperature_c"], humidity)
+    return Observation(at_s=at_ms / 1000, **known)
