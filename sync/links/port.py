@@ -38,6 +38,17 @@ class LinkError(Exception):
     """The link could not be opened or has broken; the message says what a technician can do about it."""
 
 
+class FrameTooLarge(LinkError):  # noqa: N818 - named for what is wrong, like RecordTooLarge
+    """A frame larger than the link's `mtu_bytes` was handed to it: the session's fault, not the network's."""
+
+    def __init__(self, size: int, limit: int, link: str) -> None:
+        super().__init__(
+            f"a frame of {size} bytes does not fit the {link} link, which carries at most {limit}; "
+            f"make frames for that link no larger than its mtu_bytes"
+        )
+        self.size, self.limit = size, limit
+
+
 class Link(Protocol):
     """One way to the other side."""
 
@@ -79,6 +90,9 @@ class Link(Protocol):
             frame: at most `mtu_bytes`.
             priority: of the most urgent thing in it; a link with an airtime budget keeps a reserve for 0.
             to: an address seen in `Arrival.via`; None = the core (from a kit) or everybody (on the air).
+
+        Raises:
+            FrameTooLarge: it has more than `mtu_bytes`.
         """
         ...
 
