@@ -62,7 +62,7 @@ def test_a_phrase_within_a_phrase_is_translated_too(phrases: Phrases) -> None:
 
 
 def test_a_broken_catalogue_names_its_file(tmp_path: Path) -> None:
-    (tmp_path / "sw.po").write_text('nonsense\n')
+    (tmp_path / "sw.po").write_text("nonsense\n")
     with pytest.raises(ValueError, match=r"sw\.po is not a gettext catalogue"):
         Phrases.load([tmp_path])
 

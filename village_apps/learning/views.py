@@ -41,12 +41,12 @@ def _find(key: str) -> Lesson:
     return lesson
 
 
-@cached_page(max_age_s=None)
+@cached_page()
 def _lessons() -> str:
     return render_template("learning/lessons.html", lessons=lessons().values())
 
 
-@cached_page(max_age_s=None)
+@cached_page()
 def _lesson(key: str) -> str:
     lesson = _find(key)
     return render_template(
@@ -82,7 +82,7 @@ def _hand_in(key: str) -> Response:
     return make_response(redirect(url_for("learning.result", key=key, answers=answers), 303))
 
 
-@cached_page(max_age_s=None, arguments=("answers",))
+@cached_page(arguments=("answers",))
 def _result(key: str) -> str:
     lesson = _find(key)
     sent = request.args.get("answers", "").split("-")

@@ -12,7 +12,7 @@ from kit.identity import check_technician_password, set_technician_password
 from village_apps.app import AppContext, StatusLine
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
 from village_apps.portal.unit_state import read_unit_state
-from village_apps.web.reader import context, frame
+from village_apps.web.reader import context, database, frame
 
 COOKIE = "technician"
 FORBIDDEN = 403
@@ -43,7 +43,7 @@ class TechnicianPages:
             return self._ask()
         if self._sign_ins.must_change(token):
             return self._ask_new_password()
-        state = read_unit_state(self._context, _lines_of_apps())
+        state = read_unit_state(self._context, database().connection, _lines_of_apps())
         return _private(make_response(render_template("portal/technician.html", state=state, age_words=age_words)))
 
     def sign_in(self) -> Response:

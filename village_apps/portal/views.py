@@ -12,7 +12,7 @@ from village_apps.portal.names import LONGEST_NAME, tidy_name
 from village_apps.portal.technician import add_technician_routes
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, frame, language
-from village_apps.web.warnings import confirm_warning, standing_warnings
+from village_apps.web.warnings import all_clears, confirm_warning, standing_warnings
 
 LOG = logging.getLogger("web")
 
@@ -51,6 +51,7 @@ def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
     return render_template(
         "portal/first.html",
         warnings=standing_warnings(),
+        all_clears=all_clears(),
         cards=_cards(),
         seen=seen,
         name=name,
