@@ -139,6 +139,8 @@ class Hub:
             self._refuse(link, username, connect.will.topic, now_ms)
             self._reply(link, Connack(session_present=False, code=ConnectCode.NOT_AUTHORISED))
             return
+        # one that an earlier batch could not publish must not be taken for this connection's
+        self.publish_wills(now_ms=now_ms)
         old = memory.sessions.get(key)
         if old is not None and old.link is not None:
             self._close(old.link, "another connection has taken over the session [MQTT-3.1.4-2]")
@@ -171,9 +173,9 @@ class Hub:
             del self._links[link]
 
     def forget_user(self, username: str, *, now_ms: int) -> None:
-        """The user was removed: close its connections without their wills and end its sessions."""
+        """The user was removed: close its connections and end its sessions."""
+        self.publish_wills(now_ms=now_ms)
         for session in [s for s in self._memory.sessions.values() if s.key[0] == username]:
-            self._memory.set_will(session, None)
             if session.link is not None:
                 self._close(session.link, f"the user {username} was removed")
                 self._detach(session, now_ms)

@@ -249,7 +249,13 @@ class Memory:
             return
         session.will = will
         change = WillCleared(*session.key) if will is None else WillSet(*session.key, will)
-        self._did(lambda: setattr(session, "will", before), change)
+        self._did(lambda: self._unset_will(session, will, before), change)
+
+    def _unset_will(self, session: Session, will: Message | None, before: Message | None) -> None:
+        session.will = before
+        # the connection may have come and gone in the same failed batch: its will was never written, so never is due
+        if will is not None and self.wills_due.get(session.key) is will:
+            del self.wills_due[session.key]
 
     def will_is_due(self, session: Session) -> None:
         """The connection is gone; its will has to be published, by this batch or by a later one."""

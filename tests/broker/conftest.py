@@ -114,6 +114,7 @@ class Unit:
         self.passwords: dict[str, str] = dict([SERVICE])
         self.problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.broker: Broker | None = None
+        self.stop: Callable[[], object] = self.close
         self._process: subprocess.Popen[str] | None = None
         with Database(file, migrations=(*mqtt.MIGRATIONS, *devices.MIGRATIONS, SEEN)):
             pass
@@ -206,7 +207,7 @@ class Thread:
     async def _serve(self) -> None:
         unit, stop = self._unit, asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        unit.stop = self._stop = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop.set)
 
         def ready(address: tuple[str, int]) -> None:
             unit.port = address[1]
