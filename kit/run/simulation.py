@@ -99,11 +99,6 @@ class SimulationFiles:
         return self.directory / "siren.json"
 
     @property
-    def power(self) -> Path:
-        """State of the battery."""
-        return self.directory / "power.json"
-
-    @property
     def station(self) -> Path:
         """The weather station's own memory: its MQTT credentials and how far it has published."""
         return self.directory / "station.json"
@@ -308,5 +303,3 @@ def _set_aside_if_over(home: Home, night: FrostNight) -> None:
     if old_core.exists():
         old_core.rename(aside.with_name(aside.name + "-core"))
     say(f"The recorded days of the last run are over; it was set aside as {aside}. The night begins anew.")
-
-

@@ -1,0 +1,218 @@
+"""What each process of the unit does: `kit service NAME`.
+
+Every service is started the same way, by the supervisor or by systemd, and may be killed at any instant: what it must
+remember is in the store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kit.clock import Clock, open_clock
+from kit.errors import UsageError
+from kit.home import Home, find_home
+from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
+from kit.log import log_to_home
+from kit.run.schema import open_unit_store
+from kit.settings import Settings, listen_address, load_settings
+from kit.supervise import become_supervised, stop_on_signals
+from village_apps.app import AppContext
+
+Ready = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitProcess:
+    """What every service of the unit is given."""
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    identity: Identity
+    log: logging.Logger
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM.
+
+    Raises:
+        UsageError: there is no such service.
+        KitError: the service cannot start; the sentence says why and what to do.
+    """
+    services = _services()
+    if arguments.name not in services:
+        raise UsageError(f"there is no service '{arguments.name}'; there are {', '.join(services)}")
+    ready = become_supervised()
+    stop = stop_on_signals()
+    home = find_home(arguments.home)
+    home.prepare()
+    clock = open_clock(home.clock_file)
+    unit = UnitProcess(
+        home=home,
+        settings=load_settings(home.settings_file),
+        clock=clock,
+        identity=load_or_create_identity(home),
+        log=log_to_home(home, arguments.name, clock),
+    )
+    services[arguments.name](unit, stop, ready)
+    return 0
+
+
+def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], None]]:
+    from kit.run import simulated_hardware
+
+    return {
+        "broker": serve_broker,
+        "collect": serve_collect,
+        "web": serve_web,
+        "sync": serve_sync,
+        "air": simulated_hardware.serve_air,
+        "station": simulated_hardware.serve_station,
+    }
+
+
+def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
+    """The MQTT broker and, in the same transaction as its acknowledgement, the ingest of readings."""
+    from kit.collect.ingest import Ingest
+    from kit.store.devices import DeviceUsers
+    from kit.store.mqtt import MqttJournal
+
+    passwords = load_or_create_service_passwords(unit.home)
+    with open_unit_store(unit.home) as store, open_unit_store(unit.home) as devices:
+        journal = MqttJournal(store, ingest=Ingest(clock=unit.clock))
+        if unit.settings.broker.kind == "external":
+            broker = _external_broker(unit, journal)
+        else:
+            from kit.broker.server import Broker
+
+            host, port = listen_address(unit.settings.broker.listen, key="[broker] listen")
+            broker = Broker(
+                host=host,
+                port=port,
+                users=DeviceUsers(devices, services=passwords),
+                journal=journal,
+                clock=unit.clock,
+                on_problem=unit.log.warning,
+            )
+        asyncio.run(_serve_until(broker, stop, ready))
+
+
+def _external_broker(unit: UnitProcess, journal: Any) -> Any:
+    from kit.broker.external import ExternalBroker
+    from kit.run.adapters import external_password
+
+    host, port = listen_address(unit.settings.broker.external, key="[broker] external")
+    return ExternalBroker(
+        host=host,
+        port=port,
+        username=unit.settings.broker.external_username,
+        password=external_password(unit.settings),
+        client_id=unit.identity.unit,
+        journal=journal,
+        clock=unit.clock,
+        on_problem=unit.log.warning,
+    )
+
+
+async def _serve_until(broker: Any, stop: threading.Event, ready: Ready) -> None:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def pass_on() -> None:
+        stop.wait()
+        loop.call_soon_threadsafe(asked.set)
+
+    threading.Thread(target=pass_on, daemon=True, name="stop").start()
+    await broker.serve(asked, ready=lambda address: ready({"address": f"{address[0]}:{address[1]}"}))
+
+
+def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
+    """Batches readings into records, runs the apps' services (frost), delivers alerts, reads the battery."""
+    from kit.alerts.delivery import AlertDelivery
+    from kit.collect.batching import Batcher
+    from kit.run import adapters
+    from kit.run.power import PowerWatch
+    from village_apps.app import find_apps
+
+    with adapters.bus(unit) as bus, open_unit_store(unit.home) as delivered, open_unit_store(unit.home) as batched:
+        context = app_context(unit, bus=bus)
+        delivery = AlertDelivery(
+            database=delivered,
+            clock=unit.clock,
+            bus=bus,
+            siren=adapters.siren(unit),
+            area=unit.settings.unit.area,
+            sound_s=unit.settings.siren.sound_s,
+        )
+        jobs: dict[str, Callable[[threading.Event], None]] = {
+            "alerts": delivery.run,
+            "batching": Batcher(batched, unit.clock).run,
+            "power": PowerWatch(unit.home, adapters.power(unit), unit.clock).run,
+        }
+        for app in find_apps():
+            for number, service in enumerate(app.services(context) if app.services is not None else ()):
+                jobs[f"{app.name}-{number}"] = service.run
+        ready({"jobs": sorted(jobs)})
+        run_together(jobs, stop)
+
+
+def serve_web(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
+    """The pages for phones."""
+    from village_apps.app import find_apps
+    from village_apps.web import create_app, serve
+
+    app = create_app(app_context(unit), find_apps())
+    serve(app, unit.settings, stop, listening=lambda host, port: ready({"address": f"{host}:{port}"}))
+
+
+def serve_sync(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
+    """Store-and-forward to the city core."""
+    from kit.run.syncing import serve_unit_sync
+
+    serve_unit_sync(unit, stop, ready)
+
+
+def app_context(unit: UnitProcess, *, bus: Any = None) -> AppContext:
+    """What the kit gives its apps."""
+    return AppContext(
+        home=unit.home,
+        settings=unit.settings,
+        clock=unit.clock,
+        unit=unit.identity.unit,
+        open_database=partial(open_unit_store, unit.home),
+        bus=bus,
+    )
+
+
+def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: threading.Event) -> None:
+    """Run each job in a thread until `stop`; if one fails, all end and its error is raised.
+
+    The process then ends with it, is shown with that error, and is started anew: a service that lost one of its
+    threads must not look alive.
+    """
+    failures: list[BaseException] = []
+
+    def guard(job: Callable[[threading.Event], None]) -> None:
+        try:
+            job(stop)
+            if not stop.is_set():
+                failures.append(RuntimeError(f"{threading.current_thread().name} ended by itself"))
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread raises it
+            failures.append(error)
+        stop.set()
+
+    threads = [threading.Thread(target=guard, args=(job,), name=name, daemon=True) for name, job in jobs.items()]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join(1.5)
+    if failures:
+        raise failures[0]

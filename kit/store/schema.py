@@ -1,0 +1,17 @@
+"""All tables of the kit's store, in the order in which they came to be; apps bring their own."""
+
+from __future__ import annotations
+
+from kit.store import alerts, devices, facts, ingest_state, links, mqtt, readings, records
+from kit.store.migrations import Migration
+
+MIGRATIONS: tuple[Migration, ...] = (
+    *facts.MIGRATIONS,
+    *records.MIGRATIONS,
+    *devices.MIGRATIONS,
+    *mqtt.MIGRATIONS,
+    *readings.MIGRATIONS,
+    *ingest_state.MIGRATIONS,
+    *alerts.MIGRATIONS,
+    *links.MIGRATIONS,
+)
