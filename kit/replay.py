@@ -1,15 +1,14 @@
 """Publish recorded or simulated weather through the real broker, as a real device would.
 
 Invariant: nothing counts as published before its PUBACK. Not more than `WINDOW` messages are unacknowledged at a time;
-when the broker goes away, what it has not acknowledged is sent again when it is back (paho keeps it and sets DUP). Every
-message carries its own absolute times, so one that comes twice changes nothing in the store.
+when the broker goes away, what it has not acknowledged is sent again when it is back (paho keeps it and sets DUP).
+Every message carries its own absolute times, so one that comes twice changes nothing in the store.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -302,6 +301,6 @@ def _remember(memory: Path, at_s: float) -> None:
     temporary = memory.with_suffix(".new")
     try:
         temporary.write_text(json.dumps({"acknowledged_until_s": at_s}))
-        os.replace(temporary, memory)
+        temporary.replace(memory)
     except OSError:
         return  # a logger whose memory is full still measures; after a restart it repeats itself, harmlessly

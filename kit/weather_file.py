@@ -119,7 +119,8 @@ def parse_weather(lines: Iterable[str], *, source: str) -> Iterator[WeatherRow]:
             row = _parse_row(cells, source=source, number=numbered.line_num)
             if before is not None and row.at_s < before:
                 raise WeatherFileError(
-                    f"{source} line {numbered.line_num}: {cells[0]} is earlier than the line before; sort the file by time"
+                    f"{source} line {numbered.line_num}: {cells[0]} is earlier than the line before; "
+                    "sort the file by time"
                 )
             if row.at_s != before:
                 yield row

@@ -39,7 +39,7 @@ class RecordedHour(Protocol):
 
     @property
     def pressure_hpa(self) -> float | None:
-        """hPa."""
+        """Sea-level pressure, hPa."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class RecordedHour(Protocol):
 
     @property
     def rain_1h_mm(self) -> float | None:
-        """mm."""
+        """Rain of the hour before, mm."""
         ...
 
 

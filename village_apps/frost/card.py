@@ -23,7 +23,7 @@ TITLE = phrase("Tonight's cold")
 
 
 def make_card(context: AppContext, language: str) -> Card | None:
-    """The card on the first page: the coming night, or why nothing is known about it; None before the first forecast."""
+    """The card on the first page: the coming night, or why nothing is known; None before the first forecast."""
     say = phrases_in(PHRASES).say
     with context.open_database() as database:
         forecast, problem = coming_night(context, database), present_problem(database)

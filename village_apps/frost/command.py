@@ -18,8 +18,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     backtest = commands.add_parser(
         "backtest",
         help="walk through recorded weather, forecasting every night from what was known",
-        description="Walk through an hourly weather file, issue a forecast every hour from 15:00 local time to sunrise, "
-        "each from what was observed before it, write them to a CSV and print how good they were.",
+        description="Walk through an hourly weather file, issue a forecast every hour from 15:00 local time to "
+        "sunrise, each from what was observed before it, write them to a CSV and print how good they were.",
     )
     backtest.add_argument("file", type=Path, metavar="FILE", help="hourly weather, .csv or .csv.gz")
     backtest.add_argument("--latitude", type=_number, required=True, metavar="D", help="degrees north")
@@ -91,7 +91,7 @@ def describe(scores: Scorecard, *, threshold_c: float) -> str:
         ("Brier score", f"{_text(scores.brier)} (climatology {_text(scores.brier_climatology)})"),
         (
             f"nights ≤ {threshold_c:g} °C",
-            f"{scores.frost_nights}, {scores.unwarnable} of them within 2 h of the first forecast and not counted below",
+            f"{scores.frost_nights}, {scores.unwarnable} of them within 2 h of 15:00 and not counted below",
         ),
         ("POD, lead ≥ 2 h", f"{_text(scores.pod)} ({scores.hits} warned, {scores.late} late, {scores.misses} missed)"),
         ("FAR", f"{_text(scores.far)} ({scores.false_alarms} false alarms)"),

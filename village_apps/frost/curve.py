@@ -92,9 +92,12 @@ def draw(
 
     Args:
         observed: what was measured.
-        expected, coldest, warmest: the paths to the expected minimum, to p10 and to p90; empty once the night is over.
+        expected: the path to the expected minimum; empty once the night is over.
+        coldest: the path to p10.
+        warmest: the path to p90.
         threshold_c: what counts as frost, °C.
-        start_ms, end_ms: the ends of the time axis.
+        start_ms: where the time axis begins.
+        end_ms: where it ends.
         now_ms: the present.
         hour_of: the local hour of a time, 0 to 23.
         degrees: how a temperature is written.

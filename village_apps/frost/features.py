@@ -1,7 +1,7 @@
 """What the forecast looks at, at one issue hour: numbers that say how fast and how far the air will cool.
 
 Each is there for a physical reason (see docs/frost.md). A missing one is nan and later counts as "as usual": no sensor
-but the thermometer is needed. Only observations up to the issue hour are in the `Series`, so nothing here can look ahead.
+but the thermometer is needed. Only observations up to the issue hour are in the `Series`, so nothing can look ahead.
 """
 
 from __future__ import annotations

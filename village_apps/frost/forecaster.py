@@ -1,4 +1,4 @@
-"""The forecast of one site: takes observations in order, issues a forecast every hour of the night, learns every morning.
+"""The forecast of one site: observations come in in order, hourly forecasts go out, every finished night teaches.
 
 Invariant: a forecast depends only on observations up to its issue, and on nothing else; the same observations give the
 same forecasts, whether they come in a row or one by one. The backtest and the service run this same code.
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 from village_apps.frost.features import HOUR_S, Look, look
 from village_apps.frost.ffst import FEWEST_NIGHTS, T0_AFTER_SUNSET_S, Ffst, RadiationNight, fit_ffst
@@ -291,7 +292,7 @@ class SiteForecaster:
         """The observed minimum of a finished span; None if a gap may have hidden it."""
         seen = self.series.temperature.pairs(from_s, until_s)
         times = [from_s, *(at for at, _ in seen), until_s]
-        if not seen or max(b - a for a, b in zip(times, times[1:], strict=False)) > LARGEST_GAP_S:
+        if not seen or max(b - a for a, b in pairwise(times)) > LARGEST_GAP_S:
             return None
         return min(value for _, value in seen)
 

@@ -1,9 +1,9 @@
-"""How far the air will still fall, learned hour by hour: ridge regression that starts from a prior and learns each night.
+"""How far the air will still fall: hourly ridge regressions that start from a prior and learn each night.
 
 One linear model per hour before sunrise. It starts as the shipped prior and is brought up to date with every finished
 night by recursive least squares with forgetting (Ljung, System Identification, 2nd ed., 11.2), which equals ridge
-regression towards the prior. Its error scale learns the same way, so that the interval fits the site. Linear on purpose:
-on stations held out, random features and trees on top made it worse (docs/frost.md).
+regression towards the prior. Its error scale learns the same way, so that the interval fits the site. Linear on
+purpose: random non-linear features on top made it worse on stations held out (docs/frost.md).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 POD = hits / (hits + misses), FAR = false alarms / (hits + late + false alarms), CSI = hits / (hits + misses + false
 alarms); see Wilks, Statistical Methods in the Atmospheric Sciences, ch. 9. A warning *hits* when it stood at least two
-hours before the air first reached the threshold; one that came later is a miss that was not a false alarm. A night whose
-frost came less than two hours after the first issue could not be hit by anyone and is left out of these counts.
+hours before the air first reached the threshold; one that came later is a miss that was not a false alarm. A night
+whose frost came less than two hours after the first issue could be hit by nobody and is left out of these counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -169,7 +170,7 @@ def _judge(rows: list[Issued], temperature: Column, night: Night, threshold_c: f
 
 def _unbroken(temperature: Column, from_s: float, until_s: float) -> bool:
     times = [from_s, *(at for at, _ in temperature.pairs(from_s, until_s)), until_s]
-    return max(b - a for a, b in zip(times, times[1:], strict=False)) <= LARGEST_GAP_S
+    return max(b - a for a, b in pairwise(times)) <= LARGEST_GAP_S
 
 
 def _cooling_factor(temperature: Column, night: Night) -> list[float]:
