@@ -1,0 +1,50 @@
+"""The first three bytes of every frame, in clear: what it is and whom it concerns.
+
+byte 0      0x50 | type: protocol version 1 (0b0101, so that other users of the Meshtastic port are told apart)
+bytes 1-2   link id, big endian
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from sync.protocol.errors import ForeignFrame
+
+LORA_FRAME_BYTES = 214
+"""The largest frame for LoRa: Meshtastic's PRIVATE_APP payload is 231 bytes on a channel, 219 in a direct message and
+214 when the message carries a request id; a frame must pass in every one of these ways."""
+
+_VERSION = 0x50
+_CLEAR_BYTES = 3
+
+
+class FrameType(IntEnum):
+    """What a frame is. Up and down have different keys, so a kit's own frame never comes back as the core's."""
+
+    HELLO = 1
+    UP = 2
+    DOWN = 3
+
+
+def first_byte(kind: FrameType) -> int:
+    """Version and type."""
+    return _VERSION | kind
+
+
+def frame_type(frame: bytes) -> FrameType:
+    """What it is.
+
+    Raises:
+        ForeignFrame: it is none of this protocol's.
+    """
+    if len(frame) < _CLEAR_BYTES or frame[0] & 0xF0 != _VERSION:
+        raise ForeignFrame("no frame of this protocol")
+    try:
+        return FrameType(frame[0] & 0x0F)
+    except ValueError:
+        raise ForeignFrame(f"a frame of the unknown type {frame[0] & 0x0F}") from None
+
+
+def frame_link_id(frame: bytes) -> int:
+    """Whom it concerns; check `frame_type` first."""
+    return int.from_bytes(frame[1:_CLEAR_BYTES], "big")
