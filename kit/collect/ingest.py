@@ -22,11 +22,12 @@ from kit.store.facts import count_change
 from kit.store.ingest_state import (
     IGNORED,
     MALFORMED,
+    REPEAT_WITHIN_MS,
     Problem,
     count_problem,
     forget_old_undated,
     remember_undated,
-    undated_digest,
+    undated_taken,
 )
 from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter
 
@@ -141,9 +142,8 @@ class Ingest:
         key = (published.client_id, published.packet_id)
         digest = hashlib.blake2b(published.topic.encode() + b"\0" + published.payload, digest_size=16).digest()
         if published.duplicate:
-            held = self._undated.get(key)
-            before = held[0] if held else undated_digest(connection, *key, now_ms=published.received_ms)
-            if before == digest:
+            held = self._undated.get(key) or undated_taken(connection, *key)
+            if held and held[0] == digest and published.received_ms - held[1] < REPEAT_WITHIN_MS:
                 return True
         self._undated[key] = (digest, published.received_ms)
         return False

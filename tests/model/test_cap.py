@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -141,10 +142,8 @@ def test_the_record_of_an_update_fits_in_one_radio_frame() -> None:
 @given(body=st.binary(max_size=80))
 def test_any_bytes_are_an_alert_or_an_alert_error(body: bytes) -> None:
     for read in (from_record_body, receipt_from_body, from_cap_xml):
-        try:
+        with contextlib.suppress(AlertError):
             read(body)
-        except AlertError as error:
-            assert str(error)
 
 
 def test_a_receipt_survives_its_record() -> None:

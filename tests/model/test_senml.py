@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -127,9 +128,6 @@ def test_any_json_or_cbor_is_a_pack_or_an_error(told: list[Any]) -> None:
 
 
 def _pack_or_error(payload: bytes) -> None:
-    try:
+    with contextlib.suppress(SenMLError):
         pack = parse_senml(payload)
-    except SenMLError as error:
-        assert str(error)
-        return
-    assert all(abs(record.value) < float("inf") for record in pack.records)
+        assert all(abs(record.value) < float("inf") for record in pack.records)
