@@ -12,7 +12,21 @@ from fit_frost_prior import held_out_priors, load
 from village_apps.frost.backtest import backtest
 from village_apps.frost.verdict import Rule
 
-COLUMNS = ["rmse", "dusk", "evening", "reuter", "ffst-nights", "ffst", "pod", "far", "csi", "cover", "brier", "clim", "lead"]
+COLUMNS = (
+    "rmse",
+    "dusk",
+    "evening",
+    "reuter",
+    "ffst-nights",
+    "ffst",
+    "pod",
+    "far",
+    "csi",
+    "cover",
+    "brier",
+    "clim",
+    "lead",
+)
 
 
 def main() -> None:
