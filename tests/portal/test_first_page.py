@@ -43,6 +43,7 @@ def records(kit: TrialKit, kind: str) -> int:
 
 
 def test_the_first_page_shows_every_app(kit: TrialKit) -> None:
+    kit.put_forecast(frosty_night(kit.now_ms))
     page = kit.app.test_client().get("/").text
     assert 'href="/agri/"' in page
     assert 'href="/learn/"' in page

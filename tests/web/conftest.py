@@ -9,8 +9,10 @@ from kit.run.schema import unit_migrations
 from village_apps.app import find_apps
 from village_apps.web.trial import TrialKit, trial_kit
 
+MIGRATIONS = unit_migrations()
+
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Iterator[TrialKit]:
-    with trial_kit(tmp_path / "home", find_apps(), unit_migrations()) as made:
+    with trial_kit(tmp_path / "home", find_apps(), MIGRATIONS) as made:
         yield made

@@ -1,5 +1,4 @@
-"""What the technician's page shows: the same facts as `kit status`, plus the last message of each sensor that was no
-message."""
+"""What the technician's page shows: the facts of `kit status`, and the last unreadable message of each sensor."""
 
 from __future__ import annotations
 

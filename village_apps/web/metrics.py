@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from kit.model.alert_state import AlertState
 from kit.store.readings import count_unsynced, sensors
+from kit.store.records import queue_counts
 
 COUNT_AT_MOST = 100_000
 """A longer queue is told as this long; counting further would cost more than it says."""
@@ -36,6 +37,11 @@ def metrics_text(
             "kit_sensor_age_seconds",
             "Since a sensor was last heard",
             [(labels, age) for labels, age in ages if age is not None],
+        ),
+        _block(
+            "kit_records_waiting",
+            "Records that the city has not accepted, by priority",
+            [({"priority": str(priority)}, count) for priority, count in sorted(queue_counts(connection).items())],
         ),
         _block("kit_readings_waiting", "Readings in no batch for the core yet", [({}, waiting)]),
         _block(
