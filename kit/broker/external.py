@@ -129,6 +129,7 @@ class ExternalBroker:
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
@@ -142,7 +143,14 @@ class ExternalBroker:
         self.problem = None
         # also when the session was kept: a Mosquitto that lost its file would otherwise deliver nothing for ever
         client.subscribe(TOPIC_FILTER, qos=1)
-        self.connected.set()
+
+    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._report(
+                f"the external broker does not let '{self._username}' subscribe to {TOPIC_FILTER}; see its ACL"
+            )
+        else:
+            self.connected.set()
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         self._report(f"the external broker {self._host}:{self._port} does not answer; is it running?")

@@ -96,7 +96,7 @@ class Hub:
     @property
     def has_wills_due(self) -> bool:
         """Whether `publish_wills` has something to do."""
-        return bool(self._memory.wills_due)
+        return bool(self._memory.wills_due or self._memory.wills_left)
 
     def settle(self) -> Outcome:
         """The changes are on disk: what may be said now."""
@@ -157,7 +157,8 @@ class Hub:
         self._links[link] = session
         session.outbox.reconnected()
         memory.mark_queue_sent(session)
-        memory.set_will(session, connect.will)
+        if connect.will is not None:
+            memory.set_will(session, connect.will)
         self._touched[session] = None
         self._reply(link, Connack(session_present=old is not None, code=ConnectCode.ACCEPTED))
         self.facts.append(ClientConnected(*key, address, now_ms))
@@ -193,6 +194,7 @@ class Hub:
 
     def publish_wills(self, *, now_ms: int) -> None:
         """Publish the wills of connections that ended without DISCONNECT [MQTT-3.1.2-8]."""
+        self._memory.clear_left_wills()
         for key, will in list(self._memory.wills_due.items()):
             self._memory.will_is_published(key)
             retain = will.retain and (not will.payload or self._memory.may_retain(key[0], will))
@@ -352,5 +354,5 @@ class Hub:
         self._reply(link, Unsuback(packet.packet_id))
 
     def _disconnect(self, session: Session, link: int, _packet: Disconnect, _now_ms: int) -> None:
-        self._memory.set_will(session, None)
+        self._memory.clear_will(session)
         self._close(link, "the client disconnected")

@@ -59,6 +59,7 @@ class Memory:
         self._position = 0
         self.sessions: dict[SessionKey, Session] = {}
         self.wills_due: dict[SessionKey, Message] = {}
+        self.wills_left: set[SessionKey] = set()
         self.changes: list[Change] = []
 
     # --- the batch
@@ -242,20 +243,32 @@ class Memory:
 
     # --- wills
 
-    def set_will(self, session: Session, will: Message | None) -> None:
-        """Keep the will of the session's present connection, or None: it left properly."""
-        before = session.will
-        if before is None and will is None:
-            return
+    def set_will(self, session: Session, will: Message) -> None:
+        """Keep the will of the session's new connection."""
         session.will = will
-        change = WillCleared(*session.key) if will is None else WillSet(*session.key, will)
-        self._did(lambda: self._unset_will(session, will, before), change)
+        self._did(lambda: self._unset_will(session, will), WillSet(*session.key, will))
 
-    def _unset_will(self, session: Session, will: Message | None, before: Message | None) -> None:
-        session.will = before
-        # the connection may have come and gone in the same failed batch: its will was never written, so never is due
-        if will is not None and self.wills_due.get(session.key) is will:
+    def clear_will(self, session: Session) -> None:
+        """The connection ended properly: its will is never published, even if this batch fails."""
+        if session.will is not None:
+            session.will = None
+            self._clear_will(session.key)
+
+    def clear_left_wills(self) -> None:
+        """Clear the wills that a failed batch could not."""
+        left, self.wills_left = self.wills_left, set()
+        for key in left:
+            self._clear_will(key)
+
+    def _clear_will(self, key: SessionKey) -> None:
+        self._did(lambda: self.wills_left.add(key), WillCleared(*key))
+
+    def _unset_will(self, session: Session, will: Message) -> None:
+        session.will = None
+        # the connection came and went in one failed batch: its will was never written, so there is nothing to do
+        if self.wills_due.get(session.key) is will:
             del self.wills_due[session.key]
+        self.wills_left.discard(session.key)
 
     def will_is_due(self, session: Session) -> None:
         """The connection is gone; its will has to be published, by this batch or by a later one."""

@@ -24,6 +24,9 @@ RECONNECT_S = (1, 5)
 WAITING_MESSAGES = 1_000
 """Messages paho keeps for the broker at most; what comes on top is an error for the caller, not a growing heap."""
 
+SUBACK_S = 5.0
+"""How long `subscribe` waits for the broker's answer, real seconds."""
+
 FAILURE_CODE = 0x80
 
 _log = logging.getLogger(__name__)
@@ -46,6 +49,9 @@ class PahoBus:
         self._client: Client | None = None
         self._filters: list[str] = []
         self._connected = threading.Event()
+        self._subscribing = threading.Lock()
+        self._unanswered: dict[int, threading.Event] = {}
+        self._pahos_thread = 0
         self._refusal = ""
 
     def __enter__(self) -> Self:
@@ -75,7 +81,7 @@ class PahoBus:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there now."""
+        """Whether the broker is there now and has taken the subscriptions."""
         return self._connected.is_set()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float = 5.0) -> None:
@@ -108,7 +114,11 @@ class PahoBus:
             self._wait_for_acknowledgement(message, timeout_s)
 
     def subscribe(self, topic_filter: str, on_message: Callable[[BusMessage], None]) -> None:
-        """Listen at QoS 1; the callback runs on paho's thread. Survives reconnections."""
+        """Listen at QoS 1; the callback runs on paho's thread. Survives reconnections.
+
+        While connected, returns when the broker has taken the subscription, so that nothing published after it is
+        missed; while not, it is made at the next connection, before `connected` becomes true.
+        """
 
         def call(_client: Client, _userdata: Any, message: MQTTMessage) -> None:
             try:
@@ -121,7 +131,9 @@ class PahoBus:
         self._client.message_callback_add(topic_filter, call)
         self._filters.append(topic_filter)
         if self.connected:
-            self._client.subscribe(topic_filter, qos=1)
+            answered = self._send_subscribe(self._client, topic_filter)
+            if threading.get_ident() != self._pahos_thread:
+                answered.wait(SUBACK_S)
 
     def _wait_for_connection(self, timeout_s: float) -> Client:
         client = self._client
@@ -149,13 +161,32 @@ class PahoBus:
             _log.warning("the broker at %s:%s refuses %s: %s", self._host, self._port, self._username, reason)
             return
         self._refusal = ""
-        for topic_filter in self._filters:
-            client.subscribe(topic_filter, qos=1)
-        self._connected.set()
+        self._pahos_thread = threading.get_ident()
+        self._unanswered.clear()
+        for topic_filter in list(self._filters):
+            self._send_subscribe(client, topic_filter)
+        if not self._unanswered:
+            self._connected.set()
+
+    def _send_subscribe(self, client: Client, topic_filter: str) -> threading.Event:
+        answered = threading.Event()
+        with self._subscribing:
+            _, packet_id = client.subscribe(topic_filter, qos=1)
+            if packet_id is None:  # the connection has just gone; the next one makes it
+                answered.set()
+            else:
+                self._unanswered[packet_id] = answered
+        return answered
 
     def _on_disconnect(self, _client: Client, _userdata: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
         self._connected.clear()
 
-    def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+    def _on_subscribe(self, _client: Client, _userdata: Any, mid: int, reasons: list[Any], _properties: Any) -> None:
         if any(reason.value >= FAILURE_CODE for reason in reasons):
             _log.error("the broker does not let '%s' listen to one of %s", self._username, ", ".join(self._filters))
+        with self._subscribing:
+            answered = self._unanswered.pop(mid, None)
+        if answered is not None:
+            answered.set()
+        if not self._unanswered:
+            self._connected.set()

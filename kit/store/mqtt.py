@@ -261,7 +261,8 @@ def _connect_client(connection: sqlite3.Connection, fact: ClientConnected) -> No
 
 def _refuse_publish(connection: sqlite3.Connection, fact: PublishRefused) -> None:
     (count,) = connection.execute(
-        "SELECT count(*) FROM broker_refusals WHERE username = ? AND topic <> ?", (fact.username, fact.topic)
+        "SELECT count(*) FROM broker_refusals WHERE username = ? AND topic NOT IN (?, ?)",
+        (fact.username, fact.topic, OTHER_TOPICS),
     ).fetchone()
     topic = fact.topic if count < REFUSALS_PER_USER else OTHER_TOPICS
     connection.execute(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def test_a_burst_whose_last_puback_was_read_survives_sigkill(killable: Unit) -> None:
     for round_ in range(3):
-        acknowledged = set()
+        acknowledged: set[bytes] = set()
         with killable.connect("roof") as roof:
             roof.send(*[Publish("sensors/roof", b"%d-%d" % (round_, n), 1, packet_id=n) for n in range(1, 101)])
             while len(acknowledged) < 60:

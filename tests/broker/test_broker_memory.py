@@ -113,7 +113,8 @@ def portrait(hub: Hub) -> dict[str, Any]:
     """What a hub knows of the things that are written down."""
     memory = hub._memory
     kept = {key: session for key, session in memory.sessions.items() if not session.clean}
-    wills = {key: session.will for key, session in memory.sessions.items() if session.will} | memory.wills_due
+    wills = {key for key, session in memory.sessions.items() if session.will}
+    wills |= memory.wills_due.keys() | memory.wills_left
     return {
         "subscriptions": {key: session.subscriptions for key, session in kept.items()},
         "queue": {
