@@ -1,21 +1,22 @@
-"""What a technician is told about each link, as the sync service last saw it."""
+"""What the sync service last said of each link, for `kit status`; and the airtime its radio has spent."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from kit.store.migrations import sql
 
 MIGRATIONS = (
     sql(
         "links",
-        "0001_link_state",
+        "0001_link_state_and_airtime",
         """
         CREATE TABLE link_state (
-            name TEXT PRIMARY KEY, state TEXT NOT NULL, explain TEXT NOT NULL,
-            last_heard_ms INTEGER, last_sent_ms INTEGER, at_ms INTEGER NOT NULL
-        ) WITHOUT ROWID
+            name TEXT PRIMARY KEY, state TEXT NOT NULL, explain TEXT NOT NULL, lowest_priority INTEGER NOT NULL,
+            last_heard_ms INTEGER, last_sent_ms INTEGER, airtime_left_ms INTEGER, updated_ms INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE link_airtime (name TEXT PRIMARY KEY, ledger TEXT NOT NULL) WITHOUT ROWID
         """,
     ),
 )
@@ -26,45 +27,61 @@ class LinkRow:
     """One link.
 
     Attributes:
-        name: `lora`, `cellular`…
+        name: for example `lora`.
         state: `down`, `connecting`, `up` or `busy`.
-        explain: why, in a sentence.
-        last_heard_ms: when an authentic frame of the core last came in by it, Unix ms.
-        last_sent_ms: when a frame was last handed to it.
-        at_ms: when the sync service saw this.
+        explain: one sentence for the technician.
+        lowest_priority: the largest priority number it carries.
+        last_heard_ms: when the core was last heard over it, Unix ms; None = never.
+        last_sent_ms: when a frame last left by it.
+        airtime_left_ms: what may still be sent in this hour; None = no limit.
+        updated_ms: when the sync service said so; old means that it does not run.
     """
 
     name: str
     state: str
     explain: str
+    lowest_priority: int
     last_heard_ms: int | None
     last_sent_ms: int | None
-    at_ms: int
+    airtime_left_ms: int | None
+    updated_ms: int
 
 
 def put_link(connection: sqlite3.Connection, row: LinkRow) -> None:
-    """Replace what is told about that link, inside the caller's transaction."""
+    """Replace what is said of that link, inside the caller's transaction. What was heard and sent is not forgotten."""
     connection.execute(
-        "INSERT INTO link_state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET state = excluded.state, "
-        "explain = excluded.explain, last_heard_ms = coalesce(excluded.last_heard_ms, last_heard_ms), "
-        "last_sent_ms = coalesce(excluded.last_sent_ms, last_sent_ms), at_ms = excluded.at_ms",
-        (row.name, row.state, row.explain, row.last_heard_ms, row.last_sent_ms, row.at_ms),
+        "INSERT INTO link_state (name, state, explain, lowest_priority, last_heard_ms, last_sent_ms, airtime_left_ms, "
+        "updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET state = excluded.state, "
+        "explain = excluded.explain, lowest_priority = excluded.lowest_priority, "
+        "last_heard_ms = coalesce(excluded.last_heard_ms, last_heard_ms), "
+        "last_sent_ms = coalesce(excluded.last_sent_ms, last_sent_ms), "
+        "airtime_left_ms = excluded.airtime_left_ms, updated_ms = excluded.updated_ms",
+        tuple(getattr(row, field.name) for field in fields(row)),
     )
 
 
-def list_links(connection: sqlite3.Connection) -> list[LinkRow]:
-    """All links ever used by this unit, by name."""
-    rows = connection.execute(
-        "SELECT name, state, explain, last_heard_ms, last_sent_ms, at_ms FROM link_state ORDER BY name"
-    )
-    return [
-        LinkRow(name=row[0], state=row[1], explain=row[2], last_heard_ms=row[3], last_sent_ms=row[4], at_ms=row[5])
-        for row in rows
-    ]
+def links(connection: sqlite3.Connection) -> list[LinkRow]:
+    """Every link, by name."""
+    rows = connection.execute("SELECT * FROM link_state ORDER BY name").fetchall()
+    return [LinkRow(**{field.name: row[field.name] for field in fields(LinkRow)}) for row in rows]
 
 
-def drop_links_except(connection: sqlite3.Connection, names: tuple[str, ...]) -> None:
-    """Forget links that are no longer set up."""
-    for row in list_links(connection):
+def forget_links_except(connection: sqlite3.Connection, names: set[str]) -> None:
+    """Drop what is said of links that are no longer set up."""
+    for row in links(connection):
         if row.name not in names:
             connection.execute("DELETE FROM link_state WHERE name = ?", (row.name,))
+
+
+def save_airtime(connection: sqlite3.Connection, name: str, ledger: str) -> None:
+    """Keep a link's airtime ledger (`sync.protocol.airtime.AirtimeBudget.dump`), inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO link_airtime VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET ledger = excluded.ledger",
+        (name, ledger),
+    )
+
+
+def load_airtime(connection: sqlite3.Connection, name: str) -> str | None:
+    """What `save_airtime` last kept for that link."""
+    row = connection.execute("SELECT ledger FROM link_airtime WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])

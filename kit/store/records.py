@@ -1,241 +1,319 @@
-"""Records: the outbox, the inbox, and how far each record is known to have come.
+"""Records (the outbox and the inbox) and how far each has come.
 
-Invariants: a record is written in the transaction of the thing it tells of, numbered without gaps, and never changes.
-Custody only ever grows: what was accepted over one link stays accepted, whatever another link says later.
+Invariants: a record is written in the transaction of the change it tells of, and never changes. `seq` counts without a
+gap per (origin, epoch): it is taken from `unit_epoch` inside that transaction, so one that is rolled back takes its
+number back. Custody only ever moves forward; what is accepted is never offered again.
+
+A kit has one peer, the city core, so `pending` needs no peer's name: it holds for own records until the core has them.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
-from kit.errors import KitError
-from kit.store.database import Database
+from kit.store.database import Database, StoreError
+from kit.store.facts import count_change
 from kit.store.migrations import sql
+from kit.store.queue import queue, queue_counts, retry
 from sync.protocol.records import Custody, Priority, Record, RecordId
+
+__all__ = [
+    "MIGRATIONS",
+    "SUBJECT",
+    "SqliteRecordStore",
+    "note_custody",
+    "queue",
+    "queue_counts",
+    "received",
+    "retry",
+    "set_origin",
+    "start_epoch",
+    "write_record",
+]
+
+SUBJECT = "records"
+"""What pages that show custody depend on (`kit.store.facts.change_versions`)."""
+
+MAX_KIND = 32
+MAX_BODY_BYTES = 256 * 1024
+"""The session carries no larger record (`sync.protocol.fragments`): what is bigger is split by the app."""
+
+EPOCH_STEP = 2**20
+"""A new epoch is at most this much above the last. It is drawn at random, because the same backup may be restored twice
+and must not give two lives the same name; and small, because it travels in every frame."""
+
+IDS_PER_QUERY = 200
+"""Three variables each; SQLite's default limit of variables was 999 for long."""
 
 MIGRATIONS = (
     sql(
         "records",
         "0001_records_and_custody",
         """
-        CREATE TABLE record_origin (
-            only INTEGER PRIMARY KEY CHECK (only = 1), unit TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL
+        CREATE TABLE unit_epoch (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+            origin TEXT NOT NULL, epoch INTEGER NOT NULL, last_seq INTEGER NOT NULL
         );
         CREATE TABLE records (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
             origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
             kind TEXT NOT NULL, priority INTEGER NOT NULL, created_ms INTEGER NOT NULL, lifetime_s INTEGER,
-            addressee TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
-            PRIMARY KEY (origin, epoch, seq)
+            addressee TEXT NOT NULL, body BLOB NOT NULL,
+            pending INTEGER NOT NULL, taken_ms INTEGER,
+            left_ms INTEGER, accepted_ms INTEGER, delivered_ms INTEGER, read_ms INTEGER,
+            UNIQUE (origin, epoch, seq)
+        );
+        CREATE INDEX records_pending ON records (priority, number) WHERE pending = 1;
+        CREATE INDEX records_accepted ON records (accepted_ms) WHERE accepted_ms IS NOT NULL;
+        CREATE INDEX records_taken ON records (kind, number) WHERE taken_ms IS NOT NULL;
+        CREATE TABLE custody (
+            number INTEGER NOT NULL REFERENCES records (number) ON DELETE CASCADE,
+            link TEXT NOT NULL, left_ms INTEGER, accepted_ms INTEGER, PRIMARY KEY (number, link)
         ) WITHOUT ROWID;
-        CREATE INDEX records_waiting ON records (priority, epoch, seq) WHERE state IN ('written', 'left');
-        CREATE TABLE record_custody (
-            origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, link TEXT NOT NULL,
-            left_ms INTEGER, accepted_ms INTEGER,
-            PRIMARY KEY (origin, epoch, seq, link)
-        ) WITHOUT ROWID;
+        CREATE TABLE record_retries (number INTEGER PRIMARY KEY);
         CREATE TABLE sync_sessions (peer TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID
         """,
     ),
 )
 
-SENT_STATES = (Custody.WRITTEN.value, Custody.LEFT.value)
-"""States in which the other side has not yet acknowledged."""
+_COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
 
 
 def set_origin(connection: sqlite3.Connection, unit: str) -> None:
-    """Name the unit whose records these are, once, inside the caller's transaction.
+    """Name the unit whose records these are. The first call counts; the same name again changes nothing.
 
     Raises:
-        KitError: the store belongs to another unit.
+        StoreError: the store belongs to another unit.
     """
-    row = connection.execute("SELECT unit FROM record_origin").fetchone()
+    row = connection.execute("SELECT origin FROM unit_epoch").fetchone()
     if row is None:
-        connection.execute("INSERT INTO record_origin VALUES (1, ?, 1, 0)", (unit,))
+        connection.execute("INSERT INTO unit_epoch VALUES (1, ?, ?, 0)", (unit, _epoch_after(0)))
     elif row[0] != unit:
-        raise KitError(
-            f"this store belongs to {row[0]} but the keys are those of {unit}; "
-            f"put back the keys/ that belong to it, or choose another place with --home DIR"
+        raise StoreError(
+            f"this store belongs to {row[0]} but the keys are those of {unit}; put the right keys/ beside kit.db, "
+            f"or start with an empty home"
         )
+
+
+def start_epoch(connection: sqlite3.Connection) -> int:
+    """Begin a new epoch, as whoever restores a backup must; returns it."""
+    row = connection.execute("SELECT epoch FROM unit_epoch").fetchone()
+    if row is None:
+        raise StoreError("the store has no unit yet; start the kit once (kit run)")
+    epoch = _epoch_after(int(row[0]))
+    connection.execute("UPDATE unit_epoch SET epoch = ?, last_seq = 0", (epoch,))
+    return epoch
 
 
 def write_record(
     connection: sqlite3.Connection,
     *,
     kind: str,
-    priority: Priority,
+    priority: int,
     body: bytes,
     created_ms: int,
     lifetime_s: int | None = None,
     addressee: str = "",
 ) -> RecordId:
-    """Put a record into the outbox, inside the caller's transaction: no gap is left if that is rolled back.
+    """Write an own record in the caller's transaction; it leaves when a link can carry it.
+
+    Args:
+        connection: inside a transaction.
+        kind: at most 32 ASCII characters.
+        priority: `sync.protocol.records.Priority`; 0 is the most urgent.
+        body: CBOR, at most 256 KiB.
+        created_ms: Unix ms.
+        lifetime_s: after this it need not be carried any further; None = for ever.
+        addressee: the unit it is for; "" = the city core.
 
     Raises:
-        KitError: the unit has no name yet (`set_origin` was never called).
+        StoreError: `set_origin` was never called.
+        ValueError: an argument is out of its bounds.
     """
-    row = connection.execute("UPDATE record_origin SET seq = seq + 1 RETURNING unit, epoch, seq").fetchone()
+    _check(kind=kind, body=body, lifetime_s=lifetime_s)
+    row = connection.execute(
+        "UPDATE unit_epoch SET last_seq = last_seq + 1 RETURNING origin, epoch, last_seq"
+    ).fetchone()
     if row is None:
-        raise KitError("this unit has not been started yet; start it once with: kit run")
-    name = RecordId(row[0], row[1], row[2])
+        raise StoreError("the store has no unit yet; start the kit once (kit run)")
+    told = RecordId(str(row[0]), int(row[1]), int(row[2]))
     connection.execute(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*name, kind, int(priority), created_ms, lifetime_s, addressee, body, Custody.WRITTEN.value),
+        f"INSERT INTO records ({_COLUMNS}, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
+        (*told, kind, int(Priority(priority)), created_ms, lifetime_s, addressee, body),
     )
-    return name
+    count_change(connection, SUBJECT)
+    return told
+
+
+def note_custody(connection: sqlite3.Connection, ids: Iterable[RecordId], custody: Custody, *, at_ms: int) -> None:
+    """The core says that records of ours were delivered, or read by a person. The first time counts."""
+    column = {Custody.DELIVERED: "delivered_ms", Custody.READ: "read_ms"}[custody]
+    connection.executemany(
+        f"UPDATE records SET {column} = coalesce({column}, ?) "  # noqa: S608 - one of two constants
+        "WHERE origin = ? AND epoch = ? AND seq = ?",
+        [(at_ms, *each) for each in ids],
+    )
+    count_change(connection, SUBJECT)
+
+
+def received(connection: sqlite3.Connection, kind: str, *, after: int, limit: int) -> list[tuple[int, Record]]:
+    """Records of that kind that came from elsewhere, each with its number, in the order in which they came.
+
+    Args:
+        connection: to the kit's store.
+        kind: which.
+        after: the number of the last one already dealt with; 0 = from the first.
+        limit: at most so many.
+    """
+    rows = connection.execute(
+        f"SELECT number, {_COLUMNS} FROM records "  # noqa: S608 - our constant
+        "WHERE taken_ms IS NOT NULL AND kind = ? AND number > ? ORDER BY number LIMIT ?",
+        (kind, after, limit),
+    )
+    return [(int(row["number"]), _record(row)) for row in rows]
 
 
 class SqliteRecordStore:
-    """The kit's side of `sync.protocol.records.RecordStore`.
+    """The kit's side of `sync.protocol.records.RecordStore`. Belongs to the thread of its database.
 
     Args:
-        database: open, for the sync thread alone.
+        database: open, with this module's migrations.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def outgoing(self, peer: str, *, now_ms: int, limit: int) -> list[Record]:
-        """What the peer has not accepted and is still worth carrying, most urgent first."""
-        del peer  # a kit has one: the city core
+        """Own records that the core has not accepted and that have not expired, by (priority, seq)."""
+        del peer  # the core: a kit has no other
         rows = self._database.connection.execute(
-            "SELECT r.* FROM records r JOIN record_origin o ON r.origin = o.unit "
-            "WHERE r.state IN ('written', 'left') "
-            "AND (r.lifetime_s IS NULL OR r.created_ms + r.lifetime_s * 1000 > ?) "
-            "ORDER BY r.priority, r.epoch, r.seq LIMIT ?",
+            f"SELECT {_COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
+            "WHERE pending = 1 AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
+            "ORDER BY priority, number LIMIT ?",
             (now_ms, limit),
         )
-        return [_as_record(row) for row in rows]
+        return [_record(row) for row in rows]
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
-        """They were handed whole to that link."""
+        """They were handed whole to that link; the first time over each link counts."""
         del peer
         with self._database.atomic() as connection:
             connection.executemany(
-                "INSERT INTO record_custody VALUES (?, ?, ?, ?, ?, NULL) "
-                "ON CONFLICT DO UPDATE SET left_ms = coalesce(left_ms, excluded.left_ms)",
-                [(*name, link, at_ms) for name in ids],
+                "INSERT INTO custody (number, link, left_ms) "
+                "SELECT number, ?, ? FROM records WHERE origin = ? AND epoch = ? AND seq = ? "
+                "ON CONFLICT (number, link) DO UPDATE SET left_ms = coalesce(left_ms, excluded.left_ms)",
+                [(link, at_ms, *each) for each in ids],
             )
             connection.executemany(
-                "UPDATE records SET state = 'left' WHERE origin = ? AND epoch = ? AND seq = ? AND state = 'written'",
-                ids,
+                "UPDATE records SET left_ms = coalesce(left_ms, ?) WHERE origin = ? AND epoch = ? AND seq = ?",
+                [(at_ms, *each) for each in ids],
             )
+            count_change(connection, SUBJECT)
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
-        """The peer has committed them."""
+        """The core says that it has committed them: no link needs to carry them any more."""
         del peer
         with self._database.atomic() as connection:
             connection.executemany(
-                "INSERT INTO record_custody VALUES (?, ?, ?, ?, NULL, ?) "
-                "ON CONFLICT DO UPDATE SET accepted_ms = coalesce(accepted_ms, excluded.accepted_ms)",
-                [(*name, link, at_ms) for name in ids],
+                "INSERT INTO custody (number, link, left_ms, accepted_ms) "
+                "SELECT number, ?, NULL, ? FROM records WHERE origin = ? AND epoch = ? AND seq = ? "
+                "ON CONFLICT (number, link) DO UPDATE SET accepted_ms = coalesce(accepted_ms, excluded.accepted_ms)",
+                [(link, at_ms, *each) for each in ids],
             )
             connection.executemany(
-                "UPDATE records SET state = 'accepted' "
-                "WHERE origin = ? AND epoch = ? AND seq = ? AND state IN ('written', 'left')",
-                ids,
+                "UPDATE records SET pending = 0, accepted_ms = coalesce(accepted_ms, ?) "
+                "WHERE origin = ? AND epoch = ? AND seq = ? AND taken_ms IS NULL",
+                [(at_ms, *each) for each in ids],
             )
+            count_change(connection, SUBJECT)
 
     def held(self, ids: Iterable[RecordId]) -> set[RecordId]:
-        """Those already committed here."""
-        find = "SELECT 1 FROM records WHERE origin = ? AND epoch = ? AND seq = ?"
-        return {name for name in ids if self._database.connection.execute(find, name).fetchone() is not None}
+        """Those of them that are committed here."""
+        found: set[RecordId] = set()
+        for some in _chunks(ids):
+            values = ", ".join(["(?, ?, ?)"] * len(some))
+            # CROSS JOIN makes SQLite look each of them up; `IN (VALUES …)` scans the whole index instead
+            rows = self._database.connection.execute(
+                f"WITH wanted (o, e, s) AS (VALUES {values}) SELECT origin, epoch, seq FROM wanted "  # noqa: S608 - question marks
+                "CROSS JOIN records ON origin = o AND epoch = e AND seq = s",
+                [part for each in some for part in each],
+            )
+            found.update(RecordId(*row) for row in rows)
+        return found
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
-        """Commit received records; one already held changes nothing."""
-        del peer
+        """Commit records from elsewhere, in one transaction. One that is already held changes nothing."""
+        del peer, link
         with self._database.atomic() as connection:
-            for record in records:
-                connection.execute(
-                    "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (
-                        *record.id,
-                        record.kind,
-                        int(record.priority),
-                        record.created_ms,
-                        record.lifetime_s,
-                        record.addressee,
-                        record.body,
-                        Custody.DELIVERED.value,
-                    ),
-                )
-                connection.execute(
-                    "INSERT INTO record_custody VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING",
-                    (*record.id, link, at_ms),
-                )
+            connection.executemany(
+                f"INSERT OR IGNORE INTO records ({_COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                [(*_values(each), at_ms) for each in records],
+            )
+            count_change(connection, SUBJECT)
 
     def load_session(self, peer: str) -> bytes | None:
-        """What was kept for that peer."""
+        """What `save_session` last kept for that peer."""
         row = self._database.connection.execute("SELECT state FROM sync_sessions WHERE peer = ?", (peer,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def save_session(self, peer: str, state: bytes) -> None:
-        """Keep it; on disk when this returns."""
+        """Keep the session's state; on the disk when this returns."""
         with self._database.atomic() as connection:
             connection.execute(
-                "INSERT INTO sync_sessions VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
+                "INSERT INTO sync_sessions VALUES (?, ?) ON CONFLICT (peer) DO UPDATE SET state = excluded.state",
                 (peer, state),
             )
 
+    def changed(self) -> int:
+        """A number that changes whenever another process or thread has written to the store; cheap."""
+        return self._database.changed_elsewhere()
 
-def queue(connection: sqlite3.Connection, *, limit: int | None = None, waiting: bool = False) -> list[dict[str, Any]]:
-    """The records of this unit with their custody, as `kit queue ls --json` shows them, the most urgent first.
-
-    Args:
-        connection: the store.
-        limit: at most so many.
-        waiting: only those that the other side has not acknowledged.
-    """
-    where = "WHERE state IN ('written', 'left')" if waiting else ""
-    rows = connection.execute(
-        f"SELECT origin, epoch, seq, kind, priority, created_ms, length(body) AS bytes, state FROM records {where} "  # noqa: S608 - one of two constants
-        "ORDER BY priority, origin, epoch, seq LIMIT ?",
-        (-1 if limit is None else limit,),
-    ).fetchall()
-    links = _links(connection)
-    return [
-        {
-            "origin": row[0],
-            "epoch": row[1],
-            "seq": row[2],
-            "kind": row[3],
-            "priority": row[4],
-            "created_ms": row[5],
-            "bytes": row[6],
-            "state": row[7],
-            "links": links.get(RecordId(row[0], row[1], row[2]), []),
-        }
-        for row in rows
-    ]
+    def take_retries(self) -> list[RecordId]:
+        """The records that `kit queue retry` asks to send at once; each is told once."""
+        connection = self._database.connection
+        if connection.execute("SELECT 1 FROM record_retries LIMIT 1").fetchone() is None:
+            return []
+        with self._database.atomic():
+            rows = connection.execute(
+                "SELECT origin, epoch, seq FROM records WHERE number IN (SELECT number FROM record_retries)"
+            ).fetchall()
+            connection.execute("DELETE FROM record_retries")
+        return [RecordId(*row) for row in rows]
 
 
-def queue_counts(connection: sqlite3.Connection) -> dict[int, int]:
-    """Priority → how many records the other side has not acknowledged."""
-    rows = connection.execute(
-        "SELECT priority, count(*) FROM records WHERE state IN ('written', 'left') GROUP BY priority"
+def _check(*, kind: str, body: bytes, lifetime_s: int | None) -> None:
+    if not (0 < len(kind) <= MAX_KIND and kind.isascii() and kind.isprintable()):
+        raise ValueError(f"the kind {kind!r} must be 1 to {MAX_KIND} printable ASCII characters")
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError(
+            f"a {kind} record of {len(body)} bytes is too large; split it into {MAX_BODY_BYTES} bytes each"
+        )
+    if lifetime_s is not None and lifetime_s <= 0:
+        raise ValueError(f"a lifetime of {lifetime_s} s would have ended before it began")
+
+
+def _epoch_after(epoch: int) -> int:
+    import secrets
+
+    return epoch + 1 + secrets.randbelow(EPOCH_STEP)
+
+
+def _values(record: Record) -> tuple[object, ...]:
+    return (
+        *record.id,
+        record.kind,
+        int(record.priority),
+        record.created_ms,
+        record.lifetime_s,
+        record.addressee,
+        record.body,
     )
-    return {int(priority): int(count) for priority, count in rows}
 
 
-def retry(connection: sqlite3.Connection, ids: Sequence[RecordId] | None = None) -> int:
-    """Make records that left without an acknowledgement due now, all or the named ones; returns how many."""
-    if ids is None:
-        return connection.execute("UPDATE records SET state = 'written' WHERE state = 'left'").rowcount
-    return connection.executemany(
-        "UPDATE records SET state = 'written' WHERE origin = ? AND epoch = ? AND seq = ? AND state = 'left'", ids
-    ).rowcount
-
-
-def _links(connection: sqlite3.Connection) -> dict[RecordId, list[dict[str, Any]]]:
-    found: dict[RecordId, list[dict[str, Any]]] = {}
-    for row in connection.execute("SELECT origin, epoch, seq, link, left_ms, accepted_ms FROM record_custody"):
-        name = RecordId(row[0], row[1], row[2])
-        found.setdefault(name, []).append({"link": row[3], "left_ms": row[4], "accepted_ms": row[5]})
-    return found
-
-
-def _as_record(row: sqlite3.Row) -> Record:
+def _record(row: sqlite3.Row) -> Record:
     return Record(
         id=RecordId(row["origin"], row["epoch"], row["seq"]),
         kind=row["kind"],
@@ -243,5 +321,11 @@ def _as_record(row: sqlite3.Row) -> Record:
         created_ms=row["created_ms"],
         lifetime_s=row["lifetime_s"],
         addressee=row["addressee"],
-        body=bytes(row["body"]),
+        body=row["body"],
     )
+
+
+def _chunks(ids: Iterable[RecordId]) -> Iterator[list[RecordId]]:
+    left = iter(ids)
+    while some := list(islice(left, IDS_PER_QUERY)):
+        yield some

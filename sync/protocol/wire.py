@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from sync.protocol.errors import MalformedFrame
 
+_GROUP = 0x7F
+_MAX_TEXT = 0xFF
 MAX_VARINT_BYTES = 9
 """63 bits: every number here fits SQLite's INTEGER."""
 
@@ -16,22 +18,22 @@ def varint(value: int) -> bytes:
     if value < 0:
         raise ValueError(f"{value} is negative; use zigzag")
     out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
+    while value > _GROUP:
+        out.append(value & _GROUP | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
 
 
 def zigzag(value: int) -> bytes:
-    """A signed number: 0, -1, 1, -2, … become 0, 1, 2, 3, …"""
+    """A signed number: 0, -1, 1, -2 become 0, 1, 2, 3, and so on."""
     return varint(value << 1 if value >= 0 else (-value << 1) - 1)
 
 
 def short_text(text: str) -> bytes:
     """At most 255 bytes of UTF-8 behind their length."""
     raw = text.encode()
-    if len(raw) > 0xFF:
+    if len(raw) > _MAX_TEXT:
         raise ValueError(f"{text[:20]!r}… is {len(raw)} bytes long; at most 255 fit")
     return bytes((len(raw),)) + raw
 
@@ -68,7 +70,7 @@ class Reader:
         value = 0
         for index in range(MAX_VARINT_BYTES):
             byte = self.byte()
-            value |= (byte & 0x7F) << (7 * index)
+            value |= (byte & _GROUP) << (7 * index)
             if not byte & 0x80:
                 return value
         raise MalformedFrame("a number is longer than 63 bits")

@@ -1,0 +1,108 @@
+"""The queue as people see it: which records wait, by which link each has left, and who has it (`kit queue ls`).
+
+Reading changes nothing. "left" is said of a record that was handed whole to a link, "accepted" only once the core has
+said that it committed it: the difference is what a technician looks for when a link is deaf.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from kit.model.alert import rfc3339
+from sync.protocol.records import Custody, RecordId
+
+_ROW = """
+SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS bytes,
+       left_ms, accepted_ms, delivered_ms, read_ms FROM records
+"""
+
+
+def queue(connection: sqlite3.Connection, *, limit: int, waiting_only: bool = False) -> list[dict[str, Any]]:
+    """Own records: those that wait, in the order in which they will go, then those last accepted.
+
+    Args:
+        connection: to the kit's store.
+        limit: at most so many rows.
+        waiting_only: leave out what the core has.
+    """
+    rows = connection.execute(f"{_ROW} WHERE pending = 1 ORDER BY priority, number LIMIT ?", (limit,)).fetchall()
+    if not waiting_only and len(rows) < limit:
+        rows += connection.execute(
+            f"{_ROW} WHERE accepted_ms IS NOT NULL ORDER BY accepted_ms DESC, number DESC LIMIT ?", (limit - len(rows),)
+        ).fetchall()
+    return [_as_json(connection, row) for row in rows]
+
+
+def queue_counts(connection: sqlite3.Connection, *, now_ms: int | None = None) -> dict[int, int]:
+    """How many own records of each priority the core has not accepted.
+
+    Args:
+        connection: to the kit's store.
+        now_ms: leave out what has expired by then.
+    """
+    rows = connection.execute(
+        "SELECT priority, count(*) FROM records INDEXED BY records_pending WHERE pending = 1 "
+        "AND (?1 IS NULL OR lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?1) GROUP BY priority",
+        (now_ms,),
+    )
+    return {int(priority): int(count) for priority, count in rows}
+
+
+def retry(connection: sqlite3.Connection, ids: Iterable[RecordId] | Literal["all"]) -> int:
+    """Ask the sync service to send these records at once, whatever their back-off; returns how many still wait.
+
+    Args:
+        connection: inside a transaction.
+        ids: which; one that the core has, or that does not exist, is passed over.
+    """
+    if ids == "all":
+        return connection.execute(
+            "INSERT OR IGNORE INTO record_retries SELECT number FROM records WHERE pending = 1"
+        ).rowcount
+    return sum(
+        connection.execute(
+            "INSERT OR IGNORE INTO record_retries "
+            "SELECT number FROM records WHERE pending = 1 AND origin = ? AND epoch = ? AND seq = ?",
+            each,
+        ).rowcount
+        for each in ids
+    )
+
+
+def _as_json(connection: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+    links = connection.execute(
+        "SELECT link, left_ms, accepted_ms FROM custody WHERE number = ? ORDER BY link", (row["number"],)
+    )
+    return {
+        "origin": row["origin"],
+        "epoch": row["epoch"],
+        "seq": row["seq"],
+        "kind": row["kind"],
+        "priority": row["priority"],
+        "bytes": row["bytes"],
+        "state": _custody(row).value,
+        "created": rfc3339(row["created_ms"]),
+        "expires": None if row["lifetime_s"] is None else rfc3339(row["created_ms"] + row["lifetime_s"] * 1000),
+        "links": [
+            {"link": each["link"], "left": _time(each["left_ms"]), "accepted": _time(each["accepted_ms"])}
+            for each in links
+        ],
+    }
+
+
+def _custody(row: sqlite3.Row) -> Custody:
+    for column, custody in (
+        ("read_ms", Custody.READ),
+        ("delivered_ms", Custody.DELIVERED),
+        ("accepted_ms", Custody.ACCEPTED),
+        ("left_ms", Custody.LEFT),
+    ):
+        if row[column] is not None:
+            return custody
+    return Custody.WRITTEN
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)
