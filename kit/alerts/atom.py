@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kit.model.alert import rfc3339
 from kit.model.alert_state import AlertState
 from kit.model.cap import NAMESPACE as CAP
-from kit.model.cap import cap_element
+from kit.model.cap import cap_element, xml_text
 
 ATOM = "http://www.w3.org/2005/Atom"
 
@@ -65,5 +65,5 @@ def _tag(name: str) -> str:
 
 def _add(parent: ET.Element, name: str, text: str) -> ET.Element:
     element = ET.SubElement(parent, _tag(name))
-    element.text = text
+    element.text = xml_text(text)
     return element

@@ -8,6 +8,7 @@ All times are whole seconds (CAP has no fractions), kept as Unix milliseconds li
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,7 +164,8 @@ class Alert:
         effective_ms, onset_ms: when it holds from and when the danger itself begins; None = when sent, unknown.
         expires_ms: when it ends by itself.
         infos: its text, the usual language first.
-        parameters: numbers and words that programs use, for example `tmin_c`.
+        parameters: numbers and words that programs use, for example `tmin_c`; a number that is not finite says
+            nothing and is left out.
     """
 
     identifier: str
@@ -193,6 +195,8 @@ class Alert:
             told = getattr(self, name)
             if told is not None:
                 object.__setattr__(self, name, told // 1000 * 1000)
+        kept = {k: v for k, v in self.parameters.items() if isinstance(v, str) or math.isfinite(v)}
+        object.__setattr__(self, "parameters", kept)
 
     @property
     def incident(self) -> str:

@@ -66,6 +66,11 @@ def cap_time(at_ms: int) -> str:
     return rfc3339(at_ms).replace("Z", "-00:00")
 
 
+def xml_text(text: str) -> str:
+    """The text with `\ufffd` for what no XML document may hold; markup is the writer's to escape."""
+    return _NOT_XML.sub("\ufffd", str(text))
+
+
 def from_cap_xml(document: bytes) -> Alert:
     """Read a CAP 1.2 document.
 
@@ -243,7 +248,7 @@ def _tag(name: str) -> str:
 
 
 def _add(parent: ET.Element, name: str, text: str) -> None:
-    ET.SubElement(parent, _tag(name)).text = _NOT_XML.sub("\ufffd", str(text))
+    ET.SubElement(parent, _tag(name)).text = xml_text(text)
 
 
 def _add_pair(parent: ET.Element, name: str, key: str, value: str) -> None:

@@ -187,6 +187,10 @@ def test_a_damaged_document_says_what_is_wrong(damage: tuple[bytes, bytes], sent
         from_cap_xml(to_cap_xml(FROST).replace(*damage))
 
 
+def test_a_parameter_that_is_not_a_number_is_left_out() -> None:
+    assert replace(FROST, parameters={"a": float("nan"), "b": 1.5, "c": "nan"}).parameters == {"b": 1.5, "c": "nan"}
+
+
 def test_an_identifier_with_a_space_is_refused() -> None:
     with pytest.raises(AlertError, match="identifier 'two words'"):
         replace(FROST, identifier="two words")
