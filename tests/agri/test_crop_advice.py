@@ -119,7 +119,12 @@ def test_low_crops_are_covered_and_trees_are_not() -> None:
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
-    assert [degrees(value) for value in (-1.49, -0.04, 0.0, 12.0)] == ["−1.5", "0.0", "0.0", "12.0"]
+    assert [degrees(value) for value in (-1.49, -0.04, 0.0, 12.0)] == [
+        "−1.5\xa0°C",
+        "0.0\xa0°C",
+        "0.0\xa0°C",
+        "12.0\xa0°C",
+    ]
     assert [out_of_ten(share) for share in (0.0, 0.04, 0.05, 0.5, 0.96)] == [0, 0, 1, 5, 10]
     assert celsius(32) == 0
     assert HOUR_MS == 3_600_000

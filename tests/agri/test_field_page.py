@@ -56,7 +56,7 @@ def test_the_phone_remembers_the_field(kit: TrialKit, grower: FlaskClient) -> No
 def test_without_a_forecast_the_page_says_so_and_shows_the_table(grower: FlaskClient) -> None:
     page = grower.get("/agri/?crop=apple&stage=full-bloom").text
     assert "There is no forecast for the coming night yet." in page
-    assert "−2.2 °C" in page
+    assert "−2.2\xa0°C" in page
 
 
 def test_the_forecast_of_a_night_that_is_over_is_no_forecast(kit: TrialKit, grower: FlaskClient) -> None:

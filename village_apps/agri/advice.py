@@ -84,8 +84,8 @@ def judge_night(forecast: NightForecast, crop: Crop, stage: Stage) -> Verdict:
         level=level,
         sentence=_sentence(level, stage, expected),
         detail=phrase(
-            "The coldest hour is expected at %(expected)s °C. One night in ten gets as cold as %(cold)s °C. "
-            "The %(part)s begin to die at %(critical)s °C.",
+            "The coldest hour is expected at %(expected)s. One night in ten gets as cold as %(cold)s. "
+            "The %(part)s begin to die at %(critical)s.",
             expected=degrees(forecast.tmin_c),
             cold=degrees(forecast.tmin_p10_c),
             part=stage.part,
@@ -113,9 +113,9 @@ def out_of_ten(share: float) -> int:
 
 
 def degrees(value_c: float) -> str:
-    """`"−1.5"`, with a real minus sign; never `"−0.0"`."""
+    """`"−1.5 °C"` with a real minus sign and a space that does not break; never `"−0.0"`."""
     rounded = round(value_c, 1) + 0.0
-    return f"{rounded:.1f}".replace("-", "−")
+    return f"{rounded:.1f}\N{NO-BREAK SPACE}°C".replace("-", "−")
 
 
 def _level(forecast: NightForecast, stage: Stage) -> Level:
@@ -167,7 +167,7 @@ def _steps(forecast: NightForecast, crop: Crop, stage: Stage, start_ms: int | No
     )
     watch = Step(
         phrase(
-            "Hang a thermometer at the height of the %(part)s and look at it. At %(start)s °C it is time to protect.",
+            "Hang a thermometer at the height of the %(part)s and look at it. At %(start)s it is time to protect.",
             part=stage.part,
             start=degrees(stage.t10_c + START_ABOVE_C),
         ),

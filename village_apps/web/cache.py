@@ -88,6 +88,11 @@ class PageCache:
                     self._rendering.pop(key, None)
         return page
 
+    def forget(self) -> None:
+        """Drop every page, for a benchmark of rendering."""
+        with self._lock:
+            self._pages.clear()
+
     def _fresh(self, key: Hashable, versions: tuple[int, ...], now_s: float, max_age_s: float | None) -> Page | None:
         with self._lock:
             page = self._pages.get(key)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, abort, g, request
 
@@ -21,12 +21,17 @@ from village_apps.web.static_files import SERVED, StaticFiles
 from village_apps.web.warnings import standing_warnings
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from village_apps.app import AppContext, VillageApp
 
 FORM_BYTES = 64 * 1024
 """The largest form; a page that takes an upload sets `request.max_content_length` itself."""
 
 FORM_FIELDS = 100
+
+ADDED = (*HEADERS.items(), ("Vary", "Accept-Encoding, Accept-Language, Cookie"), ("Cache-Control", "no-cache"))
+"""Headers of every answer that does not set them itself."""
 
 LOG = logging.getLogger("web")
 
@@ -52,6 +57,7 @@ def build_app(context: AppContext, apps: Sequence[VillageApp]) -> Flask:
     )
     app.extensions[EXTENSION] = found
     _prepare_templates(app, found)
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]  # Flask's own way to wrap it
     app.before_request(_begin)
     app.after_request(_end)
     app.add_url_rule("/static/<digest>/<name>", "static_file", _static_file)
@@ -134,12 +140,26 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response = pages.finish(response)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
     wish = request.args.get(ARGUMENT)
     if wish in frame().languages and wish is not None:
         response.set_cookie(COOKIE, wish, max_age=COOKIE_AGE_S, samesite="Lax", httponly=True)
     return response
+
+
+def _with_headers(inner: WSGIApplication) -> WSGIApplication:
+    """Add to every answer the headers that it does not set itself.
+
+    Outside of Flask, on the plain list: a third of the time of a cached page went into setting them one by one.
+    """
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
+            present = {name for name, _ in headers}
+            return start_response(status, [*headers, *(item for item in ADDED if item[0] not in present)], *more)
+
+        return inner(environ, start)
+
+    return answer
 
 
 def _static_file(digest: str, name: str) -> Response:

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from kit.model.alert_state import AlertState
+from kit.store.queue import queue_counts
 from kit.store.readings import count_unsynced, sensors
-from kit.store.records import queue_counts
 
 COUNT_AT_MOST = 100_000
 """A longer queue is told as this long; counting further would cost more than it says."""

@@ -76,7 +76,6 @@ def page_response(page: Page, mimetype: str = "text/html; charset=utf-8") -> Res
     if packed:
         response.headers["Content-Encoding"] = "gzip"
     response.set_etag(f"{page.etag}-gz" if packed else page.etag)
-    response.headers.setdefault("Cache-Control", "no-cache")
     response.make_conditional(request)
     return response
 
@@ -88,8 +87,6 @@ def accepts_gzip() -> bool:
 
 def finish(response: Response) -> Response:
     """Compress and name what was rendered for this request alone."""
-    response.vary.update(("Accept-Encoding", "Accept-Language", "Cookie"))
-    response.headers.setdefault("Cache-Control", "no-cache")
     if response.direct_passthrough or response.status_code == 304 or "Content-Encoding" in response.headers:  # noqa: PLR2004
         return response
     if not (response.mimetype or "").startswith(PACKABLE):
