@@ -45,12 +45,12 @@ class KitApp(App[None]):
 
     TITLE = "Village kit"
     CSS_PATH = "kit.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (WIDE, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual does not declare it a ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("question_mark", "keys", "Help", key_display="?"),
         Binding("r", "look", "Refresh", show=False),
-        Binding("n", "needs", "Needs"),
+        Binding("n", "needs", "Needs", show=False),  # the line about what needs you names the key
         Binding("a", "alerts", "Alerts"),
         Binding("k", "queue", "Queue"),
         Binding("l", "log", "Log"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from kit.health.attention import attention
 from kit.health.logs import LogLine
-from kit.health.words import PRIORITY_WORDS, ago_words, local_time
+from kit.health.words import PRIORITY_WORDS, ago_words, custody_words, local_time
 from tui.line import Line, Tone
 
 KEYS = (
@@ -26,7 +26,7 @@ KEYS = (
 def needs_lines(status: Mapping[str, Any]) -> list[Line]:
     """Every sentence whole."""
     sentences = attention(status)
-    return [Line(f"! {sentence}", Tone.BAD) for sentence in sentences] or [Line("Nothing needs you.", Tone.GOOD)]
+    return [Line(f"! {sentence}") for sentence in sentences] or [Line("Nothing needs you.", Tone.GOOD)]
 
 
 def alert_lines(alerts: Sequence[Mapping[str, Any]], *, now: str | None, timezone: str) -> list[Line]:
@@ -48,8 +48,8 @@ def queue_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     for row in rows:
         number = int(row["priority"])
         priority = PRIORITY_WORDS[number] if number < len(PRIORITY_WORDS) else str(number)
-        by = f" by {', '.join(row['links'])}" if row.get("links") else ""
-        text = f"{priority:<10} {row['kind'][:10]:<10} {row['seq']:>7} {row['bytes']:>6}  {row['state']}{by}"
+        how_far = custody_words(row)
+        text = f"{priority:<10} {row['kind'][:10]:<10} {row['seq']:>7} {row['bytes']:>6}  {how_far}"
         lines.append(Line(text, Tone.WARN if number == 0 else Tone.PLAIN))
     return lines
 

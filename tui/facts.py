@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from kit.clock import Clock
 from kit.health.alert_view import alert_rows
 from kit.health.logs import LogLine, last_lines, log_files
-from kit.health.queue_view import queue_rows
 from kit.health.status import open_store, unit_status
 from kit.home import Home
 from kit.settings import Settings
+from kit.store.queue import queue
 
 QUEUE_ROWS = 200
 """More than anybody reads; the counts on the home screen cover the rest."""
@@ -74,7 +74,7 @@ class UnitFacts:
         if not self.home.database.exists():
             return []
         with open_store(self.home) as connection:
-            return queue_rows(connection, limit=QUEUE_ROWS)
+            return queue(connection, limit=QUEUE_ROWS, waiting_only=True)
 
     def logs(self) -> list[LogLine]:
         """The last lines."""

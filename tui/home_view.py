@@ -41,8 +41,10 @@ def needs(status: Status, shape: Shape) -> list[Line]:
     if not sentences:
         return [Line("Nothing needs you.", Tone.GOOD)]
     if shape.narrow and len(sentences) > 1:
-        return [Line(f"! {len(sentences)} things need you: press n", Tone.BAD)]
-    return fit([Line(f"! {sentence.split('; ')[0]}", Tone.BAD) for sentence in sentences], shape, more="more: press n")
+        return [Line(f"! {len(sentences)} things need you: press n", Tone.BAD if _alarm(status) else Tone.WARN)]
+    tones = [Tone.BAD if _alarm(status) and number == 0 else Tone.WARN for number in range(len(sentences))]
+    shown = [Line(f"! {sentence.split('; ')[0]}", tone) for sentence, tone in zip(sentences, tones, strict=True)]
+    return fit(shown, shape, more="more: press n")
 
 
 def tonight(status: Status, shape: Shape) -> list[Line]:
@@ -74,11 +76,11 @@ def services(status: Status, shape: Shape) -> list[Line]:
     down = [service for service in listed if service.get("state") not in ("running", "starting")]
     lines = []
     if down and len(down) == len(listed):
-        lines.append(Line("! all services stopped", Tone.BAD))
+        lines.append(Line("! all services stopped", Tone.WARN))
     else:
         for service in down:
             why = f": {service['last_error']}" if service.get("last_error") else ""
-            lines.append(Line(f"! {service['name']} {service_words(service)}{why}", Tone.BAD))
+            lines.append(Line(f"! {service['name']} {service_words(service)}{why}", Tone.WARN))
     lines += _running([service for service in listed if service not in down], shape)
     return fit(lines, shape, more="services")
 
@@ -91,7 +93,7 @@ def sensors(status: Status, shape: Shape) -> list[Line]:
     lines = []
     for sensor in listed:
         age = f"{age_words(sensor.get('age_s'))} ago" if sensor.get("last_seen") else "never"
-        mark, tone = ("! ", Tone.BAD) if sensor.get("silent") else ("", Tone.PLAIN)
+        mark, tone = ("! ", Tone.WARN) if sensor.get("silent") else ("", Tone.PLAIN)
         latest = " ".join(_latest(value) for value in sensor.get("latest", [])[: 2 if shape.width > 30 else 1])  # noqa: PLR2004 - a column of the wide layout
         right = f"SILENT {age}" if sensor.get("silent") else f"{latest} {age}".strip()
         lines.append(Line(spread(f"{mark}{sensor['device']}", right, shape.width), tone))
@@ -108,7 +110,7 @@ def unit(status: Status, shape: Shape) -> list[Line]:
         return fit(
             [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}")], shape, more="lines"
         )
-    lines = [Line(f"Power    {power_words(power)}"), Line(f"Clients  {people}"), Line(f"Core     {heard}")]
+    lines = [Line(f"Power   {power_words(power)}"), Line(f"Clients {people}"), Line(f"Core    {heard}")]
     lines += [
         Line(f"{'' if app.get('ok', True) else '! '}{app['label']}: {app['value']}") for app in status.get("apps", [])
     ]
@@ -125,13 +127,13 @@ def sync(status: Status, shape: Shape) -> list[Line]:
     return fit(lines, shape, more="links")
 
 
-def few(count: int) -> str:
-    """A count in at most four cells; a dot for none."""
+def few(count: int, cells: int) -> str:
+    """A count in so many cells; a dot for none."""
     if not count:
         return "·"
-    if count < 1000:  # noqa: PLR2004 - three digits fit as they are
+    if len(str(count)) <= cells:
         return str(count)
-    return f"{count // 1000}k" if count < 1_000_000 else "lots"  # noqa: PLR2004 - the same
+    return f"{count // 1000}k" if len(str(count // 1000)) < cells else "lots"
 
 
 def _cells(shape: Shape) -> tuple[int, int, tuple[int, ...]]:
@@ -149,7 +151,7 @@ def _sync_heads(shape: Shape) -> str:
 def _sync_row(link: Mapping[str, Any], status: Status, shape: Shape) -> str:
     name, state, cells = _cells(shape)
     queued = link.get("queued", {})
-    counts = "".join(f"{few(queued.get(str(number), 0)):>{cell}}" for number, cell in enumerate(cells))
+    counts = "".join(f"{few(queued.get(str(number), 0), cell - 1):>{cell}}" for number, cell in enumerate(cells))
     heard = age_words(seconds_between(link.get("last_heard"), status.get("time")))
     return f"{cut(link['name'], name - 1):<{name}}{cut(str(link['state']), state):<{state}}{counts}" + (
         "" if shape.narrow else f"  {_first_unit(heard)}"
@@ -159,6 +161,11 @@ def _sync_row(link: Mapping[str, Any], status: Status, shape: Shape) -> str:
 def _first_unit(age: str) -> str:
     """`2 h 5 min` → `2 h`."""
     return " ".join(age.split(" ")[:2])
+
+
+def _alarm(status: Status) -> bool:
+    """Red is for a warning that nobody has confirmed, so that it stands out from a flat battery."""
+    return any(not alert.get("confirmed") for alert in status.get("alerts", []))
 
 
 def _confirmed(alert: Mapping[str, Any]) -> bool:

@@ -15,8 +15,8 @@ STYLES = {
     Tone.PLAIN: "",
     Tone.HEAD: "bold",
     Tone.GOOD: "ansi_green",
-    # both colours are given, so that it reads on a light and on a dark terminal
-    Tone.WARN: "bold ansi_black on ansi_yellow",
+    # both colours are given, so that it reads on a light and on a dark terminal; bold black is grey on many
+    Tone.WARN: "ansi_black on ansi_yellow",
     Tone.BAD: "bold ansi_bright_white on ansi_red",
 }
 """Only the sixteen colours that every terminal has."""

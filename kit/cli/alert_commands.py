@@ -86,8 +86,7 @@ def _whole(row: Mapping[str, Any], unit: Unit) -> str:
             lines += ["", *textwrap.wrap(row[key], WIDTH)]
     if row["receipts"]:
         lines += ["", "Seen by"]
-    lines += [
-        f"  {receipt['person'] or 'somebody':<24} {local_time(receipt['time'], zone, day=True)}  by {receipt['channel']}"
-        for receipt in row["receipts"]
-    ]
+    for receipt in row["receipts"]:
+        at = local_time(receipt["time"], zone, day=True)
+        lines.append(f"  {receipt['person'] or 'somebody':<24} {at}  by {receipt['channel']}")
     return "\n".join(lines)

@@ -1,20 +1,46 @@
-"""The links of a status (interim: filled when the links' tables are there)."""
+"""The links of a status: what the sync service last saw of each, and what waits for it by priority."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
-from kit.settings import Settings
+from kit.health.times import rfc3339
+from kit.store.links import LinkRow, links
+from kit.store.queue import queue_counts
+from sync.links.port import LinkState
+from sync.protocol.records import Priority
 
 
-def link_rows(connection: sqlite3.Connection, settings: Settings, *, now_ms: int) -> list[dict[str, Any]]:
-    """The links by name."""
-    del connection, settings, now_ms
-    return []
+def link_rows(connection: sqlite3.Connection, *, now_ms: int, serving: bool) -> list[dict[str, Any]]:
+    """[{name, state, explain, queued: {"0": n, …}, last_heard, last_sent, airtime_left_s}], by name.
+
+    Args:
+        connection: the store.
+        now_ms: what has expired by then no longer waits.
+        serving: whether the sync service runs; what it saw before it stopped is no longer so.
+    """
+    waiting = queue_counts(connection, now_ms=now_ms)
+    return [_row(link, waiting, serving=serving) for link in links(connection)]
 
 
 def core_row(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    """The city core."""
-    del connection
-    return None
+    """{last_heard, link}: when and by which link the city core was last heard; None where no link was ever set up."""
+    known = links(connection)
+    if not known:
+        return None
+    latest = max(known, key=lambda link: link.last_heard_ms or 0)
+    return {"last_heard": rfc3339(latest.last_heard_ms), "link": latest.name if latest.last_heard_ms else None}
+
+
+def _row(link: LinkRow, waiting: Mapping[int, int], *, serving: bool) -> dict[str, Any]:
+    return {
+        "name": link.name,
+        "state": link.state if serving else LinkState.DOWN.value,
+        "explain": link.explain if serving else "the sync service does not run",
+        "queued": {str(int(number)): waiting.get(number, 0) for number in Priority if number <= link.lowest_priority},
+        "last_heard": rfc3339(link.last_heard_ms),
+        "last_sent": rfc3339(link.last_sent_ms),
+        "airtime_left_s": None if link.airtime_left_ms is None else link.airtime_left_ms / 1000,
+    }

@@ -48,12 +48,12 @@ def unit_status(
         "clock": {"trusted": clock.trusted},
         "running": states.running,
         "services": states.services,
-        **store_view.nothing(settings),
+        **store_view.nothing(),
         "apps": [dict(line) for line in apps],
     }
     if isinstance(clock, AcceleratedClock):
         status["clock"]["speed"] = clock.speed
-    status["store"] = _read_store(home, settings, now_ms=now_ms, into=status)
+    status["store"] = _read_store(home, now_ms=now_ms, into=status)
     return status
 
 
@@ -73,13 +73,14 @@ def unit_name(home: Home) -> str | None:
         return None
 
 
-def _read_store(home: Home, settings: Settings, *, now_ms: int, into: dict[str, Any]) -> dict[str, Any]:
+def _read_store(home: Home, *, now_ms: int, into: dict[str, Any]) -> dict[str, Any]:
     """Fill in what the store knows; returns what is to be said of the store itself."""
     if not _exists(home):
         return {"state": "missing", "problem": f"this unit has never run (no store in {home.path}); start it: kit run"}
     try:
         with open_store(home) as connection:
-            missing = store_view.read_all(connection, settings, now_ms=now_ms, into=into)
+            serving = any(row["name"] == "sync" and row["state"] == "running" for row in into["services"])
+            missing = store_view.read_all(connection, now_ms=now_ms, serving=serving, into=into)
     except (sqlite3.Error, KitError) as error:
         return _explain(error)
     if missing:

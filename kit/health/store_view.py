@@ -15,7 +15,6 @@ from kit.health.link_view import core_row, link_rows
 from kit.health.sensor_view import sensor_rows
 from kit.health.times import rfc3339
 from kit.model.forecast import FROST_FACT
-from kit.settings import Settings
 from kit.store.facts import get_fact
 
 POWER_FACT = "power"
@@ -28,9 +27,8 @@ MORNING_MS = 3 * 3_600_000
 """So long after sunrise the night's forecast is still shown; then it is about a night that is over."""
 
 
-def nothing(settings: Settings) -> dict[str, Any]:
+def nothing() -> dict[str, Any]:
     """The fields as they are where there is no store."""
-    del settings
     return {
         "links": [],
         "sensors": [],
@@ -42,8 +40,14 @@ def nothing(settings: Settings) -> dict[str, Any]:
     }
 
 
-def read_all(connection: sqlite3.Connection, settings: Settings, *, now_ms: int, into: dict[str, Any]) -> list[str]:
+def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into: dict[str, Any]) -> list[str]:
     """Fill in every field; returns the names of those whose tables are missing.
+
+    Args:
+        connection: the store.
+        now_ms: kit time.
+        serving: whether the sync service runs.
+        into: the status.
 
     Raises:
         sqlite3.Error: the store itself cannot be read.
@@ -54,7 +58,7 @@ def read_all(connection: sqlite3.Connection, settings: Settings, *, now_ms: int,
         "forecast": lambda: forecast_row(connection, now_ms=now_ms),
         "power": lambda: _fact(connection, POWER_FACT),
         "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
-        "links": lambda: link_rows(connection, settings, now_ms=now_ms),
+        "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection),
     }
     missing = []

@@ -116,6 +116,14 @@ def alert_words(alert: Mapping[str, Any], now: str | None) -> str:
     return f"{title}: {standing}, raised {ago_words(alert.get('sent'), now)}"
 
 
+def custody_words(row: Mapping[str, Any]) -> str:
+    """How far a record of the queue has come, and by which links: `accepted by lora`."""
+    links = row.get("links", [])
+    acknowledged = [link["link"] for link in links if link.get("accepted")]
+    names = acknowledged or [link["link"] for link in links]
+    return str(row["state"]) + (f" by {', '.join(names)}" if names else "")
+
+
 def service_words(service: Mapping[str, Any]) -> str:
     """`running`, `waiting, 3 restarts`."""
     restarts = int(service.get("restarts") or 0)

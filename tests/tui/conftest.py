@@ -162,7 +162,7 @@ class GivenFacts:
 def queue_of(count: int) -> list[dict[str, Any]]:
     first = {"origin": "kit-7gq2mzk4", "epoch": 1, "seq": 1, "kind": "alert", "priority": 0, "bytes": 128}
     readings = first | {"kind": "readings", "priority": 4, "bytes": 190}
-    rows = [first | {"state": "left", "links": ["lora"]}]
+    rows = [first | {"state": "left", "links": [{"link": "lora", "left": NOW, "accepted": None}]}]
     return rows + [readings | {"seq": seq, "state": "written", "links": []} for seq in range(2, count + 1)]
 
 

@@ -37,7 +37,7 @@ def test_the_silent_sensor_stands_before_those_that_speak(frost_night: Any) -> N
 
 def test_a_service_that_is_down_stands_first_with_its_last_error(frost_night: Any) -> None:
     first = home_view.services(frost_night.told, Shape(60, 5))[0]
-    assert first == Line("! sync waiting, 4 restarts: the radio at /dev/ttyUSB0 does…", Tone.BAD)
+    assert first == Line("! sync waiting, 4 restarts: the radio at /dev/ttyUSB0 does…", Tone.WARN)
 
 
 def test_a_unit_that_is_stopped_is_said_in_one_line(stopped: Any) -> None:
@@ -45,14 +45,12 @@ def test_a_unit_that_is_stopped_is_said_in_one_line(stopped: Any) -> None:
 
 
 def test_seven_running_services_take_two_lines_of_the_wide_screen(frost_night: Any) -> None:
-    running = [
-        {"name": name, "state": "running", "restarts": 0}
-        for name in ("air", "core", "broker", "collect", "web", "sync", "station")
-    ]
+    names = ("air", "core", "broker", "collect", "web", "sync", "station")
+    running = [{"name": name, "state": "running", "restarts": 0} for name in names]
     shown = home_view.services(frost_night.told | {"services": running}, WIDE)
     assert len(shown) == 2
     assert all(len(line.text) <= WIDE.width for line in shown)
-    assert all(service["name"] in " ".join(texts(shown)) for service in running)
+    assert all(name in " ".join(texts(shown)) for name in names)
 
 
 def test_every_priority_of_every_link_is_seen_on_a_phone(frost_night: Any) -> None:

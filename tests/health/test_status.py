@@ -1,0 +1,198 @@
+"""The status of a unit, from a home filled through the real store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import pytest
+
+from kit.alerts.lifecycle import Alerts
+from kit.cli.status_text import status_text
+from kit.health.attention import attention
+from kit.health.status import unit_status
+from kit.home import Home
+from kit.model.alert import Alert, AlertText, Area, Severity
+from kit.settings import Settings
+from kit.store.facts import put_fact
+from sync.protocol.records import Priority
+
+RUNNING = [
+    {"name": name, "state": "running", "pid": 1, "restarts": 0, "last_error": ""}
+    for name in ("broker", "collect", "web", "sync")
+]
+
+
+def status_of(village: Any) -> dict[str, Any]:
+    return unit_status(village.home, village.settings, village.clock)
+
+
+def raise_frost(village: Any) -> tuple[Alerts, str]:
+    alerts = Alerts(village.database, village.clock, sender="kit-7gq2mzk4@village-kit", area="orchard")
+    text = AlertText(language="en", event="Frost", headline="Frost warning", instruction="Light the heaters.")
+    alert = Alert(
+        identifier="kit-7gq2mzk4-1",
+        sender="kit-7gq2mzk4@village-kit",
+        sent_ms=village.now_ms,
+        event="frost",
+        severity=Severity.SEVERE,
+        expires_ms=village.now_ms + 8 * 3_600_000,
+        area=Area("orchard"),
+        infos=(text,),
+    )
+    alerts.raise_alert(alert)
+    return alerts, alert.identifier
+
+
+def test_the_shape_is_the_one_that_tools_rely_on(village: Any) -> None:
+    village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
+    village.link("lora", "up", heard_age_s=120)
+    village.supervise(RUNNING)
+    status = status_of(village)
+    assert {"unit", "time", "clock", "services", "links", "sensors", "alerts", "power"} <= status.keys()
+    assert status["time"] == "2016-04-12T00:12:00Z"
+    assert status["clock"]["trusted"] is True
+    assert status["services"][0].keys() >= {"name", "state", "pid", "restarts", "last_error"}
+    assert status["links"][0].keys() >= {"name", "state", "queued", "last_heard"}
+    assert status["sensors"][0].keys() >= {"device", "last_seen", "age_s"}
+    assert json.loads(json.dumps(status)) == status
+
+
+def test_a_sensor_has_its_age_and_its_latest_value(village: Any) -> None:
+    village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
+    (sensor,) = status_of(village)["sensors"]
+    assert (sensor["device"], sensor["last_seen"], sensor["age_s"]) == ("orchard-low", "2016-04-12T00:11:00Z", 60.0)
+    assert sensor["latest"] == [{"quantity": "temperature", "unit": "Cel", "value": -0.4, "quality": "good"}]
+    assert sensor["silent"] is False
+
+
+def test_silence_is_measured_by_the_sensors_own_rhythm(village: Any) -> None:
+    village.measure("hourly", 1.0, 1.0, 1.0, 1.0, every_s=3600, last_age_s=2.5 * 3600)
+    village.measure("quick", 1.0, 1.0, 1.0, 1.0, every_s=60, last_age_s=2.5 * 3600)
+    silent = {sensor["device"]: sensor["silent"] for sensor in status_of(village)["sensors"]}
+    assert silent == {"hourly": False, "quick": True}
+    assert any("sensor quick has been silent for 2 h 30 min" in line for line in attention(status_of(village)))
+
+
+def test_a_sensor_that_was_taken_away_worries_nobody(village: Any) -> None:
+    village.measure("present", 1.0, 1.0, 1.0, every_s=60, last_age_s=60)
+    village.measure("removed", 1.0, 1.0, 1.0, every_s=60, last_age_s=86_400, known=False)
+    assert [sensor["device"] for sensor in status_of(village)["sensors"]] == ["present"]
+
+
+def test_tonights_forecast_is_told_until_the_morning(village: Any) -> None:
+    village.forecast()
+    forecast = status_of(village)["forecast"]
+    assert (forecast["tmin_c"], forecast["issued"]) == (-2.1, "2016-04-12T00:00:00Z")
+    village.clock.advance(7 * 3600)
+    assert status_of(village)["forecast"] is None
+
+
+def test_a_warning_needs_a_person_until_a_person_has_confirmed_it(village: Any) -> None:
+    alerts, identifier = raise_frost(village)
+    village.supervise(RUNNING)
+    assert attention(status_of(village))[0].startswith("Frost warning: nobody has confirmed it")
+    alerts.confirm(identifier, person="Wanjiru", channel="web")
+    status = status_of(village)
+    assert (status["alerts"][0]["confirmed"], status["alerts"][0]["seen_by"]) == (True, ["Wanjiru"])
+    assert attention(status) == []
+
+
+def test_what_waits_is_counted_per_link_and_priority(village: Any) -> None:
+    village.link("lora", "up", heard_age_s=120)
+    village.link("cellular", "down", "no network")
+    village.write_records(alert=(Priority.DISTRESS, 1), readings=(Priority.READING, 3), lesson=(Priority.BULK, 2))
+    village.supervise(RUNNING)
+    links = {link["name"]: link for link in status_of(village)["links"]}
+    assert links["lora"]["queued"] == {"0": 1, "1": 0, "2": 0, "3": 0, "4": 3}
+    assert links["cellular"]["queued"]["5"] == 2
+    assert status_of(village)["core"] == {"last_heard": "2016-04-12T00:10:00Z", "link": "lora"}
+
+
+def test_a_link_is_not_called_up_when_nobody_serves_it(village: Any) -> None:
+    village.link("lora", "up", heard_age_s=120)
+    (link,) = status_of(village)["links"]
+    assert (link["state"], link["explain"]) == ("down", "the sync service does not run")
+
+
+def test_power_is_the_fact_the_collector_left(village: Any) -> None:
+    with village.database.atomic() as connection:
+        told = {"source": "battery", "battery_percent": 12, "charging": False}
+        put_fact(connection, "power", told, at_ms=village.now_ms)
+    village.supervise(RUNNING)
+    assert status_of(village)["power"]["battery_percent"] == 12
+    assert "the battery is at 12 % and does not charge; check the panel or the charger" in attention(status_of(village))
+
+
+def test_a_supervisor_that_was_killed_leaves_no_service_running(village: Any) -> None:
+    village.supervise(RUNNING, pid=2**22 - 1)
+    status = status_of(village)
+    assert status["running"] is False
+    assert {service["state"] for service in status["services"]} == {"stopped"}
+    assert attention(status)[0] == "the unit is stopped; start it with `kit run`"
+
+
+def test_a_service_that_keeps_dying_is_told_with_its_last_error(village: Any) -> None:
+    dying = RUNNING[3] | {"state": "waiting", "restarts": 4, "last_error": "the radio does not answer"}
+    village.supervise([*RUNNING[:3], dying])
+    assert attention(status_of(village)) == [
+        "service sync is down: the radio does not answer; see `kit log sync`",
+    ]
+
+
+def test_a_home_that_never_ran_is_told_and_not_made(tmp_path: Any, village: Any) -> None:
+    home = Home(tmp_path / "nowhere")
+    status = unit_status(home, Settings(), village.clock)
+    assert status["store"]["state"] == "missing"
+    assert "this unit has never run" in attention(status)[0]
+    assert not home.path.exists()
+
+
+def test_a_damaged_store_is_told(village: Any) -> None:
+    village.database.close()
+    village.home.database.write_bytes(b"this is no database" * 1000)
+    for suffix in ("-wal", "-shm"):
+        village.home.database.with_name(f"kit.db{suffix}").unlink(missing_ok=True)
+    status = status_of(village)
+    assert status["store"]["state"] == "damaged"
+    assert "the store is damaged; see `kit doctor`" in attention(status)
+
+
+def test_a_table_that_is_missing_costs_its_own_field_only(village: Any) -> None:
+    village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
+    village.database.connection.execute("DROP TABLE link_state")
+    status = status_of(village)
+    assert status["store"]["state"] == "incomplete"
+    assert status["links"] == []
+    assert status["sensors"]
+
+
+def test_a_status_changes_nothing(village: Any) -> None:
+    before = sorted(path.name for path in village.home.path.rglob("*"))
+    status_of(village)
+    assert sorted(path.name for path in village.home.path.rglob("*")) == before
+
+
+def test_a_store_that_is_held_is_read_all_the_same(village: Any) -> None:
+    village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
+    writer = sqlite3.connect(village.home.database, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        assert status_of(village)["sensors"]
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_the_text_fits_80_columns_and_says_first_what_needs_a_person(village: Any, full: bool) -> None:
+    if full:
+        raise_frost(village)
+        village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
+        village.forecast()
+        village.link("lora", "connecting", "the radio at /dev/ttyUSB0 does not answer; check its cable and its power")
+        village.write_records(alert=(Priority.DISTRESS, 1), readings=(Priority.READING, 3))
+    village.supervise(RUNNING)
+    lines = status_text(status_of(village)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[3] == ("This needs you:" if full else "Nothing needs you.")
