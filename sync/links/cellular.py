@@ -31,7 +31,7 @@ HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 30_000, 20_000
 """A mobile network drops idle connections without a word after some minutes; a ping of some 80 bytes costs a kit
 about 7 MB a month at this interval."""
 RECONNECT_S, RECONNECT_MAX_S, RECONNECT_REAL_S = 1.0, 30.0, 0.25
-"""Between two attempts to connect: kit seconds, doubling up to the second, and the least real time under a fast clock."""
+"""Between two attempts to connect: kit seconds, doubling up to the second; the least real time under a fast clock."""
 LOOK_EVERY_S = 0.1
 """Real seconds within which `receive` notices that the modem has gone."""
 

@@ -1,0 +1,139 @@
+"""The airtime a radio has used in the last hour: what a frame costs, whether it may go, and a ledger that survives.
+
+A radio forgets its own count when it restarts, and so would this process; the law does not. With a ledger file the
+account outlives the process and, conservatively, a reboot of a unit that does not know how long it was off.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.clock import Clock
+from sync.links.port import LinkError
+from sync.protocol.airtime import PRESETS, AirtimeBudget, duty_cycle, frame_airtime_ms
+from sync.protocol.frames import LORA_FRAME_BYTES
+
+DIRECT_OVERHEAD_BYTES = 12
+"""Firmware 2.5 and later encrypts a direct message for its receiver alone (AES-CCM tag and nonce)."""
+
+SIGNATURE_BYTES, LARGEST_SIGNED_BYTES = 66, 165
+"""Firmware 2.8 signs broadcasts that are short enough to hold a signature beside them."""
+
+SIGNING_FIRMWARE = (2, 8)
+
+SAVE_EVERY_S = 30.0
+"""Kit seconds between two writes of the ledger: a crash forgets at most that much airtime, and an SD card lives."""
+
+UNLIMITED = 1.0
+
+
+@dataclass
+class AirAccount:
+    """Spends airtime and remembers it. All calls come under the link's lock.
+
+    Attributes:
+        region: sets the duty cycle.
+        preset: sets the cost.
+        ledger: a file that keeps the account over restarts; None = only as long as the object lives.
+        firmware: the radio's version, once known; decides about signatures.
+
+    Raises:
+        LinkError: there is no such preset.
+    """
+
+    region: str
+    preset: str
+    clock: Clock
+    ledger: Path | None = None
+    firmware: str = ""
+    _saved_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise LinkError(
+                f'"{self.preset}" is not a modem preset whose airtime is known; '
+                f"[links.lora] preset is one of {', '.join(PRESETS)}"
+            )
+        self._share = duty_cycle(self.region)
+        self._budget = AirtimeBudget(self._share)
+        self._restore()
+
+    def airtime_ms(self, frame_bytes: int, *, direct: bool) -> float:
+        """What a frame costs for the first hop, in ms."""
+        if direct:
+            return frame_airtime_ms(frame_bytes + DIRECT_OVERHEAD_BYTES, self.preset)
+        signed = _version(self.firmware) >= SIGNING_FIRMWARE and frame_bytes <= LARGEST_SIGNED_BYTES
+        return frame_airtime_ms(frame_bytes + (SIGNATURE_BYTES if signed else 0), self.preset)
+
+    def spend(self, airtime_ms: float, *, priority: int) -> bool:
+        """Account for a frame; False, and nothing spent, if the hour does not allow it for that priority."""
+        now_s = self.clock.monotonic()
+        if not self._budget.spend(airtime_ms, priority=priority, now=now_s):
+            return False
+        if now_s - self._saved_s >= SAVE_EVERY_S:
+            self.save()
+        return True
+
+    def has_air(self) -> bool:
+        """Whether an ordinary frame of full size may go now."""
+        left_ms = self._budget.left_ms(self.clock.monotonic(), priority=1)
+        return left_ms >= self.airtime_ms(LORA_FRAME_BYTES, direct=True)
+
+    def explain(self) -> str:
+        """For example "34 s of the 360 s of air allowed per hour in EU_868 are used"."""
+        limit_ms = self._share * 3_600_000.0
+        used_s = (limit_ms - self._budget.left_ms(self.clock.monotonic(), priority=0)) / 1000.0
+        if self._share >= UNLIMITED:
+            return f"{used_s:.0f} s of air used in the last hour, {self.region} sets no limit"
+        return f"{used_s:.0f} s of the {limit_ms / 1000.0:.0f} s of air allowed per hour in {self.region} are used"
+
+    def save(self) -> None:
+        """Write the ledger, whole or not at all. A full disk costs the memory, not the link."""
+        if self.ledger is None:
+            return
+        self._saved_s = now_s = self.clock.monotonic()
+        told = {
+            "boot": self.clock.boot,
+            "monotonic_s": now_s,
+            "wall_s": self.clock.now() if self.clock.trusted else None,
+            "spent": [[now_s - at_s, spent_ms] for at_s, spent_ms in self._budget.entries()],
+        }
+        temporary = self.ledger.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(told))
+            temporary.rename(self.ledger)
+        except OSError:
+            return
+
+    def _restore(self) -> None:
+        if self.ledger is None:
+            return
+        try:
+            told = json.loads(self.ledger.read_text())
+            since_s = self._elapsed(told)
+            spent = [(float(age_s) + since_s, float(spent_ms)) for age_s, spent_ms in told["spent"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        now_s = self.clock.monotonic()
+        self._budget.restore([(now_s - age_s, spent_ms) for age_s, spent_ms in spent])
+
+    def _elapsed(self, told: dict[str, Any]) -> float:
+        """Seconds since the ledger was written; if nobody knows, none: then the air counts as just used."""
+        since_s = self.clock.monotonic() - float(told["monotonic_s"])
+        if told["boot"] == self.clock.boot and since_s >= 0.0:
+            return since_s
+        if self.clock.trusted and told["wall_s"] is not None:
+            return max(self.clock.now() - float(told["wall_s"]), 0.0)
+        return 0.0
+
+
+def _version(firmware: str) -> tuple[int, ...]:
+    numbers: list[int] = []
+    for part in firmware.split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
