@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.model.forecast import NightForecast
-from village_apps.agri.advice import Level, degrees, judge_night, killed_share, out_of_ten
+from village_apps.agri.advice import Level, degrees, judge_night, killed_share, out_of_ten, steps_left
 from village_apps.agri.crops import CROPS, Crop, Stage, celsius, find_crop
 from village_apps.phrases import Phrases
 from village_apps.web.trial import EVENING_S, HOUR_MS, frosty_night
@@ -109,6 +109,15 @@ def test_when_the_forecast_names_no_hour_none_is_invented() -> None:
     verdict = judge_night(forecast, *stage_of("potato", "leaves"))
     assert verdict.start_ms is None
     assert [step.by_ms for step in verdict.steps if step.by_ms] == [forecast.sunset_ms] * 2
+
+
+def test_after_sunset_nobody_is_told_to_water_cold_soil() -> None:
+    forecast = night(-2.5)
+    steps = judge_night(forecast, *stage_of("potato", "leaves")).steps
+    before = [step.picture for step in steps_left(steps, forecast.sunset_ms - 1)]
+    after = [step.picture for step in steps_left(steps, forecast.sunset_ms)]
+    assert before == ["water", *after]
+    assert "cover" in after
 
 
 def test_low_crops_are_covered_and_trees_are_not() -> None:

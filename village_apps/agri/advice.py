@@ -42,11 +42,13 @@ class Step:
         text: what.
         picture: id of a symbol in the shared sprite.
         by_ms: until when it must be done, Unix ms; None = no fixed time.
+        late_helps: whether it is still worth doing after `by_ms`; water poured on cold soil warms nothing.
     """
 
     text: Phrase
     picture: str
     by_ms: int | None = None
+    late_helps: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,11 @@ def judge_night(forecast: NightForecast, crop: Crop, stage: Stage) -> Verdict:
         start_ms=start_ms,
         steps=() if level is Level.SAFE else _steps(forecast, crop, stage, start_ms),
     )
+
+
+def steps_left(steps: tuple[Step, ...], now_ms: int) -> tuple[Step, ...]:
+    """Those that still help."""
+    return tuple(step for step in steps if step.late_helps or step.by_ms is None or now_ms < step.by_ms)
 
 
 def killed_share(stage: Stage, temperature_c: float) -> float:
@@ -164,6 +171,7 @@ def _steps(forecast: NightForecast, crop: Crop, stage: Stage, start_ms: int | No
         phrase("If the soil is dry, water it while the day is still warm. Wet soil keeps the warmth of the sun."),
         "water",
         forecast.sunset_ms,
+        late_helps=False,
     )
     watch = Step(
         phrase(
@@ -187,7 +195,12 @@ def _steps(forecast: NightForecast, crop: Crop, stage: Stage, start_ms: int | No
         )
     return (
         water,
-        Step(phrase("Cut tall grass and weeds below the trees, so that cold air can flow away."), "tools"),
+        Step(
+            phrase("Cut tall grass and weeds below the trees, so that cold air can flow away."),
+            "tools",
+            forecast.sunset_ms,
+            late_helps=False,
+        ),
         Step(
             phrase("Make ready what you have: sprinklers with enough water, or many small fires."),
             "people",

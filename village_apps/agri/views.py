@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template, request
 
 from kit.model.forecast import FROST_FACT, NightForecast
 from kit.store.facts import get_fact
-from village_apps.agri.advice import Verdict, degrees, judge_night, out_of_ten
+from village_apps.agri.advice import Verdict, degrees, judge_night, out_of_ten, steps_left
 from village_apps.agri.crops import CROPS, Crop, Stage, find_crop
 from village_apps.app import AppContext
 from village_apps.web.pages import cached_page
@@ -51,6 +51,7 @@ def _page() -> str:
         stage=stage,
         forecast=forecast,
         verdict=verdict,
+        steps=steps_left(verdict.steps, now_ms()) if verdict else (),
         degrees=degrees,
         out_of_ten=out_of_ten,
         now_ms=now_ms(),
