@@ -82,7 +82,7 @@ class Publisher:
         self._early: set[int] = set()
         self._acknowledged = 0
         self._refused: str | None = None
-        self._connected = threading.Event()
+        self._answered = threading.Event()
         self._client: Client | None = None
 
     def __enter__(self) -> Self:
@@ -119,7 +119,7 @@ class Publisher:
         Raises:
             KitError: it does not answer, or refuses.
         """
-        if not self._connected.wait(timeout_s) and self._refused is None:
+        if not self._answered.wait(timeout_s):
             raise KitError(
                 f"no MQTT broker answers at {self._account.host}:{self._account.port}; start the unit with `kit run`"
             )
@@ -182,7 +182,7 @@ class Publisher:
             self._refused = str(reason)
         else:
             self._refused = None
-            self._connected.set()
+        self._answered.set()
 
     def _on_publish(self, client: Any, userdata: Any, message: int, reason: Any, properties: Any) -> None:
         del client, userdata, reason, properties

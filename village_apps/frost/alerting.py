@@ -24,6 +24,9 @@ SEVERE_BELOW_C, EXTREME_BELOW_C = -2.0, -5.0
 
 SOON_MS = 3_600_000
 
+HALF_HOUR_MS = 1_800_000
+"""The onset is told to the half hour before: a minute would pretend a precision that it does not have."""
+
 
 def sender(unit: str) -> str:
     """The CAP sender of this unit."""
@@ -89,7 +92,9 @@ def all_clear_infos(settings: UnitSettings, *, lowest_c: float | None) -> tuple[
 def _infos(forecast: NightForecast, settings: UnitSettings, place: Place, onset: int | None) -> tuple[AlertText, ...]:
     coldest_at = place.local(forecast.sunrise_ms / 1000).strftime("%H:%M")
     begun = onset is not None and onset <= forecast.issued_ms
-    onset_at = None if onset is None or begun else place.local(onset / 1000).strftime("%H:%M")
+    onset_at = (
+        None if onset is None or begun else place.local(onset // HALF_HOUR_MS * HALF_HOUR_MS / 1000).strftime("%H:%M")
+    )
     return tuple(
         AlertText(
             language=language,

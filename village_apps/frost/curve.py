@@ -103,7 +103,7 @@ def draw(
         degrees: how a temperature is written.
     """
     values = [value for line in (observed, expected, coldest, warmest) for _, value in line]
-    scale = _Scale(start_ms, end_ms, min([*values, threshold_c]) - 1.5, max([*values, threshold_c + 2.0]) + 1.5)
+    scale = _Scale(start_ms, end_ms, min([*values, threshold_c]) - 2.5, max([*values, threshold_c + 2.0]) + 1.5)
     lowest = min(expected, key=lambda point: point[1], default=None)
     return Curve(
         observed=scale.line(observed),

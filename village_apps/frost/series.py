@@ -146,13 +146,12 @@ class Series:
 
     def _append_temperature(self, at_s: float, value: float) -> None:
         before = self.temperature.last(at_s, within_s=math.inf)
-        if before is None or _could_follow(before, (at_s, value)):
-            self._suspect = None
-            self._accept(at_s, value, before)
-        elif self._suspect is not None and _could_follow(self._suspect, (at_s, value)):
-            suspect, self._suspect = self._suspect, None
+        suspect, self._suspect = self._suspect, None
+        if before is not None and suspect is not None and _confirms(suspect, (at_s, value), before):
             self._accept(suspect[0], suspect[1], before)
             self._accept(at_s, value, suspect)
+        elif before is None or _could_follow(before, (at_s, value)):
+            self._accept(at_s, value, before)
         else:
             self._suspect = (at_s, value)
 
@@ -189,3 +188,9 @@ def _within(value: float | None, least: float, most: float) -> float | None:
 def _could_follow(before: tuple[float, float], after: tuple[float, float]) -> bool:
     hours = max(1.0, (after[0] - before[0]) / 3600)
     return abs(after[1] - before[1]) <= LARGEST_STEP_C * hours
+
+
+def _confirms(suspect: tuple[float, float], after: tuple[float, float], before: tuple[float, float]) -> bool:
+    """Whether the reading after a suspicious one stands with it rather than with the one before."""
+    nearer = abs(after[1] - suspect[1]) < abs(after[1] - before[1])
+    return nearer and _could_follow(suspect, after)

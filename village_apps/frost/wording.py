@@ -13,6 +13,9 @@ from village_apps.phrases import Phrase, phrase
 
 LIKELY = 0.5
 
+CLOSE = 0.25
+"""From here on nobody is told that it will stay above frost: one such night in four does not."""
+
 ALARM_EVENT = phrase("Frost")
 
 INSTRUCTION = phrase(
@@ -45,7 +48,7 @@ def expectation(forecast: NightForecast, *, coldest_at: str) -> Phrase:
     low = degrees(forecast.tmin_c)
     if forecast.tmin_c <= forecast.threshold_c:
         return phrase("Tonight it may fall to %(low)s. It is coldest at about %(time)s.", low=low, time=coldest_at)
-    if forecast.warning or forecast.p_frost >= LIKELY:
+    if forecast.warning or forecast.p_frost >= CLOSE:
         return phrase("Tonight it may come close to frost: about %(low)s at %(time)s.", low=low, time=coldest_at)
     return phrase("Tonight it will probably stay above frost: about %(low)s at %(time)s.", low=low, time=coldest_at)
 
