@@ -31,8 +31,11 @@ log = logging.getLogger(__name__)
 POLL_S = 1.0
 """How soon a new alert is noticed (kit seconds)."""
 
+SHORTEST_WAIT_S = 0.02
+"""Real seconds between two looks, however fast a simulated clock runs."""
+
 RETRY_S = 15.0
-"""Between two tries of a siren or broker that does not answer (kit seconds)."""
+"""Between two tries of a siren or broker that does not answer, and how late an expiry may be noticed (kit seconds)."""
 
 SIREN_FROM = Severity.SEVERE
 """Nobody gets up at night for less; a siren that cries wolf is taken off its pole."""
@@ -78,9 +81,14 @@ class AlertDelivery:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
+        seen, stepped_at = -1, 0.0
         while not stop.is_set():
-            self.step()
-            stop.wait(max(0.02, self._clock.real(POLL_S)))
+            # asking for the version costs microseconds; loading and rendering the alerts does not
+            version, now_s = self._database.changed_elsewhere(), self._clock.monotonic()
+            if version != seen or now_s - stepped_at >= RETRY_S:
+                seen, stepped_at = version, now_s
+                self.step()
+            stop.wait(max(SHORTEST_WAIT_S, self._clock.real(POLL_S)))
 
     def step(self) -> None:
         """Sound and publish what is due. The siren first: a broker that does not answer must not keep it waiting."""

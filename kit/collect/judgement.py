@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Protocol
 
+from kit.clock import EARLIEST_BELIEVABLE_S
 from kit.model.quantities import Quantity, quantity_named
 from kit.model.readings import Quality
 
@@ -72,7 +73,10 @@ def judge_value(quantity: str, *, value: float, time_ms: int, before: Before) ->
 def judge_time(*, time_ms: int, own_time: bool, arrived_ms: int, clock_trusted: bool) -> int:
     """The flags that a time earns. Without a trusted clock of its own the kit cannot call a device's time late."""
     if not own_time:
-        return 0 if clock_trusted else int(Quality.TIME_GUESSED)
+        if clock_trusted:
+            return 0
+        unset = arrived_ms < EARLIEST_BELIEVABLE_S * 1000
+        return int(Quality.TIME_GUESSED | (Quality.TIME_DOUBTFUL if unset else 0))
     if time_ms < EARLIEST_MS or (clock_trusted and time_ms > arrived_ms + FUTURE_MS):
         return int(Quality.TIME_DOUBTFUL)
     return 0

@@ -24,15 +24,17 @@ class Quality(IntFlag):
     UNIT_UNKNOWN = 64
 
 
-UNFIT = Quality.IMPOSSIBLE | Quality.STUCK | Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
-"""With any of these no model should learn from a reading. A step may be real (a front, a door), a shift is a few ms."""
+UNFIT = Quality.IMPOSSIBLE | Quality.STUCK | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
+"""With any of these no model should learn from a reading. A step may be real (a front, a door), a shift is a few ms.
+A guessed time is fit: a kit that nothing has set since boot, but whose clock shows a believable date, has to warn too.
+"""
 
 _SENTENCES = {
     Quality.IMPOSSIBLE: "The value lies outside what is physically possible; check the probe and its lead.",
     Quality.STUCK: "The value has not changed for hours; the sensor may be frozen, iced over or broken.",
     Quality.STEP: "The value jumped faster than the air does; it may be a loose contact or a gust of warm air.",
-    Quality.TIME_GUESSED: "The device gave no time and the kit's own clock was not set; the time is a guess.",
-    Quality.TIME_DOUBTFUL: "The device's clock is wrong: the time it gave lies in the future or before the year 2000.",
+    Quality.TIME_GUESSED: "The device gave no time and nothing vouched for the kit's clock; the time is a guess.",
+    Quality.TIME_DOUBTFUL: "The time is wrong: in the future, before 2000, or by a kit's clock that was never set.",
     Quality.TIME_SHIFTED: "Another reading had the same time; this one is kept a few milliseconds later.",
     Quality.UNIT_UNKNOWN: "The kit cannot convert the device's unit; the value is kept as it came.",
 }

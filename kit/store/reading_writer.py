@@ -124,7 +124,7 @@ class ReadingWriter:
         self._arrivals.append((series.id, time_ms, arrived_ms))
         if raw is not None:
             self._raw.append((series.id, time_ms, raw.value, raw.unit))
-        self._remember(series, time_ms, value, quality)
+        self._remember(series, time_ms, value, quality, arrived_ms)
         return outcome
 
     def saw(self, device: str, at_ms: int) -> None:
@@ -200,11 +200,12 @@ class ReadingWriter:
                 return None
         return time_ms + SHIFT_AT_MOST_MS + 1
 
-    def _remember(self, series: Series, time_ms: int, value: float, quality: int) -> None:
+    def _remember(self, series: Series, time_ms: int, value: float, quality: int, arrived_ms: int) -> None:
         if series.newest_ms is None or time_ms > series.newest_ms:
             series.newest_ms = time_ms
         # a time from the future would hide every later reading behind it
-        if quality & Quality.TIME_DOUBTFUL or (series.latest_ms is not None and time_ms < series.latest_ms):
+        from_the_future = quality & Quality.TIME_DOUBTFUL and time_ms > arrived_ms
+        if from_the_future or (series.latest_ms is not None and time_ms < series.latest_ms):
             return
         if series.latest_ms is None or value != series.value:
             series.same_since_ms = time_ms

@@ -166,12 +166,31 @@ def test_a_message_without_a_time_gets_the_kits(database: Database, ingest: Inge
     assert _rows(database)[0][4] == "good"
 
 
-def test_without_a_trusted_clock_the_kits_time_is_called_a_guess(
+def test_without_a_trusted_clock_the_kits_time_is_called_a_guess_and_still_serves(
     database: Database, ingest: Ingest, clock: ManualClock
 ) -> None:
     clock.trusted = False
-    _take(database, ingest, _message(_temperature(4.0)), _message(_temperature(5.0, NOON_S + 10**8)))
-    assert [row[4] for row in _rows(database)] == ["time_guessed", "good"]
+    _take(database, ingest, _message(_temperature(4.0), received_ms=1_790_000_000_000))
+    (row,) = find_readings(database.connection, usable_only=True)
+    assert row.quality_word == "time_guessed"
+
+
+def test_a_clock_that_was_never_set_dates_nothing_that_a_model_could_learn_from(
+    database: Database, ingest: Ingest, clock: ManualClock
+) -> None:
+    clock.trusted = False
+    _take(database, ingest, _message(_temperature(4.0), received_ms=86_400_000))
+    assert [row[4] for row in _rows(database)] == ["time_guessed+time_doubtful"]
+    assert list(find_readings(database.connection, usable_only=True)) == []
+    assert [row.value for row in latest_readings(database.connection)] == [4.0], "but it is what is measured now"
+
+
+def test_without_a_trusted_clock_no_device_is_called_late(
+    database: Database, ingest: Ingest, clock: ManualClock
+) -> None:
+    clock.trusted = False
+    _take(database, ingest, _message(_temperature(5.0, NOON_S + 10**8)))
+    assert [row[4] for row in _rows(database)] == ["good"]
 
 
 def test_a_device_whose_clock_runs_in_the_future_is_flagged(database: Database, ingest: Ingest) -> None:

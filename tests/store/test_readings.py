@@ -51,7 +51,7 @@ def _write(
                     value=value,
                     quality=quality,
                     raw=None,
-                    arrived_ms=time_ms,
+                    arrived_ms=min(time_ms, NOON + 1_000_000_000),
                     own_time=own_time,
                 )
             )
