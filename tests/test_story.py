@@ -46,7 +46,10 @@ def test_a_forecast_is_told_with_its_uncertainty_and_again_when_it_moves() -> No
     moved = replace(FORECAST, tmin_c=-2.4)
     lines = tell(moment(0), moment(1, forecast=FORECAST), moment(2, forecast=FORECAST), moment(3, forecast=moved))
     assert lines[1:] == [
-        "16:00  Forecast for the night: −1.2 °C expected, eight nights in ten −3.0 °C to 0.5 °C; chance of 0.0 °C: 80%.",
+        (
+            "16:00  Forecast for the night: −1.2 °C expected, eight nights in ten −3.0 °C to 0.5 °C; "
+            "chance of 0.0 °C: 80%."
+        ),
         "18:00  The forecast is now −2.4 °C (−3.0 °C to 0.5 °C).",
     ]
 
@@ -62,8 +65,10 @@ def test_a_warning_is_unconfirmed_until_a_person_says_so() -> None:
         moment(10, alerts=(replace(seen, core_by="lora", receipts=(("Amina", "lora"),)),)),
     )
     assert lines[1:] == [
-        "16:00  FROST WARNING from about 02:00, in 10.0 hours. Nobody has confirmed it: "
-        'open http://kit/ and press "I have seen this".',
+        (
+            "16:00  FROST WARNING from about 02:00, in 10.0 hours. Nobody has confirmed it: "
+            'open http://kit/ and press "I have seen this".'
+        ),
         "16:00  The siren sounds.",
         "19:00  Still nobody has confirmed the warning (http://kit/).",
         "20:00  The warning left the village over lora.",

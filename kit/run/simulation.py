@@ -231,7 +231,7 @@ class Director:
             while not stop.wait(LOOK_EVERY_S):
                 self._bring_the_network_back()
                 _save_time(self.files, self.clock)
-                for line in story.look(look(database, self.clock, self.files.siren)):
+                for line in story.look(look(database, self.clock, self.files.siren, device=STATION)):
                     say(line)
 
     def _bring_the_network_back(self) -> None:

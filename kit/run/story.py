@@ -114,8 +114,10 @@ class Story:
         if self._first(f"forecast {forecast.night}"):
             self._told_minimum_c = forecast.tmin_c
             return [
-                (f"Forecast for the night: {_degrees(forecast.tmin_c)} expected, eight nights in ten {range_text}; "
-                f"chance of {_degrees(forecast.threshold_c)}: {forecast.p_frost:.0%}.")
+                (
+                    f"Forecast for the night: {_degrees(forecast.tmin_c)} expected, eight nights in ten {range_text}; "
+                    f"chance of {_degrees(forecast.threshold_c)}: {forecast.p_frost:.0%}."
+                )
             ]
         told = self._told_minimum_c
         if told is not None and abs(forecast.tmin_c - told) >= NOTABLE_CHANGE_C and moment.now_ms < forecast.sunrise_ms:

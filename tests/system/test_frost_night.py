@@ -39,7 +39,7 @@ class Thermometer:
         self._client.reconnect_delay_set(1, 1)
         self._client.on_publish = self._on_publish
 
-    def _on_publish(self, client: Any, userdata: Any, mid: int, reason: Any, properties: Any) -> None:
+    def _on_publish(self, _client: Any, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
         time_s, value = self._sent[mid]
         self.acknowledged[time_s] = value
 
