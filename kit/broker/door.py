@@ -17,6 +17,8 @@ from typing import Self
 from kit.broker.changes import LoginRefused
 from kit.broker.ports import Users
 
+Answer = str | BaseException | None
+
 FREE_FAILURES = 2
 """A password mistyped twice is answered at once."""
 
@@ -65,16 +67,19 @@ class Door:
         """See `Users.marks`."""
         return await self._loop.run_in_executor(self._pool, self._users.marks)
 
-    def sign_in(self, username: str, password: bytes, address: str, *, answer: Callable[[str | None], None]) -> None:
-        """Call `answer` with the mark of the credentials, or, after the delay that is due, with None."""
+    def sign_in(self, username: str, password: bytes, address: str, *, answer: Callable[[Answer], None]) -> None:
+        """Call `answer` with the mark of the credentials; with None, after the delay that is due, if they are wrong.
+
+        With the exception if nobody could say, for then it is not the client's fault.
+        """
         asking = self._loop.run_in_executor(self._pool, self._users.sign_in, username, password)
 
         def answered(asked: asyncio.Future[str | None]) -> None:
             if asked.cancelled():
                 return
-            mark = None if asked.exception() is not None else asked.result()
-            if mark is not None:
-                answer(mark)
+            found: Answer = asked.exception() or asked.result()
+            if found is not None:
+                answer(found)
             else:
                 self._loop.call_later(self._count(username, address), answer, None)
 

@@ -11,21 +11,24 @@ again, and the broker lives on; the next batches are small, so that one client's
 from __future__ import annotations
 
 import asyncio
-import errno
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from kit.broker.changes import Fact
 from kit.broker.committer import Committer
-from kit.broker.door import Door
+from kit.broker.door import Answer, Door
 from kit.broker.hub import Hub, Outcome
 from kit.broker.link import Link
+from kit.broker.listening import explain_listen_error
 from kit.broker.ports import Journal, JournalError, Users
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Connect, ConnectCode, Packet
 from kit.clock import Clock
 from kit.errors import KitError
+
+_log = logging.getLogger(__name__)
 
 SWEEP_S = 0.25
 """How often keep-alives are looked at, real seconds; a client's shortest keep-alive is one second."""
@@ -33,7 +36,7 @@ SWEEP_S = 0.25
 USERS_EVERY_S = 0.5
 """How often removed users are looked for, real seconds."""
 
-FACTS_EVERY_S = 1.0
+FACTS_EVERY_S = 0.5
 """How long facts may wait for a transaction to ride along with, real seconds."""
 
 REPORT_EVERY_S = 10.0
@@ -137,9 +140,13 @@ class Broker:
             link.refuse(ConnectCode.NOT_AUTHORISED, "no user name and password")
             return
 
-        def answer(mark: str | None) -> None:
+        def answer(mark: Answer) -> None:
             if mark is None:
                 link.refuse(ConnectCode.NOT_AUTHORISED, f"wrong user name or password for {username}")
+                return
+            if isinstance(mark, BaseException):
+                self._report(f"the table of devices cannot be read, nobody can sign in: {mark}")
+                link.refuse(ConnectCode.SERVER_UNAVAILABLE, "the table of devices cannot be read")
                 return
             if link.accept(connect, username=username, mark=mark):
                 self._do(link, lambda: self._connected(link, connect, username))
@@ -192,7 +199,7 @@ class Broker:
         while self._inbox and len(members) < self._batch:
             link, work, size = self._inbox.popleft()
             members.append((link, size))
-            work()
+            self._try(link, work)
         self._hub.publish_wills(now_ms=self._now_ms())
         if not self._hub.changes:
             self._finish(members, self._hub.settle())
@@ -200,6 +207,15 @@ class Broker:
         self._writing = True
         facts = self._take_facts()
         self._committer.submit([*self._hub.changes, *facts], lambda problem: self._written(members, problem))
+
+    def _try(self, link: Link | None, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - our bug, set off by one client, must not stop the others' readings
+            _log.exception("a packet could not be dealt with")
+            self._report(f"the broker has a defect, see its log: {type(error).__name__}: {error}")
+            if link is not None:
+                link.close("the broker has a defect")
 
     def _written(self, members: list[tuple[Link | None, int]], problem: JournalError | None) -> None:
         self._writing = False
@@ -291,7 +307,7 @@ class Broker:
         try:
             return await self._loop.create_server(self._new_link, self._host, self._port, backlog=512)
         except OSError as error:
-            raise KitError(_explain_listen_error(self._host, self._port, error)) from error
+            raise KitError(explain_listen_error(self._host, self._port, error)) from error
 
     def _new_link(self) -> Link:
         self._numbers += 1
@@ -313,18 +329,3 @@ class Broker:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
-
-
-def _explain_listen_error(host: str, port: int, error: OSError) -> str:
-    where = f"{host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"the broker cannot listen on {where}: another program already does; stop it (`ss -ltnp` shows which), "
-            f'or set another port with listen = "{host}:PORT" below [broker] in kit.toml'
-        )
-    if error.errno == errno.EACCES:
-        return f"the broker may not listen on {where}; set a port above 1023 with listen below [broker] in kit.toml"
-    return (
-        f"the broker cannot listen on {where} ({error.strerror}); "
-        f"set an address of this machine with listen below [broker] in kit.toml"
-    )

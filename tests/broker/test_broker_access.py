@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -150,3 +151,15 @@ def test_strangers_cannot_hold_all_places(serve: Callable[..., Unit]) -> None:
     with unit.connect() as service:
         service.send(Publish("status/x", b"", 1, packet_id=1))
         service.expect(Puback(1))
+
+
+def test_a_table_of_devices_that_cannot_be_read_is_not_called_a_wrong_password(unit: Unit) -> None:
+    with sqlite3.connect(unit.file) as connection:
+        connection.execute("ALTER TABLE devices RENAME TO elsewhere")
+    with unit.dial() as roof:
+        roof.send(Connect(client_id="x", username="roof", password=unit.passwords["roof"].encode()))
+        roof.expect(Connack(session_present=False, code=3))
+    assert "table of devices cannot be read" in unit.problems.get(timeout=5)
+    with unit.connect() as service:
+        service.publish("status/x", b"services still come in")
+    connection.close()

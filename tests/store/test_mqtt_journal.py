@@ -181,3 +181,15 @@ def test_refused_sign_ins_are_counted_in_bounded_space(journal: MqttJournal, dat
     logins = list_failed_logins(database.connection)
     assert (logins[0].address, logins[0].username, logins[0].count) == ("10.0.0.100", "y", 5)
     assert len(logins) == ADDRESSES
+
+
+def test_a_file_that_really_cannot_grow_writes_nothing_and_recovers(journal: MqttJournal, database: Database) -> None:
+    pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
+    database.connection.execute(f"PRAGMA max_page_count = {pages}")
+    big = Message("sensors/roof/state", b"x" * 100_000, 1, retain=True)
+    with pytest.raises(JournalError, match="full"):
+        journal.commit([READING, Retained("roof", big)])
+    assert journal.load() == Saved()
+    database.connection.execute("PRAGMA max_page_count = 1073741823")
+    journal.commit([READING, Retained("roof", big)])
+    assert journal.load() == Saved(retained=[Retained("roof", big)])
