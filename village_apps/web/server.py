@@ -7,6 +7,7 @@ memory and never one of the few threads.
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -38,6 +39,8 @@ def serve_until(
     """See `village_apps.web.serve`."""
     from waitress import create_server, wasyncore  # type: ignore[import-untyped]  # it ships no type information
 
+    # a line for every request that waits its turn: on the evening of a warning, thousands, all on the SD card
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     connections: dict[int, Any] = {}
     listener = _listen(settings.listen)
     server = create_server(
