@@ -17,6 +17,7 @@ from kit.collect.dialects import DIALECTS, find_dialect
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.judgement import judge_time, judge_value
 from kit.model.messages import Published
+from kit.model.quantities import printable
 from kit.model.readings import Quality
 from kit.store.facts import count_change
 from kit.store.ingest_state import (
@@ -157,7 +158,7 @@ class Ingest:
             last_ms=published.received_ms,
             last_topic=published.topic,
             last_payload=published.payload,
-            last_reason=reason,
+            last_reason=printable(reason),
         )
 
     def _write_state(self, connection: sqlite3.Connection) -> None:

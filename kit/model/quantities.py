@@ -244,6 +244,7 @@ _UNIT_SPELLINGS = {
     "volt": "V",
     "watt": "W",
 }
+MAX_UNIT = 24
 _UNSAFE = re.compile(r"[^a-z0-9_.]+")
 
 
@@ -275,8 +276,14 @@ def plain_name(name: str) -> str:
 
 
 def spell_unit(unit: str) -> str:
-    """The SenML symbol for a common other spelling (`°C` → `Cel`); what is not known stays as it is."""
-    return _UNIT_SPELLINGS.get(unit.strip().lower(), unit.strip())
+    """The SenML symbol for a common other spelling (`°C` → `Cel`); what is not known stays, printable and bounded."""
+    unit = unit.strip()
+    return _UNIT_SPELLINGS.get(unit.lower()) or printable(unit)[:MAX_UNIT]
+
+
+def printable(text: str) -> str:
+    """The text with `?` for what a terminal might obey or a database refuse: control characters, lone surrogates."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def convert(value: float, unit: str, to: str) -> float | None:

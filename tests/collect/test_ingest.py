@@ -312,6 +312,12 @@ def test_a_rolled_back_batch_can_be_taken_again(database: Database, ingest: Inge
     assert len(_rows(database)) == 3
 
 
+def test_names_and_units_that_a_terminal_would_obey_are_defused(database: Database, ingest: Ingest) -> None:
+    _take(database, ingest, _message(b'[{"n":"x\\u001b[2J","u":"\\u001b[31m\\ud800","v":1},{"n":"\\ud800","vs":""}]'))
+    assert _rows(database) == [("field-1", "x_2j", "?[31m?", 1.0, "good")]
+    assert problems(database.connection)[0].last_reason == "'?' holds text; only numbers are kept"
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(payload=st.binary(max_size=120), topic=st.text(max_size=20))
 def test_no_message_makes_it_raise(database: Database, ingest: Ingest, payload: bytes, topic: str) -> None:
