@@ -126,9 +126,15 @@ class Broker:
 
     def link_opened(self, link: Link) -> bool:
         """Keep it, if there is room."""
-        waiting = sum(1 for other in self._links.values() if other.username is None)
-        if len(self._links) >= self._limits.connections or waiting >= self._limits.connections_unauthenticated:
-            self._report(f"{len(self._links)} connections are open, {waiting} of them not signed in; refused one more")
+        waiting = [other.address for other in self._links.values() if other.username is None]
+        strangers = self._limits.connections_unauthenticated
+        full = len(self._links) >= self._limits.connections or len(waiting) >= strangers
+        # one address may hold half the places, so that a single machine cannot keep everybody else out
+        if full or waiting.count(link.address) >= strangers // 2:
+            self._report(
+                f"{len(self._links)} connections are open, {len(waiting)} of them not signed in; "
+                f"one more, from {link.address}, was refused"
+            )
             return False
         self._links[link.number] = link
         return True

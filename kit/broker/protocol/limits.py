@@ -27,7 +27,7 @@ class Limits:
         retained_per_user: topics one user may keep a retained message on.
         retained_bytes_per_user: the same, counted as topic and payload bytes.
         connections: open connections.
-        connections_unauthenticated: of these, not yet signed in.
+        connections_unauthenticated: of these, not yet signed in; one address may hold half of them.
         unread_bytes: bytes a client may have on the way to the disk before its socket is no longer read.
         unsent_bytes: bytes in a client's socket buffer above which QoS 0 messages to it are dropped.
         batch: packets that go into one transaction.
@@ -50,7 +50,7 @@ class Limits:
     retained_per_user: int = 500
     retained_bytes_per_user: int = 2_097_152
     connections: int = 800
-    connections_unauthenticated: int = 500
+    connections_unauthenticated: int = 600
     unread_bytes: int = 524_288
     unsent_bytes: int = 1_048_576
     batch: int = 1_000
