@@ -39,8 +39,8 @@ def backup(arguments: argparse.Namespace) -> int:
     stamp = datetime.fromtimestamp(unit.clock.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
     file = unit.home.backups / f"kit-{stamp}.db"
     try:
-        unit.home.backups.mkdir(exist_ok=True)
         with reading_store(unit) as database:
+            unit.home.backups.mkdir(exist_ok=True)
             copy_store(database.connection, file)
     except OSError as error:
         raise KitError(explain_home_error(unit.home.backups, error)) from error

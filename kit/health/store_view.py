@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from kit.health.alert_view import standing_alerts
 from kit.health.link_view import core_row, link_rows
 from kit.health.sensor_view import sensor_rows
 from kit.health.times import rfc3339
@@ -54,7 +53,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
     """
     readers: dict[str, Callable[[], Any]] = {
         "sensors": lambda: sensor_rows(connection, now_ms=now_ms),
-        "alerts": lambda: standing_alerts(connection, now_ms=now_ms),
+        "alerts": lambda: _alerts(connection, now_ms=now_ms),
         "forecast": lambda: forecast_row(connection, now_ms=now_ms),
         "power": lambda: _fact(connection, POWER_FACT),
         "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
@@ -83,6 +82,14 @@ def forecast_row(connection: sqlite3.Connection, *, now_ms: int) -> dict[str, An
     for name in ("issued_ms", "sunset_ms", "sunrise_ms", "expected_below_ms"):
         told[name.removesuffix("_ms")] = rfc3339(told.pop(name, None))
     return told
+
+
+def _alerts(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:
+    if connection.execute("SELECT 1 FROM alerts WHERE expires_ms > ? LIMIT 1", (now_ms,)).fetchone() is None:
+        return []  # on a quiet day the status need not load CAP
+    from kit.health.alert_view import standing_alerts
+
+    return standing_alerts(connection, now_ms=now_ms)
 
 
 def _fact(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:

@@ -1,0 +1,226 @@
+"""The commands that read and change the store, run as a person runs them, on a real store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.cli.__main__ import main
+from kit.home import Home
+from kit.model.readings import Quality
+from kit.store.database import Database
+from kit.store.devices import DeviceUsers
+from kit.store.reading_writer import ReadingWriter
+
+HOUR_MS = 3_600_000
+
+
+def told(capsys: pytest.CaptureFixture[str], home: Home, *words: str) -> Any:
+    """What a command prints with --json."""
+    assert main([*words, "--home", str(home.path), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def text(capsys: pytest.CaptureFixture[str], home: Home, *words: str, code: int = 0) -> str:
+    assert main([*words, "--home", str(home.path)]) == code
+    streams = capsys.readouterr()
+    return streams.out if code == 0 else streams.err
+
+
+def measure(home: Home, device: str, quantity: str, *values: float) -> None:
+    writer = ReadingWriter()
+    with Database(home.database) as database, database.atomic() as connection:
+        writer.begin(connection)
+        series = writer.series(connection, device, quantity, "Cel")
+        assert series is not None
+        for hour, value in enumerate(values):
+            writer.add(
+                connection,
+                series,
+                time_ms=1_460_419_200_000 + hour * HOUR_MS,
+                value=value,
+                quality=Quality.GOOD,
+                raw=None,
+                arrived_ms=0,
+                own_time=True,
+            )
+        writer.flush(connection)
+
+
+def test_the_credentials_of_a_new_device_open_the_broker(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = told(capsys, unit, "device", "add", "orchard-low")
+    assert shown.keys() == {"device", "username", "password", "host", "port", "topic"}
+    assert (shown["username"], shown["topic"], shown["port"]) == ("orchard-low", "sensors/orchard-low", 1883)
+    with Database(unit.database, read_only=True) as database:
+        users = DeviceUsers(database, services={})
+        assert users.sign_in("orchard-low", shown["password"].encode())
+        assert users.sign_in("orchard-low", b"wrong") is None
+
+
+def test_a_device_can_be_let_in_before_the_unit_has_ever_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Home(tmp_path / "fresh")
+    assert told(capsys, home, "device", "add", "orchard-low")["device"] == "orchard-low"
+    assert [row["device"] for row in told(capsys, home, "device", "list")] == ["orchard-low"]
+
+
+def test_the_running_broker_knows_better_than_the_settings_which_port_it_got(
+    unit: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = [{"name": "broker", "state": "running", "address": "0.0.0.0:41883"}]
+    unit.services_file.write_text(json.dumps({"supervisor_pid": 1, "services": services}))
+    assert told(capsys, unit, "device", "add", "orchard-low")["port"] == 41883
+
+
+def test_a_device_that_listens_on_one_address_only_is_told_that_one(
+    unit: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit.settings_file.write_text('[broker]\nlisten = "127.0.0.1:1999"\n')
+    shown = told(capsys, unit, "device", "add", "orchard-low")
+    assert (shown["host"], shown["port"]) == ("127.0.0.1", 1999)
+
+
+def test_a_removed_device_is_listed_no_more(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    text(capsys, unit, "device", "add", "orchard-low")
+    assert "is shut out" in text(capsys, unit, "device", "remove", "orchard-low")
+    assert told(capsys, unit, "device", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("add", "Orchard Low"), 2, "use 1 to 32 small letters"),
+        (("add", "kit-collect"), 2, "the kit's own services"),
+        (("remove", "orchad"), 1, "did you mean 'orchard'?"),
+        (("add", "orchard"), 1, "there is a device named 'orchard' already"),
+    ],
+)
+def test_what_cannot_be_done_with_a_device_is_explained(
+    unit: Home, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    text(capsys, unit, "device", "add", "orchard")
+    assert sentence in text(capsys, unit, "device", *words, code=code)
+
+
+def test_readings_come_as_rows_in_the_order_of_time(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", 1.0, 0.5)
+    measure(unit, "high", "temperature", 3.0, 2.5)
+    rows = told(capsys, unit, "readings")
+    assert [(row["time"], row["device"], row["value"]) for row in rows] == [
+        ("2016-04-12T00:00:00Z", "high", 3.0),
+        ("2016-04-12T00:00:00Z", "low", 1.0),
+        ("2016-04-12T01:00:00Z", "high", 2.5),
+        ("2016-04-12T01:00:00Z", "low", 0.5),
+    ]
+    assert rows[0] == {
+        "time": "2016-04-12T00:00:00Z",
+        "device": "high",
+        "quantity": "temperature",
+        "unit": "Cel",
+        "value": 3.0,
+        "quality": "good",
+    }
+
+
+def test_csv_holds_what_json_holds(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", 1.0, 0.5, 0.1)
+    rows = told(capsys, unit, "readings")
+    from_csv = csv.DictReader(io.StringIO(text(capsys, unit, "readings", "--format", "csv")))
+    assert [row | {"value": float(row["value"])} for row in from_csv] == rows
+
+
+def test_since_is_within_and_until_is_without(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", 1.0, 0.5, 0.1)
+    rows = told(capsys, unit, "readings", "--since", "2016-04-12T01:00:00Z", "--until", "2016-04-12T05:00:00+03:00")
+    assert [row["value"] for row in rows] == [0.5]
+
+
+def test_no_reading_at_all_is_an_empty_array(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, unit, "readings") == []
+    assert text(capsys, unit, "readings") == "No readings.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--device", "lwo"), "nothing was ever heard of a device 'lwo'; did you mean 'low'?"),
+        (("--quantity", "temprature"), "did you mean 'temperature'?"),
+    ],
+)
+def test_a_misspelt_name_is_no_empty_answer(
+    unit: Home, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    measure(unit, "low", "temperature", 1.0)
+    assert sentence in text(capsys, unit, "readings", *words, code=2)
+
+
+def test_the_queue_has_the_alert_before_the_backlog(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = told(capsys, unit, "queue", "ls")
+    assert [row["kind"] for row in rows] == ["alert", "readings", "readings", "readings"]
+    assert rows[0].keys() >= {"origin", "epoch", "seq", "kind", "priority", "bytes", "state", "links"}
+    assert {row["state"] for row in rows} == {"written"}
+    assert "alarms" in text(capsys, unit, "queue", "ls")
+
+
+def test_retry_makes_everything_due_that_waits(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, unit, "queue", "retry") == {"due": 4}
+
+
+def test_alerts_of_a_quiet_unit_are_none(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, unit, "alerts", "ls") == []
+    assert "there is no warning 'x'" in text(capsys, unit, "alerts", "show", "x", code=2)
+
+
+def test_a_backup_made_while_somebody_writes_can_be_restored(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", *(float(number) for number in range(500)))
+    with Database(unit.database) as writer, writer.atomic() as connection:
+        connection.execute("DELETE FROM series")
+        made = told(capsys, unit, "backup")
+    found = told(capsys, unit, "restore", "--verify", made["file"])
+    assert (found["ok"], found["tables"]["readings"], found["tables"]["series"]) == (True, 500, 1)
+    assert found["tables"]["records"] == 4
+    assert list(unit.backups.glob("*.new")) == []
+
+
+def test_a_backup_that_was_cut_short_is_refused(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", *(float(number) for number in range(5000)))
+    made = told(capsys, unit, "backup")
+    with Path(made["file"]).open("r+b") as stream:
+        stream.truncate(made["bytes"] // 2)
+    assert "is damaged" in text(capsys, unit, "restore", "--verify", made["file"], code=1)
+
+
+def test_a_database_that_is_no_kits_is_refused(unit: Home, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.db"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    assert "is not the store of a kit" in text(capsys, unit, "restore", "--verify", str(other), code=1)
+    assert "there is no file" in text(capsys, unit, "restore", "--verify", str(tmp_path / "none.db"), code=1)
+
+
+def test_restoring_says_what_it_can_do(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "kit restore --verify FILE" in text(capsys, unit, "restore", code=2)
+
+
+@pytest.mark.parametrize("words", [("readings",), ("queue", "ls"), ("alerts", "ls"), ("device", "list"), ("backup",)])
+def test_a_home_that_never_ran_is_explained_and_not_made(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    home = Home(tmp_path / "nowhere")
+    assert "this unit has never run" in text(capsys, home, *words, code=1)
+    assert not home.path.exists()
+
+
+def test_status_and_doctor_agree_on_a_unit_that_is_stopped(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    status = told(capsys, unit, "status")
+    assert status["running"] is False
+    assert main(["doctor", "--home", str(unit.path), "--json"]) == 1
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["services"]["ok"] is False
+    assert checks["store"]["ok"] is True
