@@ -94,7 +94,7 @@ def test_no_sensor_but_the_thermometer_is_needed(lost: str, shasta: Place, recor
     if lost == "everything":
         bare = [Observation(at_s=one.at_s, temperature_c=one.temperature_c) for one in recorded]
     else:
-        bare = [replace(one, **{lost: None}) for one in recorded]
+        bare = [replace(one, **{lost: None}) for one in recorded]  # type: ignore[arg-type]
     issued, scores = backtest(bare, place=shasta, prior=load_prior(), rule=Rule())
     assert len(issued) > 800
     assert scores.rmse_c is not None

@@ -12,7 +12,7 @@ from village_apps.frost.curve import HEIGHT, WIDTH, draw, thin
 from village_apps.frost.wording import degrees, tenths
 
 if TYPE_CHECKING:
-    from conftest import Village
+    from tests.frost.conftest import Village
 
 
 def page(village: Village, language: str = "en") -> str:

@@ -19,7 +19,7 @@ from village_apps.frost.service import FrostService, record_body
 from village_apps.frost.tables import FrostWarning, find_warning, latest_forecast
 
 if TYPE_CHECKING:
-    from conftest import Village
+    from tests.frost.conftest import Village
 
 HOUR_MS = 3_600_000
 IDENTIFIER = "frost-kit-trial-2015-04-03"

@@ -35,7 +35,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help=f"warn when frost is at least this likely and near ({DEFAULT_PROBABILITY:g})",
     )
-    backtest.add_argument("--json", action="store_true", help="print the scorecard as JSON")
+    backtest.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the scorecard as JSON")
     backtest.set_defaults(run=run_backtest)
 
 
@@ -68,7 +68,11 @@ def run_backtest(arguments: argparse.Namespace) -> int:
         raise KitError(f"{arguments.file} holds no night with temperatures; a forecast needs hourly air_temp_c")
     if arguments.forecasts is not None:
         _write(arguments.forecasts, forecasts_as_csv(issued))
-    text = json.dumps(scores.as_json(), indent=2) if arguments.json else describe(scores, threshold_c=rule.threshold_c)
+    text = (
+        json.dumps(scores.as_json(), indent=2)
+        if getattr(arguments, "json", False)
+        else describe(scores, threshold_c=rule.threshold_c)
+    )
     sys.stdout.write(text + "\n")
     return 0
 

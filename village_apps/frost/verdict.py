@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from village_apps.frost.forecaster import Forecast
 
 SURE_ENOUGH = 0.65
-"""Raise whatever the hour when frost is this likely: on held-out stations two of three such warnings come true, and
-waiting would cost preparation."""
+"""Raise whatever the hour when frost is this likely: at least two such warnings of three come true, and waiting would
+cost preparation."""
 
 NEAR_C = 3.0
 """Above the threshold. Clear evening air falls by 1 to 1.5 °C an hour, so this is about two hours before frost."""
