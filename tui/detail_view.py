@@ -43,13 +43,12 @@ def queue_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     """A line per record that the core has not accepted yet, the most urgent first, and how far it has come."""
     if not rows:
         return [Line("Nothing waits: everything the kit wrote is at the core.", Tone.GOOD)]
-    head = f"{'priority':<10} {'kind':<10} {'seq':>7} {'bytes':>6}  how far"
+    head = f"{'priority':<9} {'kind':<9} how far, number, size"
     lines = [Line(head, Tone.HEAD)]
     for row in rows:
         number = int(row["priority"])
         priority = PRIORITY_WORDS[number] if number < len(PRIORITY_WORDS) else str(number)
-        how_far = custody_words(row)
-        text = f"{priority:<10} {row['kind'][:10]:<10} {row['seq']:>7} {row['bytes']:>6}  {how_far}"
+        text = f"{priority:<9} {row['kind'][:9]:<9} {custody_words(row)}, #{row['seq']}, {row['bytes']} B"
         lines.append(Line(text, Tone.WARN if number == 0 else Tone.PLAIN))
     return lines
 

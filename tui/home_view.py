@@ -19,6 +19,7 @@ from kit.health.words import (
     power_words,
     seconds_between,
     service_words,
+    value_words,
 )
 from tui.line import Line, Shape, Tone, cut, fit, spread
 
@@ -94,7 +95,7 @@ def sensors(status: Status, shape: Shape) -> list[Line]:
     for sensor in listed:
         age = f"{age_words(sensor.get('age_s'))} ago" if sensor.get("last_seen") else "never"
         mark, tone = ("! ", Tone.WARN) if sensor.get("silent") else ("", Tone.PLAIN)
-        latest = " ".join(_latest(value) for value in sensor.get("latest", [])[: 2 if shape.width > 30 else 1])  # noqa: PLR2004 - a column of the wide layout
+        latest = " ".join(value_words(value) for value in sensor.get("latest", [])[: 2 if shape.width > 30 else 1])  # noqa: PLR2004 - a column of the wide layout
         right = f"SILENT {age}" if sensor.get("silent") else f"{latest} {age}".strip()
         lines.append(Line(spread(f"{mark}{sensor['device']}", right, shape.width), tone))
     return fit(lines, shape, more="sensors")
@@ -197,12 +198,6 @@ def _running(running: list[Mapping[str, Any]], shape: Shape) -> list[Line]:
     at = max((at for at in range(1, len(names)) if len("Running: " + ", ".join(names[:at])) < shape.width), default=1)
     rest = ", ".join(names[at:])
     return [Line("Running: " + ", ".join(names[:at]) + ",", Tone.GOOD), Line(" " * 9 + rest, Tone.GOOD)]
-
-
-def _latest(value: Mapping[str, Any]) -> str:
-    unit = {"Cel": "°C", "%RH": "%"}.get(str(value.get("unit")), str(value.get("unit")))
-    number = value.get("value")
-    return "?" if number is None else f"{number:.1f} {unit}"
 
 
 def _core(status: Status) -> str:

@@ -78,7 +78,8 @@ def _whole(row: Mapping[str, Any], unit: Unit) -> str:
     lines += [
         f"{label:<10} {local_time(row[key], zone, day=True)} {zone}" for key, label in times.items() if row.get(key)
     ]
-    lines.append(f"{'how bad':<10} {row['severity']}, {row['urgency']}, {row['certainty']}")
+    known = [word for word in (row["severity"], row["urgency"], row["certainty"]) if word != "Unknown"]
+    lines.append(f"{'how bad':<10} {', '.join(known) or 'not said'}")
     lines.append(f"{'area':<10} {row['area']}")
     lines += [f"{name:<10} {value}" for name, value in row.get("parameters", {}).items()]
     for key in ("description", "instruction"):

@@ -64,7 +64,9 @@ def check_broker_kind(home: Home) -> Iterator[Check]:
 
 def _as_text(check: Check) -> str:
     head = f"{'ok' if check.ok else 'NOT OK':<7} {check.name:<10} "
-    lines = textwrap.wrap(head + check.sentence, WIDTH, subsequent_indent=" " * 19, drop_whitespace=False)
+    lines = textwrap.wrap(check.sentence, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
     if check.todo:
-        lines += textwrap.wrap(f"→ {check.todo}", WIDTH, initial_indent=" " * 19, subsequent_indent=" " * 21)
+        lines += textwrap.wrap(
+            f"→ {check.todo}", WIDTH, initial_indent=" " * len(head), subsequent_indent=" " * (len(head) + 2)
+        )
     return "\n".join(line.rstrip() for line in lines)

@@ -17,6 +17,7 @@ from kit.health.words import (
     power_words,
     queue_words,
     service_words,
+    value_words,
 )
 
 LABEL = 11
@@ -81,15 +82,9 @@ def _sensors(status: Status) -> list[str]:
     for sensor in sensors:
         heard = f"{age_words(sensor['age_s'])} ago" if sensor.get("last_seen") else "never heard"
         silent = "SILENT, " if sensor.get("silent") and sensor.get("last_seen") else ""
-        latest = ", ".join(_value(value) for value in sensor.get("latest", []))
+        latest = ", ".join(f"{value.get('quantity')} {value_words(value)}" for value in sensor.get("latest", []))
         lines.append(f"{sensor['device']:<{width}}  {silent}{heard}{'  ' + latest if latest else ''}")
     return lines or ["none yet: kit device add NAME"]
-
-
-def _value(value: Mapping[str, Any]) -> str:
-    number = value.get("value")
-    shown = "?" if number is None else f"{number:.1f}"
-    return f"{value.get('quantity')} {shown} {value.get('unit')}"
 
 
 def _links(status: Status) -> list[str]:
@@ -109,7 +104,8 @@ def _core(status: Status) -> str:
     core = status.get("core")
     if not core:
         return "not joined (kit join INVITE)"
-    return f"{core.get('name') or core.get('unit')}, heard {ago_words(core.get('last_heard'), status.get('time'))}"
+    by = f" by {core['link']}" if core.get("link") else ""
+    return f"heard {ago_words(core.get('last_heard'), status.get('time'))}{by}"
 
 
 def _block(label: str, lines: Iterable[str]) -> list[str]:

@@ -49,4 +49,5 @@ def service_states(file: Path, *, lives: Callable[[int], bool] = process_lives) 
 
 def _as_told(service: dict[str, Any]) -> dict[str, Any]:
     """With every field that readers rely on, whatever wrote it."""
-    return {"name": "?", "state": "stopped", "pid": None, "restarts": 0, "last_error": ""} | service
+    told = {"name": "?", "state": "stopped", "pid": None, "restarts": 0, "last_error": ""} | service
+    return told | {"last_error": str(told["last_error"] or "").removeprefix("kit: ")}

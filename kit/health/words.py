@@ -67,6 +67,13 @@ def degrees(celsius: float | None) -> str:
     return "?" if celsius is None else f"{round(celsius, 1) + 0.0:.1f} °C"
 
 
+def value_words(value: Mapping[str, Any]) -> str:
+    """A latest reading: `-0.4 °C`."""
+    unit = {"Cel": "°C", "%RH": "%"}.get(str(value.get("unit")), str(value.get("unit")))
+    number = value.get("value")
+    return "?" if number is None else f"{number:.1f} {unit}"
+
+
 def power_words(power: Mapping[str, Any] | None) -> str:
     """What the unit runs on."""
     if not power:

@@ -88,7 +88,7 @@ FROST_NIGHT: dict[str, Any] = {
     },
     "power": {"source": "battery", "battery_percent": 64.0, "charging": False},
     "clients": 4,
-    "core": {"unit": "core-abcdefgh", "name": "City core", "last_heard": "2016-04-11T23:50:00Z"},
+    "core": {"last_heard": "2016-04-11T23:50:00Z", "link": "lora"},
     "apps": [],
 }
 
