@@ -128,6 +128,14 @@ def test_a_thermometer_that_stands_still_for_a_day_is_no_longer_believed() -> No
     assert len(series.temperature) == 19
 
 
+def test_a_coarse_thermometer_shows_frost_a_little_above_freezing() -> None:
+    fahrenheit = Series(Observation(at_s=f * HOUR, temperature_c=round((f - 32) / 1.8, 1)) for f in range(28, 38))
+    assert fahrenheit.boundary_c(0.0) == pytest.approx(0.3)
+    fine = Series(Observation(at_s=t * HOUR, temperature_c=t / 10) for t in range(-20, 20))
+    assert fine.boundary_c(0.0) == pytest.approx(0.05)
+    assert Series([Observation(at_s=0, temperature_c=5.0)]).boundary_c(0.0) == 0.0
+
+
 def test_a_silent_thermometer_gives_no_forecast(shasta: Place, recorded: list[Observation]) -> None:
     silent_from = datetime(2015, 4, 3, 2, tzinfo=UTC).timestamp()
     forecaster = SiteForecaster(shasta, load_prior())

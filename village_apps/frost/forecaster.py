@@ -226,8 +226,9 @@ class SiteForecaster:
             expected = (1 - part) * expected + part * ffst
         stale = AGEING_PER_HOUR * max(0.0, seen.age_s / HOUR_S - 1)
         spread = Spread(expected, self._model.scale_c(hour) * (1 + stale), self._prior.levels, self._prior.quantiles)
+        boundary = self.series.boundary_c(self.threshold_c)
         ceiling = seen.temperature_c if seen.age_s <= FRESH_S else math.inf
-        p_frost = 1.0 if ceiling <= self.threshold_c else spread.chance_at_or_below(self.threshold_c)
+        p_frost = 1.0 if ceiling <= self.threshold_c else spread.chance_at_or_below(boundary)
         low, high = spread.quantile_c(0.1), spread.quantile_c(0.9)
         return Forecast(
             issued_s=issue_s,

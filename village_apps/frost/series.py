@@ -21,6 +21,9 @@ LARGEST_STEP_C = 12.0
 STUCK_AFTER_S = 18 * 3600
 """Fog has held a real thermometer still for 14 hours; one still for longer is stuck."""
 
+COARSEST_C = 1.0
+"""The coarsest thermometers report whole degrees."""
+
 QUANTITIES = (
     "temperature_c",
     "dew_point_c",
@@ -115,6 +118,7 @@ class Series:
         self._latest_s = -math.inf
         self._suspect: tuple[float, float] | None = None
         self._still_since_s = math.inf
+        self._values: list[float] = []
         for observation in observations:
             self.append(observation)
 
@@ -130,6 +134,20 @@ class Series:
     def temperature(self) -> Column:
         """Air temperature, °C."""
         return self._columns["temperature_c"]
+
+    def boundary_c(self, threshold_c: float) -> float:
+        """The true temperature from which on a reading is at or below the threshold.
+
+        A thermometer rounds: one that reports whole °F shows 0.0 °C up to 0.28 °C. The boundary lies half way between
+        the two neighbouring values it has ever shown; without neighbours within `COARSEST_C` it is the threshold.
+        """
+        index = bisect_right(self._values, threshold_c)
+        if not 0 < index < len(self._values):
+            return threshold_c
+        below, above = self._values[index - 1], self._values[index]
+        if max(threshold_c - below, above - threshold_c) > COARSEST_C:
+            return threshold_c
+        return (below + above) / 2
 
     def append(self, observation: Observation) -> None:
         """Add one; what is not later than the latest is ignored (it was delivered twice)."""
@@ -160,6 +178,9 @@ class Series:
             self._still_since_s = at_s
         if at_s - self._still_since_s <= STUCK_AFTER_S:
             self.temperature.append(at_s, value)
+            index = bisect_left(self._values, value)
+            if index == len(self._values) or self._values[index] != value:
+                self._values.insert(index, value)
 
 
 def believe(observation: Observation) -> Observation:

@@ -22,7 +22,7 @@ NEAR_C = 3.0
 CLEAR_ABOVE_C = 0.5
 """Above the threshold: a thermometer's tolerance, so that the all-clear does not come at -0.4 °C."""
 
-DEFAULT_PROBABILITY = 0.3
+DEFAULT_PROBABILITY = 0.35
 
 
 @dataclass(frozen=True, slots=True)
