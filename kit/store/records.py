@@ -44,6 +44,9 @@ EPOCH_STEP = 2**20
 """A new epoch is at most this much above the last. It is drawn at random, because the same backup may be restored twice
 and must not give two lives the same name; and small, because it travels in every frame."""
 
+OFFER_BYTES = 2 * 1024 * 1024
+"""What `outgoing` loads at once, whatever the limit: a backlog of photos must not fill a small computer's memory."""
+
 IDS_PER_QUERY = 200
 """Three variables each; SQLite's default limit of variables was 999 for long."""
 
@@ -194,7 +197,7 @@ class SqliteRecordStore:
             "ORDER BY priority, number LIMIT ?",
             (now_ms, limit),
         )
-        return [_record(row) for row in rows]
+        return list(_at_most_bytes(rows, OFFER_BYTES))
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link; the first time over each link counts."""
@@ -323,6 +326,14 @@ def _record(row: sqlite3.Row) -> Record:
         addressee=row["addressee"],
         body=row["body"],
     )
+
+
+def _at_most_bytes(rows: Iterable[sqlite3.Row], limit: int) -> Iterator[Record]:
+    for row in rows:
+        yield _record(row)
+        limit -= len(row["body"])
+        if limit <= 0:
+            return
 
 
 def _chunks(ids: Iterable[RecordId]) -> Iterator[list[RecordId]]:

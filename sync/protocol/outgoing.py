@@ -51,6 +51,11 @@ class Outgoing:
     heard_counter: int = 0
     left: set[str] = field(default_factory=set)
 
+    def under_way(self, now: float) -> bool:
+        """Whether forgetting it would waste what was already sent."""
+        in_flight = any(flight.due_at > now for unit in self.units for flight in unit.flights.values())
+        return in_flight or (self.record.lifetime_s is None and any(unit.arrived for unit in self.units))
+
 
 Due = tuple[Outgoing, Unit]
 
@@ -71,15 +76,17 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._all)
 
-    def offer(self, records: Sequence[Record]) -> None:
-        """What the store would have sent now; replaces the earlier offer, and keeps what was tried.
+    def offer(self, records: Sequence[Record], *, now: float) -> None:
+        """What the store would have sent now; replaces the earlier offer.
+
+        What is tried is kept: it may only have been pushed off the end of the offer by something more urgent.
 
         Raises:
             RecordTooLarge: one of them fits no session; the others are offered.
         """
         wanted = {record.id for record in records}
-        for gone in [each for each in self._all if each not in wanted]:
-            self._forget(gone)
+        for name in [each for each, it in self._all.items() if each not in wanted and not it.under_way(now)]:
+            self._forget(name)
         too_large: RecordTooLarge | None = None
         for record in records:
             if record.id not in self._all:

@@ -133,9 +133,11 @@ class Counters:
         self._next += 1
         return self._next - 1
 
-    def jump_past(self, counter: int) -> None:
-        """The peer has seen that counter of ours, though we do not remember using it."""
+    def jump_past(self, counter: int) -> bool:
+        """The peer has seen that counter of ours; whether we did not remember using it."""
+        behind = self._next <= counter
         self._next = max(self._next, counter + 1)
+        return behind
 
     def check(self, counter: int) -> None:
         """Raises `ReplayedFrame` if a frame of the peer with that counter must not be taken."""

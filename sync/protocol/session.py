@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sync.protocol.acks import Committed, Owed
-from sync.protocol.errors import ForgedFrame, MalformedFrame, ReplayedFrame
+from sync.protocol.errors import ForgedFrame, RemoteSyncError, ReplayedFrame
 from sync.protocol.fragments import Reassembly, chunk
 from sync.protocol.frames import FrameType
 from sync.protocol.items import (
+    CHUNKS_HEADER_BYTES,
     Accepted,
     Beacon,
     Behind,
@@ -158,6 +159,7 @@ class Session:
         self._committed = Committed()
         self._paths: dict[str, Path] = {}
         self._owed: dict[str, Owed] = {}
+        self._peer_salt: int | None = None
         self._behind_said_at: float | None = None
         self._say_behind = False
         self._welcome: str | None = None
@@ -201,6 +203,7 @@ class Session:
             return [EnrolmentRefused(refused.reason)] if self.peer.role is Role.CORE else []
         self._check_origins(items)
         self._counters.take(opened.counter)
+        self._peer_salt = opened.salt
         way = self.path(path, mtu_bytes)
         was_silent = way.silent_timeouts > 0
         way.note_heard(now)
@@ -225,9 +228,13 @@ class Session:
 
     # --- what goes out ---
 
-    def offer(self, records: Sequence[Record]) -> None:
-        """What the store would have sent, by (priority, seq); replaces the earlier offer."""
-        self._ledger.offer(records)
+    def offer(self, records: Sequence[Record], *, now: float) -> None:
+        """What the store would have sent, by (priority, seq); replaces the earlier offer.
+
+        Raises:
+            RecordTooLarge: one of them fits no session; the others are offered.
+        """
+        self._ledger.offer(records, now=now)
 
     @property
     def waiting(self) -> int:
@@ -276,15 +283,19 @@ class Session:
         if urgent_only and not self._urgent_due(way, now, carries):
             return None
         draft = _Draft(mtu_bytes - OVERHEAD_BYTES)
-        self._add_control(draft, way)
+        self._add_control(draft)
         due = self._may_go(way, now, carries)
         if due and due[0][0].record.priority == 0:
             # an alert is not made longer, and so less likely to arrive, by what can wait
             self._add_records(draft, [each for each in due if each[0].record.priority <= 1])
-            self._add_owed(draft, way, now)
-        elif due or self._owed_is_due(way, now) or draft.plain:
-            self._add_owed(draft, way, now)
+            self._add_owed(draft, way)
+        elif self._owed_is_due(way, now):
+            self._add_owed(draft, way)
             self._add_records(draft, due)
+        else:
+            self._add_records(draft, due)
+            if draft.plain:
+                self._add_owed(draft, way)
         self._add_beacon(draft, way, now, facts)
         return self._seal(draft, way) if draft.plain else None
 
@@ -324,8 +335,11 @@ class Session:
         try:
             self._counters.check(opened.counter)
         except ReplayedFrame as replayed:
+            # under the salt of the frames just taken it is a duplicate; else our peer may have been set back by a
+            # restored backup and not know it. Telling it costs a recorded frame's replay little and gains it nothing
             said = self._behind_said_at
-            if replayed.too_old and (said is None or now - said >= BEHIND_EVERY_S):
+            set_back = replayed.too_old or opened.salt != self._peer_salt
+            if set_back and (said is None or now - said >= BEHIND_EVERY_S):
                 self._say_behind = True
             raise
 
@@ -344,24 +358,31 @@ class Session:
                 self._take_record(item, opened, way, now, records)
             case Chunks():
                 self._take_chunks(item, opened, way, now, records)
+            case Received():
+                self._ledger.note_received(item, counter=opened.counter, path=way, now=now)
+            case Echo():
+                way.note_echo(item.counter_low, now)
+            case Behind():
+                if self._counters.jump_past(item.highest):
+                    self._ledger.make_due()
+            case _:
+                events.extend(self._what_follows(item, opened, way))
+
+    def _what_follows(self, item: Item, opened: Opened, way: Path) -> list[Event]:
+        match item:
             case Accepted():
                 ids = [RecordId(item.origin or self._unit, item.epoch, seq) for seq in item.seqs]
                 accepted = self._ledger.accept(ids)
-                events.extend([RecordsAccepted(tuple(accepted))] if accepted else [])
-            case Received():
-                self._ledger.note_received(item, counter=opened.counter, path=way, now=now)
+                return [RecordsAccepted(tuple(accepted))] if accepted else []
             case Beacon():
-                events.append(BeaconHeard(item.time_ms, item.trusted))
                 if item.wants_answer:
                     self._beacon_wanted.add(way.name)
                     self._owed.setdefault(way.name, Owed()).echo = opened.counter
-            case Behind():
-                self._counters.jump_past(item.highest)
-                self._ledger.make_due()
-            case Echo():
-                way.note_echo(item.counter_low, now)
-            case Welcome():
-                events.extend([Welcomed(item.name)] if self.peer.role is Role.CORE else [])
+                return [BeaconHeard(item.time_ms, item.trusted)]
+            case Welcome() if self.peer.role is Role.CORE:
+                return [Welcomed(item.name)]
+            case _:
+                return []
 
     def _take_record(self, record: Record, opened: Opened, way: Path, now: float, records: list[Record]) -> None:
         owed = self._owed.setdefault(way.name, Owed())
@@ -383,14 +404,14 @@ class Session:
             return
         try:
             blob = self._reassembly.add(item)
-        except MalformedFrame:
+            if blob is None:
+                owed.note(now)
+                owed.transfers.add(item.transfer)
+                return
+            record = decode_record(blob, sender=self.peer.unit)
+            self._check_origins((record,))
+        except RemoteSyncError:
             return  # the transfer starts again; what else the frame holds stands
-        if blob is None:
-            owed.note(now)
-            owed.transfers.add(item.transfer)
-            return
-        record = decode_record(blob, sender=self.peer.unit)
-        self._check_origins((record,))
         self._committed.note_transfer(item.transfer, record.id, record.priority)
         owed.transfers.discard(item.transfer)
         self._take_record(record, opened, way, now, records)
@@ -417,13 +438,13 @@ class Session:
         latest = max((at for at in (way.heard_at, way.beacon_at) if at is not None), default=None)
         return float("-inf") if latest is None else latest + way.patience.beacon_s
 
-    def _add_control(self, draft: _Draft, way: Path) -> None:
+    def _add_control(self, draft: _Draft) -> None:
         if self._welcome is not None and draft.add(encode_welcome(self._welcome), priority=1):
             draft.welcome = True
         if self._say_behind and draft.add(encode_behind(self._counters.highest), priority=1):
             draft.behind = True
 
-    def _add_owed(self, draft: _Draft, way: Path, now: float) -> None:
+    def _add_owed(self, draft: _Draft, way: Path) -> None:
         owed = self._owed.get(way.name)
         if owed is None or not owed.anything:
             return
@@ -448,7 +469,7 @@ class Session:
                 if run and not _continues(run, outgoing, unit.index):
                     _flush(draft, run)
                 run.append((outgoing, unit))
-                if draft.room < _run_bytes(run):
+                if draft.room < CHUNKS_HEADER_BYTES + sum(each.bytes for _, each in run):
                     run.pop()
                     break
                 continue
@@ -525,10 +546,6 @@ class _Draft:
 def _continues(run: list[Due], outgoing: object, index: int) -> bool:
     last_outgoing, last_unit = run[-1]
     return last_outgoing is outgoing and last_unit.index == index - 1
-
-
-def _run_bytes(run: list[Due]) -> int:
-    return len(_run_item(run))
 
 
 def _run_item(run: list[Due]) -> bytes:

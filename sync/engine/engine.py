@@ -1,0 +1,450 @@
+"""Which record leaves by which link, and when: the loop around the sans-IO sessions.
+
+One engine serves a kit (one peer, the core) or the core (every kit). Its order in each round is what keeps the
+promises: take what came in, commit it, keep the sessions' state, and only then send what depends on either.
+
+Cellular is preferred while it is up; over LoRa go only the priorities it may carry; an alert (priority 0) goes over
+every link that is up, at once. A link that takes frames while nothing comes back is doubted: the next one carries, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kit.clock import Clock
+from sync.engine.joining import PRIORITY as HELLO_PRIORITY
+from sync.engine.joining import Joining
+from sync.engine.watched import LinkReport, WatchedLink
+from sync.links.port import Arrival, Link, LinkState
+from sync.protocol.enrolment import Hello, Invite, make_hello
+from sync.protocol.errors import ForeignFrame, ForgedFrame, RecordTooLarge, RemoteSyncError, ReplayedFrame
+from sync.protocol.frames import FrameType, frame_link_id, frame_type
+from sync.protocol.keys import agree
+from sync.protocol.path import SLOW_MTU_BYTES
+from sync.protocol.peers import Peer, PeerBook, Refusal, RefusalReason, Role
+from sync.protocol.records import Record, RecordId, RecordStore
+from sync.protocol.refusal import sealed_refusal
+from sync.protocol.session import (
+    ALL_PRIORITIES,
+    BeaconFacts,
+    BeaconHeard,
+    EnrolmentRefused,
+    Event,
+    OutFrame,
+    RecordsAccepted,
+    RecordsReceived,
+    Session,
+    Welcomed,
+)
+
+if TYPE_CHECKING:
+    from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
+
+OFFER_RECORDS = 256
+"""What a session knows of a backlog at once."""
+
+REFRESH_S = 60.0
+"""The store is asked anew at least this often (kit seconds): lifetimes end without anybody writing."""
+
+HEARD_EVERY_S = 30.0
+"""How often the peer book is told that a peer was heard (kit seconds)."""
+
+REPORT_EVERY_S = 60.0
+REPORT_EVERY_REAL_S = 1.0
+"""Reports are written to a disk that wears out: at most this often, unless a link's state has changed."""
+
+REFUSED_PAUSE_S = 2.0
+"""After a link had no room for a frame (kit seconds); a frame of priority 0 is tried again at once."""
+
+SLICE_LEAST_S, SLICE_MOST_S = 0.005, 0.05
+"""Real seconds that a round waits for a frame, per link: short under a fast clock, easy on the battery otherwise."""
+
+FRAMES_PER_ROUND = 16
+"""Per link, before looking again at what came in."""
+
+LOG = logging.getLogger("sync")
+
+
+class HeldIdentity(Protocol):
+    """Who we are (`kit.identity.Identity`)."""
+
+    @property
+    def unit(self) -> str:
+        """Our id."""
+        ...
+
+    @property
+    def exchange_private(self) -> bytes:
+        """X25519, 32 bytes."""
+        ...
+
+    @property
+    def exchange_public(self) -> bytes:
+        """X25519, 32 bytes."""
+        ...
+
+
+@dataclass
+class _Conversation:
+    """A session with where its peer was last heard."""
+
+    session: Session
+    vias: dict[str, str] = field(default_factory=dict)
+    heard_told: dict[str, float] = field(default_factory=dict)
+    wake_at: dict[str, float] = field(default_factory=dict)
+
+    def touch(self) -> None:
+        """Something has changed: ask the session again for every link."""
+        self.wake_at.clear()
+
+
+class SyncEngine:
+    """Store-and-forward between a store and its peers. Belongs to one thread.
+
+    Args:
+        identity: who we are.
+        store: ours; used only on the engine's thread.
+        peers: a kit's `SinglePeerBook`, or the core's book.
+        links: the ways there; the one with the largest frames that is up is preferred.
+        clock: kit time.
+        rng: for jitter.
+        on_links: told what to show of the links.
+        invite: a kit that is not enrolled yet says hello with it.
+        changed: a number that changes when somebody else wrote to the store (`SqliteRecordStore.changed`); without it
+            the store is asked every `REFRESH_S`.
+        due_now: records that a technician wants sent at once (`SqliteRecordStore.take_retries`).
+        name: of this unit, for people: in the hello, and in the welcome.
+        curve_public: our CurveZMQ public key (32 bytes), for the hello.
+        on_enrolled: a kit was welcomed by the core; told once.
+        on_time: the core's time (Unix ms, and whether it is trusted) as heard in a beacon.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: HeldIdentity,
+        store: RecordStore,
+        peers: PeerBook,
+        links: Sequence[Link],
+        clock: Clock,
+        rng: Random,
+        on_links: Callable[[Sequence[LinkReport]], None],
+        invite: Invite | None = None,
+        changed: Callable[[], int] | None = None,
+        due_now: Callable[[], Sequence[RecordId]] | None = None,
+        name: str = "",
+        curve_public: bytes = b"",
+        on_enrolled: Callable[[Welcomed], None] | None = None,
+        on_time: Callable[[int, bool], None] | None = None,
+    ) -> None:
+        self._identity, self._store, self._peers, self._clock, self._rng = identity, store, peers, clock, rng
+        self._links = sorted((WatchedLink(link, clock) for link in links), key=lambda link: -link.mtu_bytes)
+        self._on_links, self._on_enrolled, self._on_time = on_links, on_enrolled, on_time
+        self._changed, self._due_now, self._name = changed, due_now, name
+        self._salt = _random_salt()
+        self._conversations: dict[str, _Conversation] = {}
+        self._refused_until: dict[tuple[str, str], float] = {}
+        self._seen_change: int | None = None
+        self._refresh_at = float("-inf")
+        self._told: tuple[LinkReport, ...] = ()
+        self._told_at = float("-inf")
+        self._joining = self._join(invite, curve_public) if invite is not None else None
+
+    # --- the loop ---
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        try:
+            while not stop.is_set():
+                slice_s = min(max(self._clock.real(1.0), SLICE_LEAST_S), SLICE_MOST_S)
+                if self.step(slice_s) == 0:
+                    stop.wait(slice_s)  # no link is open: nothing paces the loop
+        finally:
+            for link in self._links:
+                link.close()
+
+    def step(self, slice_s: float = 0.0) -> int:
+        """One round; returns how many links were up.
+
+        Args:
+            slice_s: real seconds to wait for a frame, per link.
+        """
+        for link in self._links:
+            link.open_if_due()
+            arrivals = link.receive(slice_s)
+            if arrivals:
+                self._take_in(link, arrivals)
+        self._refresh()
+        up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
+        for link in up:
+            self._send_by(link, up)
+        self._report()
+        return len(up)
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether we may send records (the core always may)."""
+        return self._joining is None
+
+    @property
+    def refused(self) -> RefusalReason | None:
+        """Why the core does not enrol us, if it has said so."""
+        return self._joining.refused if self._joining is not None else None
+
+    # --- what comes in ---
+
+    def _take_in(self, link: WatchedLink, arrivals: Iterable[Arrival]) -> None:
+        """Everything that came in is committed in one transaction per peer, and acknowledged after it."""
+        came: dict[str, list[Event]] = {}
+        for arrival in arrivals:
+            try:
+                if frame_type(arrival.frame) is FrameType.HELLO:
+                    self._take_hello(link, arrival)
+                    continue
+                unit, events = self._open(link, arrival)
+            except RemoteSyncError as error:
+                link.drop(_reason(error))
+                continue
+            came.setdefault(unit, []).extend(events)
+        for unit, events in came.items():
+            self._commit(self._conversations[unit], events, link)
+
+    def _open(self, link: WatchedLink, arrival: Arrival) -> tuple[str, list[Event]]:
+        peer = self._peers.by_link_id(frame_link_id(arrival.frame))
+        if peer is None:
+            raise ForeignFrame("no peer of ours has that link id")
+        conversation = self._conversation(peer)
+        now = self._clock.monotonic()
+        events = conversation.session.receive(arrival.frame, path=link.name, mtu_bytes=link.mtu_bytes, now=now)
+        conversation.vias[link.name] = arrival.via
+        conversation.touch()
+        link.last_heard_ms = self._now_ms()
+        if now - conversation.heard_told.get(link.name, float("-inf")) >= HEARD_EVERY_S:
+            conversation.heard_told[link.name] = now
+            self._peers.heard(peer.unit, link=link.name, via=arrival.via, now_ms=self._now_ms())
+        return peer.unit, events
+
+    def _commit(self, conversation: _Conversation, events: Iterable[Event], link: WatchedLink) -> None:
+        session = conversation.session
+        records: dict[RecordId, Record] = {}
+        accepted: list[RecordId] = []
+        for event in events:
+            match event:
+                case RecordsReceived():
+                    records.update((record.id, record) for record in event.records)
+                case RecordsAccepted():
+                    accepted.extend(event.ids)
+                case _:
+                    self._hear(event)
+        unit = session.peer.unit
+        if records:
+            held = self._store.held(records)
+            new = [record for each, record in records.items() if each not in held]
+            if new:
+                self._store.take(new, peer=unit, link=link.name, at_ms=self._now_ms())
+            session.acknowledge(
+                [(each, int(record.priority)) for each, record in records.items()],
+                path=link.name,
+                now=self._clock.monotonic(),
+            )
+        if accepted:
+            self._store.accepted(accepted, peer=unit, link=link.name, at_ms=self._now_ms())
+        if records or accepted:
+            self._refresh_at = float("-inf")
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Welcomed() if self._joining is not None:
+                self._joining = None
+                LOG.info("enrolled at %s", event.name or "the city core")
+                if self._on_enrolled is not None:
+                    self._on_enrolled(event)
+            case EnrolmentRefused() if self._joining is not None:
+                if self._joining.refused is not event.reason:
+                    LOG.warning("not enrolled: %s", event.reason.sentence)
+                self._joining.was_refused(event.reason, self._clock.monotonic())
+            case BeaconHeard() if self._on_time is not None:
+                self._on_time(event.time_ms, event.trusted)
+            case _:
+                pass
+
+    def _take_hello(self, link: WatchedLink, arrival: Arrival) -> None:
+        hello = Hello.decode(arrival.frame)
+        answer = self._peers.enrol(hello, now_ms=self._now_ms(), link=link.name)
+        if isinstance(answer, Refusal):
+            LOG.warning("%s is not enrolled: %s", hello.unit, answer.reason)
+            if answer.reason in (RefusalReason.FORGED, RefusalReason.UNKNOWN):
+                raise ForgedFrame("a hello that is not answered")
+            shared = agree(self._identity.exchange_private, hello.exchange_public)
+            frame = sealed_refusal(shared, link_id=hello.link_id, salt=_random_salt(), reason=answer.reason)
+            link.send(frame, priority=HELLO_PRIORITY, to=arrival.via)
+            return
+        conversation = self._conversation(answer)
+        conversation.vias[link.name] = arrival.via
+        conversation.session.welcome(self._name)
+        conversation.touch()
+        link.last_heard_ms = self._now_ms()
+
+    # --- what goes out ---
+
+    def _refresh(self) -> None:
+        """Offer the sessions what the store would have sent, when that may have changed."""
+        now = self._clock.monotonic()
+        change = self._changed() if self._changed is not None else None
+        if change == self._seen_change and now < self._refresh_at:
+            return
+        self._seen_change, self._refresh_at = change, now + REFRESH_S
+        retries = list(self._due_now()) if self._due_now is not None else []
+        for peer in self._peers.all() if self.enrolled else ():
+            conversation = self._conversation(peer)
+            records = self._store.outgoing(peer.unit, now_ms=self._now_ms(), limit=OFFER_RECORDS)
+            try:
+                conversation.session.offer(records, now=now)
+            except RecordTooLarge as error:
+                LOG.warning("%s", error)
+            if retries:
+                conversation.session.due_now(retries)
+            conversation.touch()
+
+    def _send_by(self, link: WatchedLink, up: Sequence[WatchedLink]) -> None:
+        if self._joining is not None:
+            self._say_hello(link, self._joining)
+            return
+        urgent_only = link.state() is LinkState.BUSY
+        for _ in range(FRAMES_PER_ROUND):
+            # each peer gets one frame in turn, so that one kit's backlog does not keep another waiting
+            talks = self._conversations.values()
+            if not any([self._send_one(each, link, up, urgent_only=urgent_only) for each in talks]):
+                return
+
+    def _send_one(
+        self, conversation: _Conversation, link: WatchedLink, up: Sequence[WatchedLink], *, urgent_only: bool
+    ) -> bool:
+        """Send the most urgent frame for that peer by that link; whether one went."""
+        now, session = self._clock.monotonic(), conversation.session
+        if now < conversation.wake_at.get(link.name, float("-inf")) or not _reaches(conversation, link):
+            return False
+        refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))
+        carries = _carries(conversation, link, up)
+        out = session.frame_to_send(
+            path=link.name,
+            mtu_bytes=link.mtu_bytes,
+            now=now,
+            facts=BeaconFacts(
+                self._now_ms(), trusted=self._clock.trusted, free_airtime_percent=link.free_airtime_percent()
+            ),
+            carries=carries,
+            urgent_only=urgent_only or refused,
+        )
+        if out is None:
+            at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, carries=carries)
+            conversation.wake_at[link.name] = float("inf") if at is None else max(at, now + 1.0)
+            return False
+        return self._hand_over(conversation, link, out)
+
+    def _hand_over(self, conversation: _Conversation, link: WatchedLink, out: OutFrame) -> bool:
+        session, unit = conversation.session, conversation.session.peer.unit
+        if session.unsaved:
+            self._store.save_session(unit, session.dump())
+            session.saved()
+        to = conversation.vias.get(link.name) if session.peer.role is Role.KIT else None
+        now = self._clock.monotonic()
+        if not link.send(out.frame, priority=out.priority, to=to):
+            self._refused_until[unit, link.name] = now + REFUSED_PAUSE_S
+            if session.peer.role is Role.KIT and link.mtu_bytes > SLOW_MTU_BYTES:
+                conversation.vias.pop(link.name, None)  # its connection has gone; it is known again when it is heard
+            return False
+        left = session.sent(out, now=now)
+        if left:
+            self._store.left(left, peer=unit, link=link.name, at_ms=self._now_ms())
+        return True
+
+    def _say_hello(self, link: WatchedLink, joining: Joining) -> None:
+        now = self._clock.monotonic()
+        if joining.due(link.name, now) and link.send(joining.frame, priority=HELLO_PRIORITY, to=None):
+            joining.said(link.name, now, mtu_bytes=link.mtu_bytes)
+
+    # --- the rest ---
+
+    def _report(self) -> None:
+        note = self._joining.sentence if self._joining is not None else ""
+        now, real_s = self._clock.monotonic(), self._clock.real(1.0)
+        every_s = max(REPORT_EVERY_S, REPORT_EVERY_REAL_S / real_s if real_s > 0 else 0.0)
+        if now < self._told_at + every_s and [each.state() for each in self._links] == [t.state for t in self._told]:
+            return
+        reports = tuple(link.report(note) for link in self._links)
+        self._told, self._told_at = reports, now
+        self._on_links(reports)
+
+    def _conversation(self, peer: Peer) -> _Conversation:
+        known = self._conversations.get(peer.unit)
+        if known is not None and known.session.peer == peer:
+            return known
+        session = Session(
+            unit=self._identity.unit,
+            exchange_private=self._identity.exchange_private,
+            peer=peer,
+            salt=self._salt,
+            rng=self._rng,
+            state=self._store.load_session(peer.unit),
+        )
+        self._conversations[peer.unit] = _Conversation(session)
+        return self._conversations[peer.unit]
+
+    def _join(self, invite: Invite, curve_public: bytes) -> Joining:
+        hello = make_hello(
+            invite,
+            unit=self._identity.unit,
+            exchange_private=self._identity.exchange_private,
+            exchange_public=self._identity.exchange_public,
+            curve_public=curve_public,
+            name=self._name,
+        )
+        return Joining(hello, self._rng)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+
+def _random_salt() -> int:
+    """Draw 32 bits from the operating system: a salt must not come from a generator that a test or a restart can repeat."""
+    import os
+
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def _reaches(conversation: _Conversation, link: WatchedLink) -> bool:
+    """Whether a frame by that link can get to the peer: a radio reaches everybody, a connection must be known."""
+    peer = conversation.session.peer
+    return peer.role is Role.CORE or link.mtu_bytes <= SLOW_MTU_BYTES or link.name in conversation.vias
+
+
+def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[WatchedLink]) -> frozenset[int]:
+    """The priorities which that link is to carry to that peer now. `up` has the preferred link first."""
+    better = [
+        each
+        for each in up[: up.index(link)]
+        if _reaches(conversation, each) and not conversation.session.path(each.name, each.mtu_bytes).doubtful
+    ]
+    taken = max((each.lowest_priority for each in better), default=-1)
+    return frozenset(
+        priority
+        for priority in ALL_PRIORITIES
+        if priority <= link.lowest_priority and (priority == 0 or priority > taken)
+    )
+
+
+def _reason(error: RemoteSyncError) -> str:
+    match error:
+        case ForeignFrame():
+            return "foreign"
+        case ForgedFrame():
+            return "forged"
+        case ReplayedFrame():
+            return "replayed"
+        case _:
+            return "malformed"

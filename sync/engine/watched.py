@@ -1,0 +1,163 @@
+"""A link under watch: whatever it raises is told to the technician and leaves the other links alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from kit.clock import Clock
+from sync.links.port import Arrival, Link, LinkError, LinkState
+
+OPEN_AGAIN_S = 30.0
+OPEN_AGAIN_REAL_S = 0.5
+"""A link that cannot be opened is tried again after the longer of the two, so that a fast clock makes no busy loop."""
+
+LOG = logging.getLogger("sync")
+
+
+@runtime_checkable
+class MetersAirtime(Protocol):
+    """A link that accounts for its airtime may say so; the report and the beacon then tell."""
+
+    def airtime_left_ms(self) -> int | None:
+        """What may still be sent in this hour; None = no limit."""
+        ...
+
+    def airtime_free_percent(self) -> int | None:
+        """The same as a share of what the hour allows."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkReport:
+    """What is to be shown of a link.
+
+    Attributes:
+        name: for example `lora`.
+        state: what it can do now.
+        explain: one sentence for the technician.
+        lowest_priority: the largest priority number it carries.
+        last_heard_ms: when an authenticated frame last came by it, Unix ms; None = not since this process started.
+        last_sent_ms: when a frame last left by it.
+        airtime_left_ms: what may still be sent in this hour; None = no limit, or not metered.
+        dropped: frames that were not taken, by reason: foreign, forged, replayed, malformed.
+    """
+
+    name: str
+    state: LinkState
+    explain: str
+    lowest_priority: int
+    last_heard_ms: int | None
+    last_sent_ms: int | None
+    airtime_left_ms: int | None
+    dropped: tuple[tuple[str, int], ...] = ()
+
+
+class WatchedLink:
+    """Calls a link and survives it.
+
+    Args:
+        link: any.
+        clock: paces the attempts to open it.
+    """
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        self._link, self._clock = link, clock
+        self.name, self.mtu_bytes, self.lowest_priority = link.name, link.mtu_bytes, link.lowest_priority
+        self.last_heard_ms: int | None = None
+        self.last_sent_ms: int | None = None
+        self.dropped: dict[str, int] = {}
+        self._is_open = False
+        self._trouble = ""
+        self._open_at: float | None = None
+
+    def open_if_due(self) -> None:
+        """Open it, or try again after a while."""
+        now = self._clock.monotonic()
+        if self._is_open or (self._open_at is not None and now < self._open_at):
+            return
+        real_s = self._clock.real(1.0)
+        self._open_at = now + max(OPEN_AGAIN_S, OPEN_AGAIN_REAL_S / real_s if real_s > 0 else 0.0)
+        try:
+            self._link.open()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._broke(error, "opened")
+        else:
+            self._is_open, self._trouble = True, ""
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._is_open = False
+        try:
+            self._link.close()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            LOG.warning("%s could not be closed: %s", self.name, error)
+
+    def receive(self, timeout_s: float) -> Sequence[Arrival]:
+        """What has come in."""
+        if not self._is_open:
+            return ()
+        try:
+            return self._link.receive(timeout_s)
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._broke(error, "read")
+            return ()
+
+    def send(self, frame: bytes, *, priority: int, to: str | None) -> bool:
+        """Whether it took the frame."""
+        try:
+            taken = self._link.send(frame, priority=priority, to=to)
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._broke(error, "written")
+            return False
+        if taken:
+            self.last_sent_ms = int(self._clock.now() * 1000)
+        return taken
+
+    def state(self) -> LinkState:
+        """What it can do now."""
+        if not self._is_open:
+            return LinkState.DOWN
+        try:
+            return self._link.state()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._broke(error, "asked")
+            return LinkState.DOWN
+
+    def free_airtime_percent(self) -> int | None:
+        """For the beacon."""
+        return self._link.airtime_free_percent() if isinstance(self._link, MetersAirtime) else None
+
+    def drop(self, reason: str) -> None:
+        """Count a frame that was not taken."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+    def report(self, note: str = "") -> LinkReport:
+        """How it stands; `note` is what the engine adds to its explanation."""
+        state = self.state()
+        explain = self._trouble if not self._is_open and self._trouble else self._explain()
+        return LinkReport(
+            name=self.name,
+            state=state,
+            explain=f"{explain}; {note}" if note else explain,
+            lowest_priority=self.lowest_priority,
+            last_heard_ms=self.last_heard_ms,
+            last_sent_ms=self.last_sent_ms,
+            airtime_left_ms=self._link.airtime_left_ms() if isinstance(self._link, MetersAirtime) else None,
+            dropped=tuple(sorted(self.dropped.items())),
+        )
+
+    def _explain(self) -> str:
+        try:
+            return self._link.explain()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            return f"{self.name} cannot say how it is: {error}"
+
+    def _broke(self, error: Exception, what: str) -> None:
+        trouble = str(error) if isinstance(error, LinkError) else f"{self.name} cannot be {what} ({error!r})"
+        if trouble != self._trouble:
+            LOG.warning("%s: %s", self.name, trouble, exc_info=None if isinstance(error, LinkError) else error)
+        self._trouble = trouble
+        self.close()
