@@ -43,12 +43,12 @@ def queue_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     """A line per record that the core has not accepted yet, the most urgent first, and how far it has come."""
     if not rows:
         return [Line("Nothing waits: everything the kit wrote is at the core.", Tone.GOOD)]
-    head = f"{'priority':<9} {'kind':<9} how far, number, size"
+    head = f"{'priority':<9} {'kind':<9} how far"
     lines = [Line(head, Tone.HEAD)]
     for row in rows:
         number = int(row["priority"])
         priority = PRIORITY_WORDS[number] if number < len(PRIORITY_WORDS) else str(number)
-        text = f"{priority:<9} {row['kind'][:9]:<9} {custody_words(row)}, #{row['seq']}, {row['bytes']} B"
+        text = f"{priority:<9} {row['kind'][:9]:<9} {custody_words(row)}"
         lines.append(Line(text, Tone.WARN if number == 0 else Tone.PLAIN))
     return lines
 

@@ -77,7 +77,7 @@ class DetailScreen(Screen[None]):
     def _redraw(self) -> None:
         scroll = self.query_one("#scroll", VerticalScroll)
         at_end = scroll.scroll_y >= scroll.max_scroll_y
-        width = max(20, self.size.width - 2)
+        width = max(20, self.size.width - 4)  # the padding and the scroll bar
         self.query_one("#lines", Static).update(draw(wrapped(self._lines, width)))
         if self._follow and at_end:
             scroll.scroll_end(animate=False)
