@@ -26,6 +26,9 @@ from sync.links.zap import ZapThread
 MTU_BYTES = 60_000
 """Large enough that a frame's overhead vanishes, small enough to pass in ten seconds at 2G's 50 kbit/s."""
 
+CURVE_OVERHEAD_BYTES = 64
+"""libzmq measures a message as it comes in, sealed: 33 bytes more by CurveZMQ (RFC 26), rounded up."""
+
 IN_FLIGHT_FRAMES = 8
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 30_000, 20_000
 """A mobile network drops idle connections without a word after some minutes; a ping of some 80 bytes costs a kit
@@ -170,6 +173,7 @@ class CellularKitLink:
 
     def _connect(self, context: zmq.Context[Socket]) -> None:
         socket = context.socket(zmq.DEALER)
+        monitor = None
         try:
             _tune(socket)
             socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = self._keys
@@ -179,7 +183,7 @@ class CellularKitLink:
             monitor = socket.get_monitor_socket(EVENTS)
             socket.connect(self._core)
         except zmq.ZMQError as error:
-            socket.close(linger=0)
+            _close(socket, monitor)
             raise LinkError(
                 f'"{self._core}" is not an address of a city core, or a key in the invite is damaged ({error}); '
                 f'[links.cellular] core is written "tcp://HOST:PORT"'
@@ -187,9 +191,7 @@ class CellularKitLink:
         self._socket, self._monitor, self._connections = socket, monitor, Connections()
 
     def _disconnect(self) -> None:
-        if self._socket is not None:
-            self._socket.disable_monitor()
-            self._socket.close(linger=0)
+        _close(self._socket, self._monitor)
         self._socket = self._monitor = None
         self._connections = Connections()
 
@@ -248,8 +250,8 @@ class CellularCoreLink:
             self._monitor = socket.get_monitor_socket(EVENTS)
             socket.bind(self._listen.removesuffix(":0") + ":*" if self._listen.endswith(":0") else self._listen)
         except zmq.ZMQError as error:
-            socket.disable_monitor()
-            socket.close(linger=0)
+            _close(socket, self._monitor)
+            self._monitor = None
             zap.stop()
             context.term()
             raise LinkError(_explain_bind(self._listen, error)) from error
@@ -257,9 +259,7 @@ class CellularCoreLink:
 
     def close(self) -> None:
         """Let go of everything."""
-        if self._socket is not None:
-            self._socket.disable_monitor()
-            self._socket.close(linger=0)
+        _close(self._socket, self._monitor)
         if self._zap is not None:
             self._zap.stop()
         if self._context is not None:
@@ -323,11 +323,20 @@ class CellularCoreLink:
         return Arrival(frame.bytes, via)
 
 
+def _close(socket: Socket | None, monitor: Socket | None) -> None:
+    """Both at once and the monitor too: a context waits for ever for a socket that was left open."""
+    if socket is not None:
+        socket.disable_monitor()
+        socket.close(linger=0)
+    if monitor is not None:
+        monitor.close(linger=0)
+
+
 def _tune(socket: Socket) -> None:
     socket.linger = 0
     socket.sndhwm = IN_FLIGHT_FRAMES
     socket.rcvhwm = IN_FLIGHT_FRAMES * 4
-    socket.maxmsgsize = MTU_BYTES  # whoever sends more is disconnected before it is read
+    socket.maxmsgsize = MTU_BYTES + CURVE_OVERHEAD_BYTES  # whoever sends more is disconnected before it is read
     socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
     socket.handshake_ivl = 20_000  # CURVE's three round trips over a bad 2G connection
 

@@ -16,7 +16,7 @@ class RadioSettings:
     preset: str
 
     def differ_from(self, lora: Any) -> str:
-        """ "" if the radio's `config.lora` is as asked, else what it has instead."""
+        """What the radio's `config.lora` has instead of what is asked; empty if nothing."""
         from sync.links.meshtastic_interface import LoRa
 
         has_region = LoRa.RegionCode.Name(lora.region)
