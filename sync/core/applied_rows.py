@@ -1,0 +1,165 @@
+"""From a record's body to the tables that the page reads, one function per kind.
+
+Invariant: applying is idempotent and does not depend on the order of arrival. Each row is keyed by the kit and by what
+the body names; where only the newest counts, newest means (epoch, seq), the order in which the kit issued them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from kit.model import alert as alerts
+from kit.model.batch import decode_batch
+from kit.model.readings import Quality, Reading
+from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
+from sync.core.store import Outcome
+from sync.protocol.records import Record
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What a hostile or damaged body can make a decoder or a statement raise. Not `OperationalError`: a full disk or a
+locked file is no fault of the body, and a record that met one must not be acknowledged."""
+
+
+def apply(connection: sqlite3.Connection, record: Record) -> Outcome:
+    """Apply a record in the caller's transaction; `Outcome.RAW` for a kind without tables.
+
+    Raises:
+        UNREADABLE: one of them; the body makes no sense, and the caller undoes what was written of it.
+    """
+    write = _APPLIERS.get(record.kind)
+    if write is None:
+        return Outcome.RAW
+    write(connection, record)
+    return Outcome.APPLIED
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Kinds that have tables."""
+    return tuple(_APPLIERS)
+
+
+def _apply_alert(connection: sqlite3.Connection, record: Record) -> None:
+    alert = alerts.from_record_body(record.body)
+    for at_ms in (alert.sent_ms, alert.expires_ms, alert.onset_ms, *(ref.sent_ms for ref in alert.references)):
+        time_of(0 if at_ms is None else at_ms, "a time of the alert")
+    for word in (alert.identifier, alert.incident, alert.event, alert.area.name):
+        text_of(word, "a word of the alert")
+    connection.execute(
+        "INSERT INTO core_alerts VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            record.id.origin,
+            alert.identifier,
+            record.id.epoch,
+            record.id.seq,
+            alert.incident,
+            alert.expires_ms,
+            record.body,
+        ),
+    )
+
+
+def _apply_receipt(connection: sqlite3.Connection, record: Record) -> None:
+    receipt = alerts.receipt_from_body(record.body)
+    connection.execute(
+        "INSERT INTO core_receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            record.id.origin,
+            text_of(receipt.alert, "the alert"),
+            text_of(receipt.person, "the person"),
+            text_of(receipt.channel, "the channel"),
+            time_of(receipt.at_ms, "the receipt's time"),
+        ),
+    )
+
+
+def _apply_readings(connection: sqlite3.Connection, record: Record) -> None:
+    by_series: dict[tuple[str, str, str], list[Reading]] = {}
+    for reading in decode_batch(record.body):
+        by_series.setdefault((reading.device, reading.quantity, reading.unit), []).append(reading)
+    for key, readings in by_series.items():
+        for word in key:
+            text_of(word, "a name in the batch")
+        _add_to_series(connection, (record.id.origin, *key), readings)
+
+
+def _add_to_series(connection: sqlite3.Connection, key: tuple[str, str, str, str], readings: list[Reading]) -> None:
+    where = "unit = ? AND device = ? AND quantity = ? AND unit_symbol = ?"
+    connection.execute(
+        "INSERT INTO core_series (unit, device, quantity, unit_symbol) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key
+    )
+    (series,) = connection.execute(f"SELECT id FROM core_series WHERE {where}", key).fetchone()  # noqa: S608 - a constant
+    before = connection.total_changes
+    connection.executemany(
+        "INSERT INTO core_readings VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(series, each.time_ms, each.value, int(each.quality)) for each in readings],
+    )
+    connection.execute(
+        "UPDATE core_series SET count = count + ? WHERE id = ?", (connection.total_changes - before, series)
+    )
+    newest = _newest(readings)
+    if newest is not None:
+        connection.execute(
+            "UPDATE core_series SET latest_ms = ?, latest_value = ?, latest_quality = ? "
+            "WHERE id = ? AND (latest_ms IS NULL OR latest_ms < ?)",
+            (newest.time_ms, newest.value, int(newest.quality), series, newest.time_ms),
+        )
+
+
+def _newest(readings: Iterable[Reading]) -> Reading | None:
+    # a device whose clock runs years ahead would otherwise show the same "latest" value for ever
+    dated = (each for each in readings if not each.quality & Quality.TIME_DOUBTFUL)
+    return max(dated, key=lambda each: each.time_ms, default=None)
+
+
+def _apply_forecast(connection: sqlite3.Connection, record: Record) -> None:
+    told = forecast_of(record.body)
+    connection.execute(
+        "INSERT INTO core_forecasts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (unit) DO UPDATE SET "
+        "epoch = excluded.epoch, seq = excluded.seq, issued_ms = excluded.issued_ms, night = excluded.night, "
+        "device = excluded.device, tmin_c = excluded.tmin_c, tmin_p10_c = excluded.tmin_p10_c, "
+        "tmin_p90_c = excluded.tmin_p90_c, p_frost = excluded.p_frost, warning = excluded.warning "
+        "WHERE (excluded.epoch, excluded.seq) > (epoch, seq)",
+        (
+            *record.id,
+            time_of(record.created_ms, "the record's time"),
+            told.night,
+            told.device,
+            told.tmin_c,
+            told.tmin_p10_c,
+            told.tmin_p90_c,
+            told.p_frost,
+            told.warning,
+        ),
+    )
+
+
+def _apply_quiz(connection: sqlite3.Connection, record: Record) -> None:
+    told = quiz_of(record.body)
+    if told.attempts == 0:
+        raise BodyError("a digest of no attempts")
+    connection.execute(
+        "INSERT INTO core_quizzes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*record.id, told.lesson, told.version, told.attempts, told.questions, told.mean_score, told.until_ms),
+    )
+
+
+_APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
+    "alert": _apply_alert,
+    "receipt": _apply_receipt,
+    "readings": _apply_readings,
+    "forecast": _apply_forecast,
+    "quiz": _apply_quiz,
+    "quiz_digest": _apply_quiz,  # the name that has a one-byte code on the wire (`sync.protocol.items.KINDS`)
+}

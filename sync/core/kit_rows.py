@@ -1,0 +1,176 @@
+"""Kits and invites in the core's tables: who may join, who has, and when each was last heard.
+
+Invariants: an invite lets in one kit. A kit is its X25519 key; its id is derived from that key, so nobody enrols under
+another's. The store holds no secret: an invite's token is computed from the core's private key and a stored salt.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from kit.identity import unit_id
+from sync.core.store import EnrolledKit, Heard, InviteRow
+from sync.protocol import keys
+from sync.protocol.enrolment import TOKEN_BYTES, Hello, proof_is_right
+from sync.protocol.peers import Peer, Refusal, RefusalReason, Role
+
+_KNOCKS = "(expires_ms > ? OR (used_by <> '' AND welcomed_ms IS NULL))"
+"""An invite that has expired is still good for the kit that used it in time and has not got the answer yet."""
+
+
+def token_of(exchange_private: bytes, salt: bytes) -> bytes:
+    """The token of the invite with that salt; nobody but the core can compute it."""
+    return keys.derive(exchange_private, salt=salt, info=b"village-kit invite token 1")[:TOKEN_BYTES]
+
+
+def add_invite(connection: sqlite3.Connection, invite: InviteRow) -> bool:
+    """See `CoreStore.add_invite`."""
+    taken = connection.execute("SELECT 1 FROM core_kits WHERE link_id = ?", (invite.link_id,)).fetchone()
+    if taken is not None:
+        return False
+    made = connection.execute(
+        "INSERT INTO core_invites (link_id, name, salt, knock_public, created_ms, expires_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (invite.link_id, invite.name, invite.salt, invite.knock_public, invite.created_ms, invite.expires_ms),
+    )
+    return bool(made.rowcount)
+
+
+def open_invites(connection: sqlite3.Connection, *, now_ms: int) -> list[InviteRow]:
+    """See `CoreStore.open_invites`."""
+    rows = connection.execute(
+        "SELECT * FROM core_invites WHERE used_by = '' AND expires_ms > ? ORDER BY expires_ms", (now_ms,)
+    )
+    return [_invite(row) for row in rows]
+
+
+def withdraw_invites(connection: sqlite3.Connection, name: str, *, now_ms: int) -> int:
+    """See `CoreStore.withdraw_invites`."""
+    return connection.execute(
+        "DELETE FROM core_invites WHERE used_by = '' AND expires_ms > ? AND name = ?", (now_ms, name)
+    ).rowcount
+
+
+def may_connect(connection: sqlite3.Connection, curve_public: bytes, *, now_ms: int) -> bool:
+    """See `CoreStore.may_connect`."""
+    if not curve_public:
+        return False
+    row = connection.execute(
+        "SELECT 1 FROM core_kits WHERE curve_public = ? "  # noqa: S608 - our constant
+        f"UNION ALL SELECT 1 FROM core_invites WHERE knock_public = ? AND {_KNOCKS} LIMIT 1",
+        (curve_public, curve_public, now_ms),
+    ).fetchone()
+    return row is not None
+
+
+def enrol(
+    connection: sqlite3.Connection, hello: Hello, *, exchange_private: bytes, now_ms: int, link: str
+) -> Peer | Refusal:
+    """See `PeerBook.enrol`; in the caller's transaction."""
+    row = connection.execute("SELECT * FROM core_invites WHERE link_id = ?", (hello.link_id,)).fetchone()
+    if row is None:
+        return Refusal(RefusalReason.UNKNOWN)
+    invite = _invite(row)
+    token = token_of(exchange_private, invite.salt)
+    if not proof_is_right(hello, token=token, exchange_private=exchange_private):
+        return Refusal(RefusalReason.FORGED)
+    if hello.unit != unit_id(hello.exchange_public):
+        return Refusal(RefusalReason.FORGED)
+    if invite.used_by:
+        same = (invite.used_by, row["used_key"]) == (hello.unit, hello.exchange_public)
+        known = by_link_id(connection, hello.link_id)
+        return known if same and known is not None else Refusal(RefusalReason.USED)
+    if invite.expires_ms <= now_ms:
+        return Refusal(RefusalReason.EXPIRED)
+    before = connection.execute("SELECT exchange_public FROM core_kits WHERE unit = ?", (hello.unit,)).fetchone()
+    if before is not None and before[0] != hello.exchange_public:
+        return Refusal(RefusalReason.TAKEN)
+    return _register(connection, hello, invite, now_ms=now_ms, link=link)
+
+
+def _register(connection: sqlite3.Connection, hello: Hello, invite: InviteRow, *, now_ms: int, link: str) -> Peer:
+    connection.execute(
+        "UPDATE core_invites SET used_by = ?, used_key = ? WHERE link_id = ?",
+        (hello.unit, hello.exchange_public, hello.link_id),
+    )
+    connection.execute(
+        "INSERT INTO core_kits VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (unit) DO UPDATE SET name = excluded.name, "
+        "link_id = excluded.link_id, curve_public = excluded.curve_public, enrolled_ms = excluded.enrolled_ms, "
+        "enrolled_by = excluded.enrolled_by",
+        (hello.unit, invite.name, hello.link_id, hello.exchange_public, hello.curve_public, now_ms, link),
+    )
+    peer = by_link_id(connection, hello.link_id)
+    assert peer is not None
+    return peer
+
+
+def by_link_id(connection: sqlite3.Connection, link_id: int) -> Peer | None:
+    """See `PeerBook.by_link_id`."""
+    row = connection.execute("SELECT * FROM core_kits WHERE link_id = ?", (link_id,)).fetchone()
+    return None if row is None else _peer(row)
+
+
+def peers(connection: sqlite3.Connection) -> list[Peer]:
+    """See `PeerBook.all`."""
+    return [_peer(row) for row in connection.execute("SELECT * FROM core_kits ORDER BY unit")]
+
+
+def heard(connection: sqlite3.Connection, unit: str, *, link: str, via: str, now_ms: int) -> None:
+    """See `PeerBook.heard`. A kit that was removed meanwhile is passed over."""
+    connection.execute(
+        "INSERT INTO core_heard SELECT unit, ?, ?, ? FROM core_kits WHERE unit = ? "
+        "ON CONFLICT (unit, link) DO UPDATE SET via = excluded.via, at_ms = excluded.at_ms",
+        (link, via, now_ms, unit),
+    )
+    connection.execute(
+        "UPDATE core_invites SET welcomed_ms = ? WHERE welcomed_ms IS NULL AND used_by = ?", (now_ms, unit)
+    )
+
+
+def remove_kit(connection: sqlite3.Connection, unit: str) -> bool:
+    """See `CoreStore.remove_kit`. Its invites go, too: the same hello must not bring it back."""
+    connection.execute("DELETE FROM core_invites WHERE used_by = ?", (unit,))
+    return bool(connection.execute("DELETE FROM core_kits WHERE unit = ?", (unit,)).rowcount)
+
+
+def kits(connection: sqlite3.Connection) -> list[EnrolledKit]:
+    """See `CoreStore.kits`."""
+    by_unit: dict[str, list[Heard]] = {}
+    for row in connection.execute("SELECT unit, link, at_ms FROM core_heard ORDER BY at_ms DESC"):
+        by_unit.setdefault(row["unit"], []).append(Heard(link=row["link"], at_ms=row["at_ms"]))
+    records = dict(connection.execute("SELECT origin, sum(records) FROM core_counts GROUP BY origin").fetchall())
+    return [
+        EnrolledKit(
+            unit=row["unit"],
+            name=row["name"],
+            link_id=row["link_id"],
+            enrolled_ms=row["enrolled_ms"],
+            heard=tuple(by_unit.get(row["unit"], ())),
+            records=records.get(row["unit"], 0),
+        )
+        for row in connection.execute("SELECT * FROM core_kits ORDER BY name COLLATE NOCASE, unit")
+    ]
+
+
+def _invite(row: sqlite3.Row) -> InviteRow:
+    return InviteRow(
+        name=row["name"],
+        link_id=row["link_id"],
+        salt=bytes(row["salt"]),
+        knock_public=bytes(row["knock_public"]),
+        created_ms=row["created_ms"],
+        expires_ms=row["expires_ms"],
+        used_by=row["used_by"],
+        welcomed_ms=row["welcomed_ms"],
+    )
+
+
+def _peer(row: sqlite3.Row) -> Peer:
+    return Peer(
+        unit=row["unit"],
+        link_id=row["link_id"],
+        exchange_public=bytes(row["exchange_public"]),
+        role=Role.KIT,
+        curve_public=bytes(row["curve_public"]),
+        name=row["name"],
+    )

@@ -1,0 +1,239 @@
+"""Records in the core's tables: taken from kits, refused, and the core's own on their way to kits.
+
+Invariant: a record and what became of it are written in one transaction. A kit speaks for itself only: a record under
+another unit's name, or one that differs from what is held under its name, is kept apart with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from kit.store.database import Database, StoreError
+from sync.core.applied_rows import UNREADABLE, apply, known_kinds
+from sync.core.store import Outcome
+from sync.protocol.records import Priority, Record, RecordId
+
+IDS_PER_QUERY = 200
+"""Three variables each; SQLite's default limit of variables was 999 for long."""
+
+REFUSED_KEPT_PER_PEER = 1000
+"""A kit gone mad must not fill the core's disk; beyond this the latest are only counted on the last one."""
+
+EPOCH_STEP = 2**20
+"""As for kits: drawn at random, so that a core restored twice from one backup never gives two records one name."""
+
+_COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
+
+
+def take(database: Database, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
+    """See `RecordStore.take`."""
+    with database.atomic() as connection:
+        for record in records:
+            before = _held_as(connection, record.id)
+            if record.id.origin != peer:
+                reason = f"{peer} sent it under the name of {record.id.origin or 'nobody'}"
+                _refuse(connection, record, reason, peer=peer, link=link, at_ms=at_ms)
+            elif before is None:
+                _insert(connection, record, *_apply(database, record), link=link, at_ms=at_ms)
+            elif before != (record.kind, record.body):
+                reason = "another record is already held under this name; was a backup restored without a new epoch?"
+                _refuse(connection, record, reason, peer=peer, link=link, at_ms=at_ms)
+
+
+def apply_what_was_not(database: Database, *, at_ms: int) -> int:
+    """Apply what an earlier version could only keep; returns how many records are now applied."""
+    kinds = known_kinds()
+    marks = ", ".join("?" * len(kinds))
+    mended = 0
+    with database.atomic() as connection:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS}, outcome FROM core_records INDEXED BY core_records_not_applied "  # noqa: S608 - question marks
+            f"WHERE outcome IN ('raw', 'undecodable') AND kind IN ({marks}) ORDER BY number",
+            kinds,
+        ).fetchall()
+        for row in rows:
+            record = _record(row)
+            outcome, reason = _apply(database, record)
+            connection.execute(
+                "UPDATE core_records SET outcome = ?, reason = ?, applied_ms = ? "
+                "WHERE origin = ? AND epoch = ? AND seq = ?",
+                (outcome.value, reason, at_ms if outcome is Outcome.APPLIED else None, *record.id),
+            )
+            _count(connection, record.id.origin, Outcome(row["outcome"]), -1)
+            _count(connection, record.id.origin, outcome, 1)
+            mended += outcome is Outcome.APPLIED
+    return mended
+
+
+def held(connection: sqlite3.Connection, ids: Iterable[RecordId]) -> set[RecordId]:
+    """See `RecordStore.held`. A refused record is not held: its name may be somebody else's, who is still to send it."""
+    found: set[RecordId] = set()
+    left = iter(ids)
+    while some := list(islice(left, IDS_PER_QUERY)):
+        values = ", ".join(["(?, ?, ?)"] * len(some))
+        # CROSS JOIN makes SQLite look each of them up; `IN (VALUES …)` scans the whole index instead
+        rows = connection.execute(
+            f"WITH wanted (o, e, s) AS (VALUES {values}) SELECT origin, epoch, seq FROM wanted "  # noqa: S608 - question marks
+            "CROSS JOIN core_records ON origin = o AND epoch = e AND seq = s",
+            [part for each in some for part in each],
+        )
+        found.update(RecordId(*row) for row in rows)
+    return found
+
+
+def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: int) -> list[Record]:
+    """See `RecordStore.outgoing`."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
+        "WHERE outcome IS NULL AND accepted_ms IS NULL AND addressee = ? "
+        "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) ORDER BY priority, number LIMIT ?",
+        (peer, now_ms, limit),
+    )
+    return [_record(row) for row in rows]
+
+
+def note_sent(
+    connection: sqlite3.Connection, column: str, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int
+) -> None:
+    """Records of the core's own have left for that peer (`left_ms`) or were accepted by it (`accepted_ms`)."""
+    if column not in {"left_ms", "accepted_ms"}:
+        raise ValueError(column)
+    connection.executemany(
+        f"UPDATE core_records SET {column} = ?, link = ? WHERE origin = ? AND epoch = ? AND seq = ? "  # noqa: S608 - checked above
+        f"AND outcome IS NULL AND addressee = ? AND {column} IS NULL",
+        [(at_ms, link, *each, peer) for each in ids],
+    )
+
+
+def set_origin(connection: sqlite3.Connection, unit: str) -> None:
+    """Name the core whose store this is. The first call counts; the same name again changes nothing.
+
+    Raises:
+        StoreError: the store belongs to another core.
+    """
+    row = connection.execute("SELECT origin FROM core_own").fetchone()
+    if row is None:
+        connection.execute("INSERT INTO core_own VALUES (1, ?, ?, 0)", (unit, _first_epoch()))
+    elif row[0] != unit:
+        raise StoreError(
+            f"this store belongs to {row[0]} but the keys are those of {unit}; put the right keys/ beside core.db, "
+            f"or start with an empty home"
+        )
+
+
+def write(
+    connection: sqlite3.Connection,
+    *,
+    addressee: str,
+    kind: str,
+    priority: int,
+    body: bytes,
+    now_ms: int,
+    lifetime_s: int | None = None,
+) -> RecordId:
+    """Write a record of the core's own for a kit, in the caller's transaction.
+
+    Raises:
+        StoreError: `set_origin` was never called.
+    """
+    row = connection.execute("UPDATE core_own SET last_seq = last_seq + 1 RETURNING origin, epoch, last_seq").fetchone()
+    if row is None:
+        raise StoreError("the store has no core yet; run `kit core init`")
+    told = RecordId(str(row[0]), int(row[1]), int(row[2]))
+    connection.execute(
+        f"INSERT INTO core_records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our constant
+        (*told, kind, int(Priority(priority)), now_ms, lifetime_s, addressee, body),
+    )
+    return told
+
+
+def _insert(
+    connection: sqlite3.Connection, record: Record, outcome: Outcome, reason: str, *, link: str, at_ms: int
+) -> None:
+    connection.execute(
+        f"INSERT INTO core_records ({_COLUMNS}, link, received_ms, outcome, reason, applied_ms) "  # noqa: S608 - our constant
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *record.id,
+            record.kind,
+            int(record.priority),
+            record.created_ms,
+            record.lifetime_s,
+            record.addressee,
+            record.body,
+            link,
+            at_ms,
+            outcome.value,
+            reason,
+            at_ms if outcome is Outcome.APPLIED else None,
+        ),
+    )
+    _count(connection, record.id.origin, outcome, 1)
+
+
+def _apply(database: Database, record: Record) -> tuple[Outcome, str]:
+    """What became of it, and why if it could not be read; a body that is half applied is undone."""
+    try:
+        with database.atomic() as connection:
+            return apply(connection, record), ""
+    except UNREADABLE as error:
+        return Outcome.UNDECODABLE, (str(error) or type(error).__name__)[:300]
+
+
+def _count(connection: sqlite3.Connection, origin: str, outcome: Outcome, change: int) -> None:
+    connection.execute(
+        "INSERT INTO core_counts VALUES (?, ?, ?) "
+        "ON CONFLICT (origin, outcome) DO UPDATE SET records = records + excluded.records",
+        (origin, outcome.value, change),
+    )
+
+
+def _held_as(connection: sqlite3.Connection, record: RecordId) -> tuple[str, bytes] | None:
+    row = connection.execute(
+        "SELECT kind, body FROM core_records WHERE origin = ? AND epoch = ? AND seq = ?", record
+    ).fetchone()
+    return None if row is None else (row["kind"], bytes(row["body"]))
+
+
+def _refuse(connection: sqlite3.Connection, record: Record, reason: str, *, peer: str, link: str, at_ms: int) -> None:
+    digest = hashlib.blake2b(record.kind.encode() + b"\0" + record.body, digest_size=16).digest()
+    name = (peer, *record.id, digest)
+    again = connection.execute(
+        "UPDATE core_refused SET times = times + 1 "
+        "WHERE peer = ? AND origin = ? AND epoch = ? AND seq = ? AND digest = ?",
+        name,
+    )
+    if again.rowcount:
+        return
+    (kept, last) = connection.execute(
+        "SELECT count(*), max(number) FROM core_refused WHERE peer = ?", (peer,)
+    ).fetchone()
+    if kept >= REFUSED_KEPT_PER_PEER:
+        connection.execute("UPDATE core_refused SET times = times + 1 WHERE number = ?", (last,))
+        return
+    connection.execute(
+        "INSERT INTO core_refused (peer, origin, epoch, seq, digest, kind, priority, created_ms, body, reason, link, "
+        "first_ms, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+        (*name, record.kind, int(record.priority), record.created_ms, record.body, reason, link, at_ms),
+    )
+
+
+def _record(row: sqlite3.Row) -> Record:
+    return Record(
+        id=RecordId(row["origin"], row["epoch"], row["seq"]),
+        kind=row["kind"],
+        priority=Priority(row["priority"]),
+        created_ms=row["created_ms"],
+        lifetime_s=row["lifetime_s"],
+        addressee=row["addressee"],
+        body=row["body"],
+    )
+
+
+def _first_epoch() -> int:
+    import secrets
+
+    return 1 + secrets.randbelow(EPOCH_STEP)

@@ -1,0 +1,106 @@
+"""The tables of a core's SQLite file.
+
+`core_records` holds both directions: what kits sent (`addressee` is "") and the core's own for its kits (`outcome` is
+NULL). What is applied is keyed by the kit it came from, so that no kit can touch another's.
+"""
+
+from __future__ import annotations
+
+from kit.store.migrations import Migration, sql
+
+MIGRATIONS: tuple[Migration, ...] = (
+    sql(
+        "core",
+        "0001_kits_and_invites",
+        """
+        CREATE TABLE core_kits (
+            unit TEXT PRIMARY KEY, name TEXT NOT NULL, link_id INTEGER NOT NULL UNIQUE,
+            exchange_public BLOB NOT NULL UNIQUE, curve_public BLOB NOT NULL,
+            enrolled_ms INTEGER NOT NULL, enrolled_by TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX core_kits_by_curve ON core_kits (curve_public);
+        CREATE TABLE core_heard (
+            unit TEXT NOT NULL REFERENCES core_kits (unit) ON DELETE CASCADE,
+            link TEXT NOT NULL, via TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (unit, link)
+        ) WITHOUT ROWID;
+        CREATE TABLE core_invites (
+            link_id INTEGER PRIMARY KEY, name TEXT NOT NULL, salt BLOB NOT NULL, knock_public BLOB NOT NULL UNIQUE,
+            created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
+            used_by TEXT NOT NULL DEFAULT '', used_key BLOB, welcomed_ms INTEGER
+        )
+        """,
+    ),
+    sql(
+        "core",
+        "0002_records",
+        """
+        CREATE TABLE core_own (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+            origin TEXT NOT NULL, epoch INTEGER NOT NULL, last_seq INTEGER NOT NULL
+        );
+        CREATE TABLE core_records (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+            kind TEXT NOT NULL, priority INTEGER NOT NULL, created_ms INTEGER NOT NULL, lifetime_s INTEGER,
+            addressee TEXT NOT NULL, body BLOB NOT NULL,
+            link TEXT NOT NULL DEFAULT '', received_ms INTEGER, outcome TEXT, applied_ms INTEGER,
+            reason TEXT NOT NULL DEFAULT '',
+            left_ms INTEGER, accepted_ms INTEGER,
+            UNIQUE (origin, epoch, seq)
+        );
+        CREATE INDEX core_records_to_send ON core_records (addressee, priority, number)
+            WHERE outcome IS NULL AND accepted_ms IS NULL;
+        CREATE INDEX core_records_not_applied ON core_records (outcome, number)
+            WHERE outcome IN ('raw', 'undecodable');
+        CREATE TABLE core_counts (
+            origin TEXT NOT NULL, outcome TEXT NOT NULL, records INTEGER NOT NULL, PRIMARY KEY (origin, outcome)
+        ) WITHOUT ROWID;
+        CREATE TABLE core_refused (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL,
+            origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+            kind TEXT NOT NULL, priority INTEGER NOT NULL, created_ms INTEGER NOT NULL, body BLOB NOT NULL,
+            digest BLOB NOT NULL, reason TEXT NOT NULL, link TEXT NOT NULL, first_ms INTEGER NOT NULL,
+            times INTEGER NOT NULL,
+            UNIQUE (peer, origin, epoch, seq, digest)
+        );
+        CREATE TABLE core_sessions (peer TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID
+        """,
+    ),
+    sql(
+        "core",
+        "0003_applied",
+        """
+        CREATE TABLE core_alerts (
+            unit TEXT NOT NULL, identifier TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+            incident TEXT NOT NULL, expires_ms INTEGER NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY (unit, identifier)
+        ) WITHOUT ROWID;
+        CREATE INDEX core_alerts_by_incident ON core_alerts (unit, incident, epoch, seq);
+        CREATE INDEX core_alerts_by_end ON core_alerts (unit, expires_ms);
+        CREATE TABLE core_receipts (
+            unit TEXT NOT NULL, alert TEXT NOT NULL, person TEXT NOT NULL, channel TEXT NOT NULL,
+            at_ms INTEGER NOT NULL, PRIMARY KEY (unit, alert, person, channel)
+        ) WITHOUT ROWID;
+        CREATE TABLE core_series (
+            id INTEGER PRIMARY KEY, unit TEXT NOT NULL, device TEXT NOT NULL, quantity TEXT NOT NULL,
+            unit_symbol TEXT NOT NULL, count INTEGER NOT NULL DEFAULT 0,
+            latest_ms INTEGER, latest_value REAL, latest_quality INTEGER,
+            UNIQUE (unit, device, quantity, unit_symbol)
+        );
+        CREATE TABLE core_readings (
+            series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL, quality INTEGER NOT NULL,
+            PRIMARY KEY (series, time_ms)
+        ) WITHOUT ROWID;
+        CREATE TABLE core_forecasts (
+            unit TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, issued_ms INTEGER NOT NULL,
+            night TEXT NOT NULL, device TEXT NOT NULL, tmin_c REAL NOT NULL, tmin_p10_c REAL NOT NULL,
+            tmin_p90_c REAL NOT NULL, p_frost REAL NOT NULL, warning INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE core_quizzes (
+            unit TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+            lesson TEXT NOT NULL, version INTEGER NOT NULL, attempts INTEGER NOT NULL, questions INTEGER NOT NULL,
+            mean_score REAL NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (unit, epoch, seq)
+        ) WITHOUT ROWID
+        """,
+    ),
+)

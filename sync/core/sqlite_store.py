@@ -1,0 +1,227 @@
+"""The core's store as one SQLite file. Every method that changes something commits before it returns.
+
+A store belongs to one thread; the sync loop, the door and each request of the page open their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kit.errors import UsageError
+from kit.home import Home
+from kit.identity import Identity
+from kit.model.alert_state import AlertState
+from kit.settings import CoreSettings
+from kit.store.database import Database
+from sync.core import kit_rows, queries, record_rows
+from sync.core.schema import MIGRATIONS
+from sync.core.store import (
+    EnrolledKit,
+    ForecastRow,
+    InviteRow,
+    QuizRow,
+    RecordCounts,
+    RefusedRecord,
+    SeriesRow,
+    TakenRecord,
+)
+from sync.protocol.enrolment import Hello
+from sync.protocol.peers import Peer, Refusal
+from sync.protocol.records import Record, RecordId
+
+
+def store_file(home: Home, settings: CoreSettings) -> Path:
+    """Where `[core] store` says that the SQLite file is; a relative path is below the home.
+
+    Raises:
+        UsageError: the setting names something else than SQLite.
+    """
+    told = settings.store
+    if not told:
+        return home.core_database
+    kind, _, path = told.partition(":")
+    if kind == "sqlite" and path and not path.startswith("//"):
+        return home.path / Path(path).expanduser()
+    if kind in {"postgresql", "postgres"}:
+        raise UsageError(
+            f'[core] store = "{kind}://…": this version keeps the core\'s data in SQLite only; '
+            f'write store = "sqlite:PATH", or leave it empty for core.db in the core\'s home'
+        )
+    raise UsageError(f'[core] store = "{told}" is unknown; write "sqlite:PATH", or leave it empty')
+
+
+class SqliteCoreStore:
+    """See `sync.core.store.CoreStore`. Use it as a context manager.
+
+    Args:
+        file: the SQLite file; made if it is missing.
+        identity: the core's own: its unit is the origin of its records, its key makes and checks invites.
+    """
+
+    def __init__(self, file: Path, identity: Identity) -> None:
+        self._database = Database(file, migrations=MIGRATIONS)
+        self._identity = identity
+
+    def __enter__(self) -> Self:
+        self._database.open()
+        if self._database.connection.execute("SELECT origin FROM core_own").fetchone() != (self._identity.unit,):
+            with self._database.atomic() as connection:
+                record_rows.set_origin(connection, self._identity.unit)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    # -- records, for the engine (`sync.protocol.records.RecordStore`)
+
+    def outgoing(self, peer: str, *, now_ms: int, limit: int) -> list[Record]:
+        """The core's own records for that kit."""
+        return record_rows.outgoing(self._database.connection, peer, now_ms=now_ms, limit=limit)
+
+    def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
+        """They were handed whole to that link."""
+        with self._database.atomic() as connection:
+            record_rows.note_sent(connection, "left_ms", ids, peer=peer, link=link, at_ms=at_ms)
+
+    def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
+        """The kit has committed them."""
+        with self._database.atomic() as connection:
+            record_rows.note_sent(connection, "accepted_ms", ids, peer=peer, link=link, at_ms=at_ms)
+
+    def held(self, ids: Iterable[RecordId]) -> set[RecordId]:
+        """Those that are committed here."""
+        return record_rows.held(self._database.connection, ids)
+
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
+        """Commit and apply what a kit sent, in one transaction."""
+        record_rows.take(self._database, records, peer=peer, link=link, at_ms=at_ms)
+
+    def load_session(self, peer: str) -> bytes | None:
+        """What `save_session` last kept for that kit."""
+        row = self._database.connection.execute("SELECT state FROM core_sessions WHERE peer = ?", (peer,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def save_session(self, peer: str, state: bytes) -> None:
+        """Keep a session's state."""
+        with self._database.atomic() as connection:
+            connection.execute(
+                "INSERT INTO core_sessions VALUES (?, ?) ON CONFLICT (peer) DO UPDATE SET state = excluded.state",
+                (peer, state),
+            )
+
+    def changed(self) -> int:
+        """A number that changes whenever another process or thread has written to the store; cheap."""
+        return self._database.changed_elsewhere()
+
+    # -- kits and invites (`sync.protocol.peers.PeerBook` and more)
+
+    def by_link_id(self, link_id: int) -> Peer | None:
+        """The enrolled kit with that link id."""
+        return kit_rows.by_link_id(self._database.connection, link_id)
+
+    def enrol(self, hello: Hello, *, now_ms: int, link: str) -> Peer | Refusal:
+        """Enrol the kit that says hello, once."""
+        with self._database.atomic() as connection:
+            return kit_rows.enrol(
+                connection, hello, exchange_private=self._identity.exchange_private, now_ms=now_ms, link=link
+            )
+
+    def heard(self, unit: str, *, link: str, via: str, now_ms: int) -> None:
+        """A sealed frame of that kit came in."""
+        with self._database.atomic() as connection:
+            kit_rows.heard(connection, unit, link=link, via=via, now_ms=now_ms)
+
+    def all(self) -> Sequence[Peer]:
+        """Every enrolled kit."""
+        return kit_rows.peers(self._database.connection)
+
+    def add_invite(self, invite: InviteRow) -> bool:
+        """Keep an invite."""
+        with self._database.atomic() as connection:
+            return kit_rows.add_invite(connection, invite)
+
+    def open_invites(self, *, now_ms: int) -> list[InviteRow]:
+        """Those still waiting for a kit."""
+        return kit_rows.open_invites(self._database.connection, now_ms=now_ms)
+
+    def may_connect(self, curve_public: bytes, *, now_ms: int) -> bool:
+        """Whether that CURVE key may open a connection."""
+        return kit_rows.may_connect(self._database.connection, curve_public, now_ms=now_ms)
+
+    def remove_kit(self, unit: str) -> bool:
+        """Forget an enrolment."""
+        with self._database.atomic() as connection:
+            return kit_rows.remove_kit(connection, unit)
+
+    def withdraw_invites(self, name: str, *, now_ms: int) -> int:
+        """Make open invites worthless."""
+        with self._database.atomic() as connection:
+            return kit_rows.withdraw_invites(connection, name, now_ms=now_ms)
+
+    def write(
+        self, *, addressee: str, kind: str, priority: int, body: bytes, now_ms: int, lifetime_s: int | None = None
+    ) -> RecordId:
+        """Write a record for a kit."""
+        with self._database.atomic() as connection:
+            return record_rows.write(
+                connection,
+                addressee=addressee,
+                kind=kind,
+                priority=priority,
+                body=body,
+                now_ms=now_ms,
+                lifetime_s=lifetime_s,
+            )
+
+    def apply_what_was_not(self, *, at_ms: int) -> int:
+        """Apply what an earlier version could only keep; returns how many."""
+        return record_rows.apply_what_was_not(self._database, at_ms=at_ms)
+
+    # -- what the page and the commands show
+
+    def kits(self) -> list[EnrolledKit]:
+        """Every enrolled kit."""
+        return kit_rows.kits(self._database.connection)
+
+    def alerts(self, unit: str, *, until_after_ms: int) -> list[AlertState]:
+        """How its incidents stand."""
+        return queries.alerts(self._database.connection, unit, until_after_ms=until_after_ms)
+
+    def early_receipts(self, unit: str) -> int:
+        """Receipts that came before their warning."""
+        return queries.early_receipts(self._database.connection, unit)
+
+    def series(self, unit: str) -> list[SeriesRow]:
+        """What its devices measure."""
+        return queries.series(self._database.connection, unit)
+
+    def forecast(self, unit: str) -> ForecastRow | None:
+        """Its newest forecast."""
+        return queries.forecast(self._database.connection, unit)
+
+    def quizzes(self, unit: str) -> list[QuizRow]:
+        """Its lessons' results."""
+        return queries.quizzes(self._database.connection, unit)
+
+    def taken(
+        self, *, unit: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> Iterator[TakenRecord]:
+        """Records as they came."""
+        return queries.taken(self._database.connection, unit=unit, kind=kind, limit=limit)
+
+    def refused(self, *, limit: int) -> list[RefusedRecord]:
+        """Records that were not believed."""
+        return queries.refused(self._database.connection, limit=limit)
+
+    def undecodable(self, *, limit: int) -> list[TakenRecord]:
+        """Records that could not be read."""
+        return queries.undecodable(self._database.connection, limit=limit)
+
+    def counts(self) -> RecordCounts:
+        """How many came."""
+        return queries.counts(self._database.connection)

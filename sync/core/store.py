@@ -1,0 +1,273 @@
+"""The port of a core's store, and the values it gives back.
+
+Invariants every implementation keeps: what `take` was given is on the disk when it returns, the record and what
+became of it in one transaction; taking it again changes nothing. Whatever comes in is kept: a body that nobody here
+understands as it came, with the reason; a record that must not be believed beside the others, never among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from kit.model.alert_state import AlertState
+from sync.protocol.peers import PeerBook
+from sync.protocol.records import Priority, RecordId, RecordStore
+
+
+class Outcome(StrEnum):
+    """What became of a record that was taken."""
+
+    APPLIED = "applied"
+    RAW = "raw"
+    """Of a kind that this version has no tables for: kept as it came."""
+    UNDECODABLE = "undecodable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """When a kit was last heard over one link, Unix ms."""
+
+    link: str
+    at_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolledKit:
+    """A kit that has joined.
+
+    Attributes:
+        unit: its id.
+        name: as the operator wrote it in the invite.
+        link_id: the number in its frames' headers.
+        enrolled_ms: when, Unix ms.
+        heard: by link, the latest first; empty until its first sealed frame.
+        records: how many records of it are here.
+    """
+
+    unit: str
+    name: str
+    link_id: int
+    enrolled_ms: int
+    heard: tuple[Heard, ...] = ()
+    records: int = 0
+
+    @property
+    def last_heard(self) -> Heard | None:
+        """Over whichever link."""
+        return self.heard[0] if self.heard else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InviteRow:
+    """An invite as the core remembers it. The token is not in it: it is computed from the salt and the core's key.
+
+    Attributes:
+        name: of the kit that is invited.
+        link_id: the one the kit will have.
+        salt: 16 random bytes.
+        knock_public: the CURVE public key with which the kit knocks until it is enrolled, 32 bytes.
+        created_ms, expires_ms: Unix ms.
+        used_by: the unit that used it, or "".
+        welcomed_ms: when that unit's first sealed frame proved that it got the answer; None = not yet.
+    """
+
+    name: str
+    link_id: int
+    salt: bytes
+    knock_public: bytes
+    created_ms: int
+    expires_ms: int
+    used_by: str = ""
+    welcomed_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenRecord:
+    """A record that came from a kit.
+
+    Attributes:
+        id: its name.
+        kind: what it is.
+        priority: how urgent.
+        created_ms: Unix ms at the kit.
+        size_bytes: of its body.
+        link: by which it came first.
+        received_ms: when it was committed, Unix ms.
+        outcome: what became of it.
+        reason: why it could not be decoded, else "".
+    """
+
+    id: RecordId
+    kind: str
+    priority: Priority
+    created_ms: int
+    size_bytes: int
+    link: str
+    received_ms: int
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedRecord:
+    """A record that came in but was not believed; its body is kept.
+
+    Attributes:
+        peer: who sent it.
+        id: the name it claims.
+        kind: what it claims to be.
+        reason: a sentence.
+        link: by which it came first.
+        first_ms: when it came first, Unix ms.
+        times: how often it came.
+    """
+
+    peer: str
+    id: RecordId
+    kind: str
+    reason: str
+    link: str
+    first_ms: int
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesRow:
+    """One quantity of one device, with its newest value.
+
+    Attributes:
+        unit_symbol: SenML symbol of the values.
+        count: how many readings are here.
+        latest_ms: when the newest was measured, Unix ms.
+        quality: flags of the newest (`kit.model.readings.Quality`).
+    """
+
+    device: str
+    quantity: str
+    unit_symbol: str
+    count: int
+    latest_ms: int
+    latest_value: float
+    quality: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastRow:
+    """The newest forecast of a kit, as its record told it: degrees Celsius, probability 0 to 1, ISO date."""
+
+    night: str
+    device: str
+    tmin_c: float
+    tmin_p10_c: float
+    tmin_p90_c: float
+    p_frost: float
+    warning: bool
+    issued_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuizRow:
+    """All digests of one lesson of one kit, added up.
+
+    Attributes:
+        attempts: finished quizzes.
+        questions: how many a quiz has.
+        mean_score: right answers per attempt.
+        until_ms: when the last of them was finished, Unix ms.
+    """
+
+    lesson: str
+    attempts: int
+    questions: int
+    mean_score: float
+    until_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordCounts:
+    """How many records came, by what became of them; `refused` counts distinct ones."""
+
+    applied: int = 0
+    raw: int = 0
+    undecodable: int = 0
+    refused: int = 0
+
+    @property
+    def taken(self) -> int:
+        """All that are here as records."""
+        return self.applied + self.raw + self.undecodable
+
+
+class CoreStore(RecordStore, PeerBook, Protocol):
+    """All that the core needs of its store. Belongs to one thread."""
+
+    def add_invite(self, invite: InviteRow) -> bool:
+        """Keep an invite; False if its link id is taken."""
+        ...
+
+    def open_invites(self, *, now_ms: int) -> Sequence[InviteRow]:
+        """Those that nobody has used and that have not expired, the first to expire first."""
+        ...
+
+    def may_connect(self, curve_public: bytes, *, now_ms: int) -> bool:
+        """Whether a CURVE public key (32 bytes) is an enrolled kit's, or that of an invite still good to knock with."""
+        ...
+
+    def remove_kit(self, unit: str) -> bool:
+        """Forget the enrolment; what the kit has sent stays. False if there is no such kit."""
+        ...
+
+    def withdraw_invites(self, name: str, *, now_ms: int) -> int:
+        """Make the open invites of that name worthless; returns how many."""
+        ...
+
+    def write(
+        self, *, addressee: str, kind: str, priority: int, body: bytes, now_ms: int, lifetime_s: int | None = None
+    ) -> RecordId:
+        """Write a record of the core's own for a kit; it leaves when that kit is heard."""
+        ...
+
+    def kits(self) -> Sequence[EnrolledKit]:
+        """Every enrolled kit, by name."""
+        ...
+
+    def alerts(self, unit: str, *, until_after_ms: int) -> Sequence[AlertState]:
+        """The last message of every incident of that kit which has one that holds until then or longer; newest first."""
+        ...
+
+    def early_receipts(self, unit: str) -> int:
+        """Receipts for a warning that has not come itself yet."""
+        ...
+
+    def series(self, unit: str) -> Sequence[SeriesRow]:
+        """What its devices measure, by device and quantity."""
+        ...
+
+    def forecast(self, unit: str) -> ForecastRow | None:
+        """The forecast it issued last."""
+        ...
+
+    def quizzes(self, unit: str) -> Sequence[QuizRow]:
+        """Its lessons' results."""
+        ...
+
+    def taken(
+        self, *, unit: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> Iterator[TakenRecord]:
+        """Records in the order in which they came; with a limit, the last so many."""
+        ...
+
+    def refused(self, *, limit: int) -> Sequence[RefusedRecord]:
+        """Records that were not believed, the newest first."""
+        ...
+
+    def undecodable(self, *, limit: int) -> Sequence[TakenRecord]:
+        """Records that nobody here could read, the newest first."""
+        ...
+
+    def counts(self) -> RecordCounts:
+        """How many records came."""
+        ...
