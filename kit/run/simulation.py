@@ -62,6 +62,9 @@ MODEM_WAKES_H = 2.0
 """Hours after sunrise at which the mobile network comes back, so that the night is carried by the radio alone."""
 
 
+INVITE_DAYS = 7.0
+
+
 @dataclass(frozen=True)
 class SimulationFiles:
     """What simulated devices keep, below a home."""
@@ -136,7 +139,7 @@ def _live(
     _give_the_station_credentials(files, settings, clock)
     specs = [service_spec(home, name) for name in ("air", *SERVICES, "station")]
     if with_core:
-        core = prepare_core(files, night, clock)
+        core = prepare_core(files, clock)
         specs.insert(1, service_spec(home, "core", "core", "run", "--home", str(core.path)))
     director = Director(files=files, night=night, clock=clock, settings=settings)
 
@@ -170,29 +173,30 @@ def simulated_settings(night: FrostNight) -> Settings:
     )
 
 
-def prepare_core(files: SimulationFiles, night: FrostNight, clock: AcceleratedClock) -> Home:
+def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> Home:
     """A city core beside the kit, on the same clock and the same air, which has invited the kit."""
+    from sync.core import setup
     from sync.core.invites import make_invite
-    from sync.core.setup import prepare_core_home
     from sync.join import has_joined, join
 
-    del night
-    core = Home(files.home.path.with_name(files.home.path.name + "-core"))
-    core.prepare()
-    share(core.clock_file, clock)
-    if not core.settings_file.exists():
-        radio = f"tcp:127.0.0.1:{radio_ports(files)[1]}"
+    home = Home(files.home.path.with_name(files.home.path.name + "-core"))
+    home.prepare()
+    share(home.clock_file, clock)
+    theirs = SimulationFiles(home)
+    theirs.directory.mkdir(exist_ok=True)
+    theirs.radios.write_text(files.radios.read_text())
+    if not home.settings_file.exists():
         values = CoreSettings(
             name="City core (simulated)",
             listen="127.0.0.1:7450",
             public="tcp://127.0.0.1:7450",
-            links=CoreLinkSettings(lora=LoraSettings(radio=radio)),
+            links=CoreLinkSettings(lora=LoraSettings(radio="simulated")),
         )
-        core.settings_file.write_text(settings_as_toml(Settings(core=values)), encoding="utf-8")
-    prepare_core_home(core)
+        home.settings_file.write_text(settings_as_toml(Settings(core=values)), encoding="utf-8")
+    core = setup.prepare_core(home)
     if not has_joined(files.home):
-        join(files.home, make_invite(core, name="Orchard village", clock=clock), clock=clock)
-    return core
+        join(files.home, make_invite(core, "Orchard village", days=INVITE_DAYS), clock=clock)
+    return home
 
 
 def radio_ports(files: SimulationFiles) -> tuple[int, int]:

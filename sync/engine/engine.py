@@ -318,7 +318,8 @@ class SyncEngine:
         for _ in range(FRAMES_PER_ROUND):
             # each peer gets one frame in turn, so that one kit's backlog does not keep another waiting
             talks = self._conversations.values()
-            if not any([self._send_one(each, link, up, urgent_only=urgent_only) for each in talks]):
+            sent = [self._send_one(each, link, up, urgent_only=urgent_only) for each in talks]
+            if not any(sent):
                 return
 
     def _send_one(
@@ -411,7 +412,7 @@ class SyncEngine:
 
 
 def _random_salt() -> int:
-    """Draw 32 bits from the operating system: a salt must not come from a generator that a test or a restart can repeat."""
+    """Draw 32 bits from the operating system: a salt must not come from a generator that a restart can repeat."""
     import os
 
     return int.from_bytes(os.urandom(4), "big")

@@ -12,10 +12,15 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from sync.protocol.errors import MalformedFrame
-from sync.protocol.items import BITMAP_BYTES, Chunks, Received
+from sync.protocol.items import Chunks, Received
 
-CHUNK_BYTES = 160
-"""With its item header (≤ 15) and the seal (27) it leaves 12 of LoRa's 214 bytes for an acknowledgement."""
+CHUNK_BYTES = 80
+"""Two chunks, their header (13) and the seal (27) leave 14 of LoRa's 214 bytes, enough for an acknowledgement; and the end
+of one transfer shares its frame with the beginning of the next. Halves waste a third less air than 160 did on batches
+of readings (about 240 bytes)."""
+
+BITMAP_BYTES = 128
+"""So many chunks beyond the first gap are told of (82 kB); it fits a LoRa frame, though there it is never needed."""
 
 MAX_RECORD_BYTES = 256 * 1024 + 512
 """The largest encoded record: 256 KiB of body and its header."""

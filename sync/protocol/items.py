@@ -47,10 +47,10 @@ KINDS = (
 MAX_KIND = 32
 MAX_LIFETIME_S = 2**40
 BITMAP_BYTES = 24
-"""Per item of a frame: 192 records or chunks beyond the first."""
+"""Per item that acknowledges records: 192 seqs beyond the first."""
 
 CHUNKS_HEADER_BYTES = 13
-"""At most: type, transfer id, and varints for 256 KiB, 1,640 chunks and 60 kB."""
+"""At most: type, transfer id, and varints for 256 KiB, 3,300 chunks and 60 kB."""
 
 _RECORD = 0x80
 _TIME_BYTES = 6

@@ -161,7 +161,7 @@ class Ledger:
         for outgoing, unit in due:
             before = unit.flights.get(path.name)
             silent = before.silent + 1 if before is not None and _silent_since(path, before.sent_at) else 0
-            wait_s = path.retry_after_s(silent=silent, priority=outgoing.record.priority)
+            wait_s = path.retry_after_s(silent=silent, priority=outgoing.record.priority, now=now)
             unit.flights[path.name] = Flight(now, now + wait_s * jitter, silent)
             if before is not None and _silent_since(path, before.sent_at):
                 path.silent_timeouts = max(path.silent_timeouts, silent)

@@ -17,6 +17,9 @@ _REMEMBERED_FRAMES = 256
 _DOUBTED_AFTER = 3
 """Time-outs with nothing heard in between before another link is used, too."""
 
+_SURE_TIMEOUTS = 4.0
+"""A silence shorter than so many time-outs says nothing about the peer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -96,9 +99,15 @@ class Path:
         """Whether it takes frames but nothing comes back."""
         return self.silent_timeouts >= _DOUBTED_AFTER
 
-    def retry_after_s(self, *, silent: int, priority: int) -> float:
-        """When to send something again that was sent `silent` times with nothing heard from the peer since."""
+    def retry_after_s(self, *, silent: int, priority: int, now: float) -> float:
+        """When to send something again that was sent `silent` times with nothing heard from the peer since.
+
+        The wait doubles, but not beyond the silence itself: on a bad evening six frames in a row may be lost though the
+        peer is there.
+        """
         most_s = self.patience.urgent_most_s if priority == 0 else self.patience.most_s
+        silence_s = most_s if self.heard_at is None else now - self.heard_at
+        most_s = min(most_s, max(_SURE_TIMEOUTS * self.timeout_s, silence_s))
         return min(self.timeout_s * 2.0 ** min(silent, 10), max(most_s, self.timeout_s))
 
     def note_sent(self, counter: int, now: float) -> None:

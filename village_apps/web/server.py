@@ -35,14 +35,15 @@ def serve_until(
     stop: threading.Event,
     *,
     listening: Callable[[str, int], None] | None = None,
+    key: str = "[web] listen",
 ) -> None:
-    """See `village_apps.web.serve`."""
+    """See `village_apps.web.serve`; `key` names the setting that the address comes from, for errors."""
     from waitress import create_server, wasyncore  # type: ignore[import-untyped]  # it ships no type information
 
     # a line for every request that waits its turn: on the evening of a warning, thousands, all on the SD card
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     connections: dict[int, Any] = {}
-    listener = _listen(settings.listen)
+    listener = _listen(settings.listen, key)
     server = create_server(
         app,
         map=connections,
@@ -67,8 +68,8 @@ def serve_until(
         listener.close()
 
 
-def _listen(listen: str) -> socket.socket:
-    host, port = listen_address(listen, key="[web] listen")
+def _listen(listen: str, key: str) -> socket.socket:
+    host, port = listen_address(listen, key=key)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -78,13 +79,13 @@ def _listen(listen: str) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise KitError(_why_not(listen, error)) from error
+        raise KitError(_why_not(listen, key, error)) from error
     listener.settimeout(0)  # waitress waits in poll(), never in accept()
     return listener
 
 
-def _why_not(listen: str, error: OSError) -> str:
-    setting = f'[web] listen = "{listen}"'
+def _why_not(listen: str, key: str, error: OSError) -> str:
+    setting = f'{key} = "{listen}"'
     if error.errno == errno.EADDRINUSE:
         return f"{setting}: another program already listens there; stop it, or choose another port in kit.toml"
     if error.errno in (errno.EACCES, errno.EPERM):

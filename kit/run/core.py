@@ -1,0 +1,137 @@
+"""`kit core run`: the city core in the foreground, and its two services."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+from kit.clock import SystemClock
+from kit.errors import KitError
+from kit.home import Home, find_home
+from kit.identity import load_or_create_curve_keys
+from kit.log import log_to_home
+from kit.run.adapters import rng
+from kit.run.unit import only_one, page_address, reachable, say
+from kit.settings import listen_address
+from kit.supervise import ServiceSpec, Supervisor, become_supervised, python_command, stop_on_signals
+from sync.core.setup import Core, open_core, prepare_core
+
+Ready = Callable[[Mapping[str, Any]], None]
+
+SERVICES = ("sync", "web")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The core with its services, until told to stop; or, with `--service`, one of them."""
+    if getattr(arguments, "service", None):
+        return serve(arguments)
+    ready = become_supervised()
+    stop = stop_on_signals()
+    home = find_home(arguments.home)
+    with only_one_core(home):
+        core = prepare_core(home)
+        specs = [
+            ServiceSpec(
+                name=name,
+                command=python_command("core", "run", "--service", name, "--home", str(home.path)),
+                ready_file=home.run / f"{name}.ready",
+                error_file=home.log / f"{name}.err",
+            )
+            for name in SERVICES
+        ]
+
+        def all_ready(facts: Mapping[str, Mapping[str, Any]]) -> None:
+            web, sync = facts["web"]["address"], facts["sync"].get("address", "")
+            say(f"City core's page    {page_address(web)}")
+            say(f"Kits connect to     {core.settings.core.public or reachable(sync)}")
+            say("Invite a kit with: kit core invite NAME. Ctrl-C stops everything.")
+            ready({"web": web, "address": sync})
+
+        Supervisor(specs, state_file=home.services_file, time=SystemClock()).run(stop, on_ready=all_ready)
+    return 0
+
+
+def only_one_core(home: Home) -> AbstractContextManager[None]:
+    """Hold the home's lock; the home is made first, because the lock is in it."""
+    home.prepare()
+    return only_one(home)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """One service of the core."""
+    ready = become_supervised()
+    stop = stop_on_signals()
+    core = open_core(find_home(arguments.home))
+    log_to_home(core.home, arguments.service, core.clock)
+    {"sync": serve_sync, "web": serve_web}[arguments.service](core, stop, ready)
+    return 0
+
+
+def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
+    """Take what the kits send, and send what is for them."""
+    from kit.run.syncing import lora_link, tell_links
+    from kit.store.database import Database
+    from kit.store.links import MIGRATIONS as LINKS
+    from sync.core.sqlite_store import store_file
+    from sync.engine import SyncEngine
+    from sync.links.cellular import CellularCoreLink
+    from sync.links.port import LinkError
+
+    curve = load_or_create_curve_keys(core.home)
+    host, port = listen_address(core.settings.core.listen, key="[core] listen")
+    cellular = CellularCoreLink(
+        listen=f"tcp://{host}:{port}",
+        public=curve.public,
+        secret=curve.secret,
+        allowed=partial(may_connect, core),
+    )
+    links: list[Any] = [cellular]
+    if core.settings.core.links.lora.radio:
+        links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
+    file = store_file(core.home, core.settings.core)
+    with core.open_store() as store, Database(file, migrations=LINKS) as told:
+        store.apply_what_was_not(at_ms=core.now_ms())
+        engine = SyncEngine(
+            identity=core.identity,
+            store=store,
+            peers=store,
+            links=links,
+            clock=core.clock,
+            rng=rng(),
+            on_links=lambda reports: tell_links(told, reports, core.clock),
+            changed=store.changed,
+            name=core.settings.core.name,
+        )
+        try:
+            cellular.open()  # a port in use is said now, not every thirty seconds in a log
+        except LinkError as error:
+            raise KitError(f"[core] listen: {error}") from error
+        ready({"address": cellular.address.removeprefix("tcp://")})
+        engine.run(stop)
+
+
+def may_connect(core: Core, curve_public_z85: bytes) -> bool:
+    """Whether a kit with that CURVE key may connect; asked on a thread of the link's own."""
+    from zmq.utils import z85
+
+    with core.open_store() as store:
+        return store.may_connect(z85.decode(curve_public_z85), now_ms=core.now_ms())
+
+
+def serve_web(core: Core, stop: threading.Event, ready: Ready) -> None:
+    """The core's page."""
+    from kit.settings import WebSettings
+    from sync.core.page import make_app
+    from village_apps.web.server import serve_until
+
+    serve_until(
+        make_app(core),
+        WebSettings(listen=core.settings.core.web),
+        stop,
+        listening=lambda host, port: ready({"address": f"{host}:{port}"}),
+        key="[core] web",
+    )

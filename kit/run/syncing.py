@@ -1,0 +1,143 @@
+"""The sync service of a unit: its links, its one peer, and what a technician is told of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kit.clock import Clock
+from kit.home import Home
+from kit.identity import CurveKeys, load_or_create_curve_keys
+from kit.run import adapters
+from kit.run.schema import open_unit_store
+from kit.settings import LoraSettings
+from kit.store.database import Database
+from kit.store.links import LinkRow, forget_links_except, put_link
+
+if TYPE_CHECKING:
+    from kit.run.services import UnitProcess
+    from sync.engine import LinkReport
+    from sync.join import Membership
+    from sync.links.port import Link
+
+JOIN_LOOK_S = 0.5
+"""Real seconds between two looks whether the unit has joined a core, or another one."""
+
+
+def serve_unit_sync(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mapping[str, Any]], None]) -> None:
+    """Sync with the core that the unit has joined; wait for one as long as it has not."""
+    from sync.join import read_membership
+
+    ready({})
+    while not stop.is_set():
+        membership = read_membership(unit.home)
+        if membership is None:
+            stop.wait(JOIN_LOOK_S)
+            continue
+        # `kit join` may be called at any time, and an enrolled kit goes on under its own keys: then all is set up anew
+        until_changed = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(unit.home, membership, stop, until_changed), daemon=True)
+        watcher.start()
+        _sync(unit, membership, until_changed)
+        watcher.join()
+
+
+def _watch(home: Home, membership: Membership, stop: threading.Event, changed: threading.Event) -> None:
+    from sync.join import read_membership
+
+    while not stop.wait(JOIN_LOOK_S) and read_membership(home) == membership:
+        pass
+    changed.set()
+
+
+def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> None:
+    from zmq.utils import z85
+
+    from kit.store.records import SqliteRecordStore
+    from sync.engine import SyncEngine
+    from sync.join import enrolled
+    from sync.protocol.peers import SinglePeerBook
+
+    curve = load_or_create_curve_keys(unit.home)
+    with open_unit_store(unit.home) as database, open_unit_store(unit.home) as told:
+        store = SqliteRecordStore(database)
+        links = _links(unit, membership, curve)
+        SyncEngine(
+            identity=unit.identity,
+            store=store,
+            peers=SinglePeerBook(membership.invite.peer, pending=not membership.enrolled),
+            links=links,
+            clock=unit.clock,
+            rng=adapters.rng(),
+            on_links=lambda reports: tell_links(told, reports, unit.clock),
+            invite=None if membership.enrolled else membership.invite,
+            changed=store.changed,
+            due_now=store.take_retries,
+            name=unit.settings.unit.name,
+            curve_public=z85.decode(curve.public),
+            on_enrolled=lambda welcomed: enrolled(unit.home, core_name=welcomed.name),
+        ).run(stop)
+
+
+def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys) -> list[Link]:
+    links: list[Link] = []
+    if unit.settings.links.lora.radio:
+        links.append(lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0))
+    core = unit.settings.links.cellular.core or membership.invite.address
+    if core and membership.invite.curve_public:
+        from zmq.utils import z85
+
+        from sync.links.cellular import CellularKitLink
+        from sync.protocol.enrolment import curve_keys_from_token
+
+        public, secret = curve.public, curve.secret
+        if not membership.enrolled:
+            knock = curve_keys_from_token(membership.invite.token)
+            public, secret = z85.encode(knock.public), z85.encode(knock.secret)
+        links.append(
+            CellularKitLink(
+                core=core,
+                server_public=z85.encode(membership.invite.curve_public),
+                public=public,
+                secret=secret,
+                modem=adapters.modem(unit),
+                clock=unit.clock,
+            )
+        )
+    return links
+
+
+def lora_link(home: Home, settings: LoraSettings, clock: Clock, *, number: int) -> Link:
+    """The LoRa link that the settings name; `number` is 0 on a kit and 1 on the core (for simulated radios)."""
+    from sync.links.meshtastic import MeshtasticLink
+
+    return MeshtasticLink(
+        radio=adapters.radio_address(home, settings, number=number),
+        region=settings.region,
+        preset=settings.preset,
+        hop_limit=settings.hop_limit,
+        clock=clock,
+        lowest_priority=settings.lowest_priority,
+        ledger=home.spool / "airtime.json",
+    )
+
+
+def tell_links(database: Database, reports: Sequence[LinkReport], clock: Clock) -> None:
+    """Write down what `kit status` shows of the links."""
+    with database.atomic() as connection:
+        forget_links_except(connection, {report.name for report in reports})
+        for report in reports:
+            put_link(
+                connection,
+                LinkRow(
+                    name=report.name,
+                    state=report.state.value,
+                    explain=report.explain,
+                    lowest_priority=report.lowest_priority,
+                    last_heard_ms=report.last_heard_ms,
+                    last_sent_ms=report.last_sent_ms,
+                    airtime_left_ms=report.airtime_left_ms,
+                    updated_ms=int(clock.now() * 1000),
+                ),
+            )
