@@ -35,6 +35,10 @@ HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 30_000, 20_000
 about 7 MB a month at this interval."""
 RECONNECT_S, RECONNECT_MAX_S, RECONNECT_REAL_S = 1.0, 30.0, 0.25
 """Between two attempts to connect: kit seconds, doubling up to the second; the least real time under a fast clock."""
+HANDSHAKE_S, HANDSHAKE_REAL_S = 20.0, 2.0
+"""For CURVE's three round trips over a bad 2G connection; also when to try again if the core could not look a kit up."""
+REFUSED_S = 60.0
+"""Kit seconds after which a kit that was turned away knocks again: libzmq by itself never does after a refusal."""
 LOOK_EVERY_S = 0.1
 """Real seconds within which `receive` notices that the modem has gone."""
 
@@ -75,6 +79,7 @@ class CellularKitLink:
         self._socket: Socket | None = None
         self._monitor: Socket | None = None
         self._connections = Connections()
+        self._knock_again_s = 0.0
 
     def open(self) -> None:
         """Start connecting; returns at once.
@@ -165,10 +170,14 @@ class CellularKitLink:
         if not self._modem.online():
             self._disconnect()
             return False
-        if self._socket is None:
-            self._connect(self._context)
         if self._monitor is not None:
             read_events(self._monitor, self._connections)
+        turned_away = self._connections.trouble in {"refused", "handshake"} and not self._connections.standing
+        if turned_away and self._clock.monotonic() >= self._knock_again_s:
+            _close(self._socket, self._monitor)
+            self._socket = self._monitor = None
+        if self._socket is None:
+            self._connect(self._context)
         return True
 
     def _connect(self, context: zmq.Context[Socket]) -> None:
@@ -179,6 +188,7 @@ class CellularKitLink:
             socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = self._keys
             socket.reconnect_ivl = self._real_ms(RECONNECT_S)
             socket.reconnect_ivl_max = self._real_ms(RECONNECT_MAX_S) * 2
+            socket.handshake_ivl = int(1000 * max(self._clock.real(HANDSHAKE_S), HANDSHAKE_REAL_S))
             socket.immediate = True  # no queue for a connection that does not stand
             monitor = socket.get_monitor_socket(EVENTS)
             socket.connect(self._core)
@@ -188,7 +198,12 @@ class CellularKitLink:
                 f'"{self._core}" is not an address of a city core, or a key in the invite is damaged ({error}); '
                 f'[links.cellular] core is written "tcp://HOST:PORT"'
             ) from error
-        self._socket, self._monitor, self._connections = socket, monitor, Connections()
+        self._socket, self._monitor = socket, monitor
+        # why the last attempt failed is told until one succeeds
+        self._connections = Connections(trouble=self._connections.trouble)
+        real_per_kit = self._clock.real(1.0)
+        pause_s = max(REFUSED_S, RECONNECT_REAL_S / real_per_kit) if real_per_kit > 0 else REFUSED_S
+        self._knock_again_s = self._clock.monotonic() + pause_s
 
     def _disconnect(self) -> None:
         _close(self._socket, self._monitor)
@@ -338,7 +353,7 @@ def _tune(socket: Socket) -> None:
     socket.rcvhwm = IN_FLIGHT_FRAMES * 4
     socket.maxmsgsize = MTU_BYTES + CURVE_OVERHEAD_BYTES  # whoever sends more is disconnected before it is read
     socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
-    socket.handshake_ivl = 20_000  # CURVE's three round trips over a bad 2G connection
+    socket.handshake_ivl = int(HANDSHAKE_S * 1000)
 
 
 def _explain_bind(listen: str, error: zmq.ZMQError) -> str:

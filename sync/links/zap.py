@@ -17,6 +17,9 @@ from zmq.utils import z85
 
 ADDRESS = "inproc://zeromq.zap.01"
 VERSION = b"1.0"
+ADMITTED, TRY_AGAIN, REFUSED = b"200", b"300", b"400"
+"""Whoever cannot be looked up (a locked database, a full disk) is no stranger: at 300 libzmq says nothing, and
+the client tries again when its handshake has timed out."""
 POLL_MS = 100  # how soon the thread notices that it is to end
 
 log = logging.getLogger(__name__)
@@ -60,17 +63,16 @@ class ZapThread:
         match request:
             case [_, request_id, _, _, _, b"CURVE", key]:
                 public = z85.encode(key)
-                if self._admits(public):
-                    return [VERSION, request_id, b"200", b"OK", public, b""]
-                return [VERSION, request_id, b"400", b"not invited", b"", b""]
+                status = self._judge(public)
+                user = public if status == ADMITTED else b""
+                return [VERSION, request_id, status, b"", user, b""]
             case [_, request_id, *_]:
-                return [VERSION, request_id, b"400", b"only CURVE", b"", b""]
+                return [VERSION, request_id, REFUSED, b"only CURVE", b"", b""]
         return [VERSION, b"", b"500", b"malformed", b"", b""]
 
-    def _admits(self, public: bytes) -> bool:
+    def _judge(self, public: bytes) -> bytes:
         try:
-            return self._allowed(public)
+            return ADMITTED if self._allowed(public) else REFUSED
         except Exception:
-            # whoever cannot be looked up (a locked database, a full disk) comes again; the door itself must not die
-            log.exception("cannot look up whether a kit may connect; turned it away")
-            return False
+            log.exception("cannot look up whether a kit may connect; it will try again")
+            return TRY_AGAIN

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ class Radios:
         self.set()
 
     def link(self, number: int, **options: Any) -> MeshtasticLink:
-        arguments = {"region": "EU_868", "preset": "LONG_FAST", "hop_limit": 3, "clock": self.clock} | options
+        arguments: dict[str, Any] = {"region": "EU_868", "preset": "LONG_FAST", "hop_limit": 3, "clock": self.clock}
+        arguments |= options
         link = MeshtasticLink(radio=f"tcp:127.0.0.1:{self.ports[number]}", **arguments)
         self.links.append(link)
         return link
@@ -84,7 +86,7 @@ class Radios:
         for link in pair:
             link.open()
         for link in pair:
-            wait_for(lambda link=link: link.state() is LinkState.UP, what=link.explain())
+            wait_for(partial(is_up, link), what=link.explain())
         return pair
 
 
@@ -94,6 +96,10 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 8.0, what: str = 
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
         time.sleep(0.01)
     return result
+
+
+def is_up(link: MeshtasticLink) -> bool:
+    return link.state() is LinkState.UP
 
 
 def receive_all(link: MeshtasticLink, *, seconds: float = 0.5) -> list[Arrival]:
