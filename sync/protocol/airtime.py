@@ -76,7 +76,7 @@ def duty_cycle(region: str) -> float:
 
 
 class AirtimeBudget:
-    """The rolling hour's ledger. Times are monotonic seconds; nothing is ever spent beyond the limit.
+    """The rolling hour's ledger. Times are monotonic seconds; no hour ever holds more than the limit.
 
     Args:
         share: of the hour, 0 to 1 (`duty_cycle`).
@@ -113,7 +113,8 @@ class AirtimeBudget:
         self._sum_ms = sum(ms for _, ms in self._spent)
 
     def _forget(self, now: float) -> None:
-        while self._spent and self._spent[0][0] <= now - WINDOW_S:
+        # until its *end* is an hour ago: an hour that began in the middle of a transmission holds a part of it
+        while self._spent and self._spent[0][0] + self._spent[0][1] / 1000.0 <= now - WINDOW_S:
             self._sum_ms -= self._spent.popleft()[1]
         if not self._spent:
             self._sum_ms = 0.0  # rounding must not add up over years

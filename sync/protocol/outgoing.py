@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from sync.protocol.errors import RecordTooLarge
 from sync.protocol.fragments import MAX_RECORD_BYTES, chunk, chunk_count, transfer_name
+from sync.protocol.frames import LORA_FRAME_BYTES
 from sync.protocol.items import Received, RecordPacker
 from sync.protocol.path import Path
 from sync.protocol.records import Record, RecordId
+from sync.protocol.sealing import OVERHEAD_BYTES
 
-WHOLE_BYTES = 175
-"""An encoded record up to this goes whole, a larger one in chunks: 12 of the 187 bytes that LoRa leaves are kept for an
-acknowledgement. An alert of 100 to 150 bytes is one frame, everything included."""
+WHOLE_BYTES = LORA_FRAME_BYTES - OVERHEAD_BYTES
+"""An encoded record up to this (187 bytes) goes whole, a larger one in chunks: an alert is one frame."""
 
 
 @dataclass
