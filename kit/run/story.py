@@ -91,7 +91,7 @@ class Story:
             self._coldest_c = moment.air_c if self._coldest_c is None else min(self._coldest_c, moment.air_c)
         lines = [
             *self._beginning(moment),
-            *self._forecast(moment),
+            *(self._forecast(moment) if "beginning" in self._told else ()),
             *(line for alert in moment.alerts for line in self._alert(moment, alert)),
             *self._network(moment),
         ]

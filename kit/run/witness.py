@@ -20,6 +20,9 @@ from kit.store.readings import latest_readings, spans
 
 DAY_MS = 86_400_000
 
+FRESH_MS = 3_600_000
+"""The station measures every quarter of an hour."""
+
 
 def look(database: Database, clock: Clock, siren_file: Path, *, device: str) -> Moment:
     """What the store knows now; `siren_file` is the simulated siren's state, `device` the weather station."""
@@ -28,7 +31,7 @@ def look(database: Database, clock: Clock, siren_file: Path, *, device: str) -> 
     fact = get_fact(connection, FROST_FACT)
     return Moment(
         now_ms=now_ms,
-        air_c=_air_c(connection, device),
+        air_c=_air_c(connection, device, now_ms),
         forecast=None if fact is None else NightForecast.from_fact(fact[1]),
         alerts=_alerts(connection, now_ms),
         siren=_sounding(siren_file, now_ms),
@@ -38,9 +41,10 @@ def look(database: Database, clock: Clock, siren_file: Path, *, device: str) -> 
     )
 
 
-def _air_c(connection: sqlite3.Connection, device: str) -> float | None:
+def _air_c(connection: sqlite3.Connection, device: str, now_ms: int) -> float | None:
+    """The air now; None while the station is still telling of the weeks before."""
     for reading in latest_readings(connection, device=device):
-        if reading.quantity == "temperature":
+        if reading.quantity == "temperature" and now_ms - reading.time_ms < FRESH_MS:
             return reading.value
     return None
 

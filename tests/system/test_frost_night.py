@@ -77,7 +77,7 @@ def confirm(unit: Unit, person: str) -> str:
             if not alerts:
                 return None
             identifier: str = alerts[0]["identifier"]
-            unit.post(f"/alerts/{identifier}/seen", person=person)
+            unit.post(f"/alerts/{identifier}/seen", name=person)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return None
         return identifier

@@ -19,8 +19,8 @@ PHRASES = Path(__file__).parent / "phrases"
 RADIUS_KM = 5.0
 """How far around the thermometer the warning is meant: cold air pools in valleys, and the next one may differ."""
 
-SEVERE_BELOW_C, EXTREME_BELOW_C = -2.0, -5.0
-"""Most open blossom is killed below the first, most closed buds below the second (see the app `agri` for crops)."""
+EXTREME_BELOW_C = -5.0
+"""Most closed buds are killed below this (see the app `agri` for crops)."""
 
 SOON_MS = 3_600_000
 
@@ -113,9 +113,8 @@ def _urgency(forecast: NightForecast, onset: int | None) -> Urgency:
 
 
 def _severity(tmin_c: float) -> Severity:
-    if tmin_c <= EXTREME_BELOW_C:
-        return Severity.EXTREME
-    return Severity.SEVERE if tmin_c <= SEVERE_BELOW_C else Severity.MODERATE
+    """Severe from the grower's own threshold on, so that the siren wakes at the first warning and not at an update."""
+    return Severity.EXTREME if tmin_c <= EXTREME_BELOW_C else Severity.SEVERE
 
 
 def _languages(settings: UnitSettings) -> tuple[str, ...]:
