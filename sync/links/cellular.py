@@ -36,7 +36,7 @@ about 7 MB a month at this interval."""
 RECONNECT_S, RECONNECT_MAX_S, RECONNECT_REAL_S = 1.0, 30.0, 0.25
 """Between two attempts to connect: kit seconds, doubling up to the second; the least real time under a fast clock."""
 HANDSHAKE_S, HANDSHAKE_REAL_S = 20.0, 2.0
-"""For CURVE's three round trips over a bad 2G connection; also when to try again if the core could not look a kit up."""
+"""For CURVE's three round trips over bad 2G; after it a kit that the core could not look up tries again."""
 REFUSED_S = 60.0
 """Kit seconds after which a kit that was turned away knocks again: libzmq by itself never does after a refusal."""
 LOOK_EVERY_S = 0.1
