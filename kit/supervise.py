@@ -218,23 +218,26 @@ class Supervisor:
         self._written = text
 
 
-def become_supervised() -> Callable[[Mapping[str, Any]], None]:
+def become_supervised(own_file: Path | None = None) -> Callable[[Mapping[str, Any]], None]:
     """Called first in a service's process: it ends when its supervisor does. Returns the function that reports ready.
 
-    The service's `ready({...})` may carry facts such as the address it listens at. Started by hand or by systemd,
-    with no supervisor, reporting does nothing.
+    The service's `ready({...})` may carry facts such as the address it listens at.
+
+    Args:
+        own_file: where a service that systemd (or a person) started leaves its process id, for `kit status`.
     """
     told = os.environ.get(READY_FILE_VARIABLE)
     if told is None:
-        return lambda _facts: None
+        return lambda facts: _leave_word(own_file, {**facts, "pid": os.getpid()}) if own_file is not None else None
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-    def ready(facts: Mapping[str, Any]) -> None:
-        temporary = Path(told + ".new")
-        temporary.write_text(json.dumps(dict(facts)))
-        temporary.rename(told)
+    return lambda facts: _leave_word(Path(told), facts)
 
-    return ready
+
+def _leave_word(file: Path, facts: Mapping[str, Any]) -> None:
+    temporary = file.with_name(file.name + ".new")
+    temporary.write_text(json.dumps(dict(facts)))
+    temporary.rename(file)
 
 
 def stop_on_signals() -> threading.Event:

@@ -92,6 +92,10 @@ def _core(status: Mapping[str, Any]) -> list[str]:
     return [f"the city core was last heard {age_words(age_s)} ago; what waits is kept (kit queue ls)"]
 
 
+def _problems(status: Mapping[str, Any]) -> list[str]:
+    return [str(sentence) for sentence in status.get("problems") or []]
+
+
 def _apps(status: Mapping[str, Any]) -> list[str]:
     return [f"{line['label']}: {line['value']}" for line in status.get("apps", []) if not line.get("ok", True)]
 
@@ -102,6 +106,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _services,
     _power,
     _sensors,
+    _problems,
     _clock,
     _core,
     _apps,

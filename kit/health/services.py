@@ -1,7 +1,8 @@
 """The supervisor's view of its services, read from the file it writes.
 
 A supervisor that was killed cannot correct its file. So its process id is checked, and everything is called stopped
-when it is gone: its services die with it (PR_SET_PDEATHSIG).
+when it is gone: its services die with it (PR_SET_PDEATHSIG). Where systemd supervises, each service leaves a file of
+its own, which is checked likewise.
 """
 
 from __future__ import annotations
@@ -41,10 +42,27 @@ def service_states(file: Path, *, lives: Callable[[int], bool] = process_lives) 
         told = json.loads(file.read_text())
         pid, services = int(told["supervisor_pid"]), list(told["services"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ServiceStates()
+        return _unsupervised(file.parent, lives)
     if lives(pid):
         return ServiceStates(running=True, services=[_as_told(service) for service in services])
+    alone = _unsupervised(file.parent, lives)
+    if alone.running:
+        return alone
     return ServiceStates(services=[_as_told(service) | {"state": "stopped", "pid": None} for service in services])
+
+
+def _unsupervised(folder: Path, lives: Callable[[int], bool]) -> ServiceStates:
+    """Services that systemd keeps alive: each has left a file of its own."""
+    services = []
+    for file in sorted(folder.glob("*.self")):
+        try:
+            told = json.loads(file.read_text())
+            alive = lives(int(told["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        state = {"state": "running"} if alive else {"state": "stopped", "pid": None}
+        services.append(_as_told({"name": file.stem, "restarts": 0, "last_error": "", **told, **state}))
+    return ServiceStates(running=any(service["pid"] for service in services), services=services)
 
 
 def _as_told(service: dict[str, Any]) -> dict[str, Any]:

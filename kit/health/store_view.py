@@ -6,6 +6,7 @@ its name is reported, and the others are read all the same.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +60,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection),
+        "problems": lambda: problem_rows(connection),
     }
     missing = []
     for field, read in readers.items():
@@ -82,6 +84,13 @@ def forecast_row(connection: sqlite3.Connection, *, now_ms: int) -> dict[str, An
     for name in ("issued_ms", "sunset_ms", "sunrise_ms", "expected_below_ms"):
         told[name.removesuffix("_ms")] = rfc3339(told.pop(name, None))
     return told
+
+
+def problem_rows(connection: sqlite3.Connection) -> list[str]:
+    """What parts of the kit say is wrong (facts `problem/…`), a sentence each; one that is over says nothing."""
+    rows = connection.execute("SELECT value FROM facts WHERE name LIKE 'problem/%' ORDER BY name").fetchall()
+    told = [json.loads(row[0]) for row in rows]
+    return [str(one.get("problem") or one.get("sentence")) for one in told if one.get("problem") or one.get("sentence")]
 
 
 def _alerts(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:

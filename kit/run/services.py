@@ -49,9 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     services = _services()
     if arguments.name not in services:
         raise UsageError(f"there is no service '{arguments.name}'; there are {', '.join(services)}")
-    ready = become_supervised()
-    stop = stop_on_signals()
     home = find_home(arguments.home)
+    ready = become_supervised(home.run / f"{arguments.name}.self")
+    stop = stop_on_signals()
     home.prepare()
     clock = open_clock(home.clock_file)
     unit = UnitProcess(
@@ -165,10 +165,17 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
 
 def serve_web(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """The pages for phones."""
+    from flask import request
+
+    from kit.run.phones import Phones, count_phones
     from village_apps.app import find_apps
     from village_apps.web import create_app, serve
 
     app = create_app(app_context(unit), find_apps())
+    phones = Phones()
+    app.before_request(lambda: phones.note(request.remote_addr or "", unit.clock.monotonic()))
+    watch = threading.Thread(target=count_phones, args=(unit.home, phones, unit.clock, stop), daemon=True)
+    watch.start()
     serve(app, unit.settings, stop, listening=lambda host, port: ready({"address": f"{host}:{port}"}))
 
 

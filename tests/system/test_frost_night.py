@@ -14,8 +14,8 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from conftest import Unit, wait_until  # type: ignore[import-not-found]  # tests/ is no package, on purpose
 from paho.mqtt.enums import CallbackAPIVersion
+from whole_unit import Unit, wait_until
 
 from kit.data import load_frost_night
 
