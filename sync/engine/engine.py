@@ -219,7 +219,11 @@ class SyncEngine:
             raise ForeignFrame("no peer of ours has that link id")
         conversation = self._conversation(peer)
         now = self._clock.monotonic()
-        events = conversation.session.receive(arrival.frame, path=link.name, mtu_bytes=link.mtu_bytes, now=now)
+        try:
+            events = conversation.session.receive(arrival.frame, path=link.name, mtu_bytes=link.mtu_bytes, now=now)
+        except ReplayedFrame:
+            conversation.touch()  # there may be something to say about it
+            raise
         conversation.vias[link.name] = arrival.via
         conversation.touch()
         link.last_heard_ms = self._now_ms()

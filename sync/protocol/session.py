@@ -202,8 +202,9 @@ class Session:
             # sealed outside any session: its counter says nothing about the core's
             return [EnrolmentRefused(refused.reason)] if self.peer.role is Role.CORE else []
         self._check_origins(items)
+        if opened.counter > self._counters.highest:
+            self._peer_salt = opened.salt
         self._counters.take(opened.counter)
-        self._peer_salt = opened.salt
         way = self.path(path, mtu_bytes)
         was_silent = way.silent_timeouts > 0
         way.note_heard(now)
@@ -335,7 +336,7 @@ class Session:
         try:
             self._counters.check(opened.counter)
         except ReplayedFrame as replayed:
-            # under the salt of the frames just taken it is a duplicate; else our peer may have been set back by a
+            # under the salt of the newest frame it is a duplicate; else our peer may have been set back by a
             # restored backup and not know it. Telling it costs a recorded frame's replay little and gains it nothing
             said = self._behind_said_at
             set_back = replayed.too_old or opened.salt != self._peer_salt

@@ -157,6 +157,34 @@ class MemoryBook:
         return tuple(self.peers.values())
 
 
+class PowerCut(BaseException):
+    """The process is gone, here and now."""
+
+
+class CuttingStore:
+    """The real store in a house with bad wiring: the power fails before or after the calls whose numbers are given."""
+
+    def __init__(self, store: SqliteRecordStore, before: set[int], after: set[int]) -> None:
+        self._store, self._before, self._after = store, before, after
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if name not in {"left", "accepted", "held", "take", "save_session"}:
+            return method
+
+        def call(*args: Any, **more: Any) -> Any:
+            self.calls += 1
+            if self.calls in self._before:
+                raise PowerCut
+            told = method(*args, **more)
+            if self.calls in self._after:
+                raise PowerCut
+            return told
+
+        return call
+
+
 class Side:
     """A unit: identity, store, engine; can be killed at any moment and started again."""
 
@@ -216,6 +244,8 @@ class Side:
 class World:
     """One virtual clock, two media, a core and its kits."""
 
+    cutting = CuttingStore
+
     def __init__(self, home: Path, seed: int = 1) -> None:
         self.clock, self.rng = ManualClock(at_s=NOON_S), random.Random(seed)
         self.air, self.cell = Medium(self.clock, self.rng), Medium(self.clock, self.rng)
@@ -223,6 +253,7 @@ class World:
         self.core.peers = MemoryBook(self.core.identity.exchange_private)
         self.kit = Side("kit-orchard", home, self, 2)
         self.sides = [self.core, self.kit]
+        self.power_cuts = 0
 
     @property
     def now_ms(self) -> int:
@@ -282,7 +313,11 @@ class World:
             self.clock.advance(step_s)
             passed += step_s
             for side in self.sides:
-                side.engine.step()
+                try:
+                    side.engine.step()
+                except PowerCut:
+                    self.power_cuts += 1
+                    side.start()
         return passed
 
     def close(self) -> None:

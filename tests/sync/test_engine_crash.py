@@ -1,0 +1,122 @@
+"""Killed at any instant, on either side: nothing acknowledged is lost, nothing is doubled, no counter comes twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sync.protocol.frames import FrameType, frame_type
+
+HOUR_S = 3600.0
+
+
+def wire(world: Any, side: Any, before: set[int], after: set[int]) -> None:
+    """Let the power fail around those calls of that side's store."""
+    side.store = type(world).cutting(side.store, before, after)
+    side.start()
+
+
+def counters(world: Any, kind: FrameType) -> list[bytes]:
+    """Salt and counter of every frame of that direction that went out."""
+    return [frame[7:11] for *_, frame in world.air.log if frame_type(frame) is kind]
+
+
+MOMENTS = st.sets(st.integers(1, 60), max_size=8)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kit_before=MOMENTS, kit_after=MOMENTS, core_before=MOMENTS, core_after=MOMENTS, loss=st.sampled_from([0.0, 0.3]))
+def test_killed_around_any_write_nothing_is_lost_doubled_or_sealed_twice(
+    make_world: Any,
+    kit_before: set[int],
+    kit_after: set[int],
+    core_before: set[int],
+    core_after: set[int],
+    loss: float,
+) -> None:
+    world = make_world()
+    world.air.faults.loss = loss
+    wire(world, world.kit, kit_before, kit_after)
+    wire(world, world.core, core_before, core_after)
+    for number in range(12):
+        world.kit.write(priority=number % 5, body=bytes((number,)) * (30 * number + 1))
+    world.core.write("message", priority=2, body=b"hold on")
+    world.live(24 * HOUR_S, step_s=1.0, until=lambda: world.kit.waiting + world.core.waiting == 0)
+    assert world.kit.waiting == world.core.waiting == 0
+    assert world.core.taken == [(row["seq"], row["body"]) for row in world.kit.rows("taken_ms IS NULL")]
+    assert world.kit.taken == [(1, b"hold on")]
+    for kind in (FrameType.UP, FrameType.DOWN):
+        used = counters(world, kind)
+        assert len(used) == len(set(used))
+
+
+def test_a_core_that_dies_between_commit_and_acknowledgement_acknowledges_the_repetition(make_world: Any) -> None:
+    world = make_world()
+    wire(world, world.core, set(), {2})  # held, take: the power fails right after the commit
+    world.kit.write(body=b"once")
+    world.live(HOUR_S, until=lambda: world.kit.waiting == 0)
+    assert world.power_cuts == 1
+    assert world.core.taken == [(1, b"once")]
+    assert world.kit.waiting == 0
+
+
+def test_a_full_disk_at_the_core_acknowledges_nothing_and_loses_nothing(make_world: Any) -> None:
+    world = make_world()
+    wire(world, world.core, set(range(1, 40)), set())
+    world.kit.write(body=b"patience")
+    world.live(600)
+    assert world.kit.waiting == 1
+    world.live(6 * HOUR_S, step_s=2.0, until=lambda: world.kit.waiting == 0)
+    assert world.core.taken == [(1, b"patience")]
+
+
+def test_frames_recorded_from_the_air_and_played_again_change_nothing(make_world: Any) -> None:
+    world = make_world()
+    for number in range(5):
+        world.kit.write(body=bytes((number,)) * 100)
+    world.live(300, until=lambda: world.kit.waiting == 0)
+    recorded = [frame for *_, frame in world.air.log]
+    world.core.start()  # a restart must not make it forget
+    before, taken = len(world.air.log), world.core.taken
+    for frame in recorded:
+        world.air.carry(world.kit.links[0], frame, world.clock.monotonic(), 4)
+    world.live(60)
+    ups = sum(1 for frame in recorded if frame_type(frame) is FrameType.UP)
+    dropped = dict(world.core.engine._links[0].dropped)
+    assert (dropped["replayed"], dropped["foreign"]) == (ups, len(recorded) - ups)
+    assert world.core.taken == taken
+    answers = [frame for _, who, _, frame in world.air.log[before:] if "core" in who]
+    assert len(answers) <= 1
+
+
+def test_a_kit_restored_from_an_old_backup_is_told_that_it_is_behind_and_goes_on(make_world: Any) -> None:
+    world = make_world()
+    world.kit.write(body=b"first")
+    world.live(300, until=lambda: world.kit.waiting == 0)
+    backup = world.kit.store.load_session("core-city")
+    for number in range(400):
+        world.kit.write(priority=1, body=bytes((number % 256,)) * 170)
+    world.live(2 * HOUR_S, until=lambda: world.kit.waiting == 0)
+    last = max(counters(world, FrameType.UP))
+    world.kit.store.save_session("core-city", backup)
+    world.kit.start()
+    for _ in range(8):
+        world.kit.write(priority=1, body=b"after the restore" * 10)
+    took = world.live(HOUR_S, until=lambda: world.kit.waiting == 0)
+    assert took < 600
+    assert counters(world, FrameType.UP)[-1] > last
+    assert len(world.core.taken) == 409
+
+
+def test_a_copied_disk_started_twice_never_uses_one_key_twice(make_world: Any) -> None:
+    world = make_world()
+    world.live(60)
+    first = {frame[3:7] for _, who, _, frame in world.air.log if "kit" in who}
+    world.kit.start()
+    world.kit.write()
+    world.live(60)
+    salts = {frame[3:7] for _, who, _, frame in world.air.log if "kit" in who}
+    assert len(first) == 1
+    assert len(salts) == 2
