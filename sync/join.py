@@ -1,13 +1,14 @@
-"""Joining a city core, the kit's side: the invite is kept until the core has answered, and after that as proof of where
-this kit belongs.
+"""Joining a city core, the kit's side: the invite is kept, first to say hello with, then to know where we belong.
 
-Invariant: the file is whole or absent, readable by its owner only, and survives a power cut (`kit.identity.write_secret`).
+Invariant: the file is whole or absent, readable by its owner only, and survives a power cut
+(`kit.identity.write_secret`). The sync service looks at it by itself, so nothing needs to be restarted.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kit.clock import Clock
 from kit.errors import KitError, UsageError
@@ -17,6 +18,7 @@ from sync.protocol.enrolment import Invite
 from sync.protocol.errors import InviteError
 
 FILE = "core.json"
+"""Below `keys/`: it holds the invite, and with it a token that lets one kit in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,11 @@ class Membership:
     invite: Invite
     enrolled: bool
     core_name: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """The core, for people."""
+        return self.core_name or self.invite.core
 
 
 def read_membership(home: Home) -> Membership | None:
@@ -53,7 +60,7 @@ def read_membership(home: Home) -> Membership | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, InviteError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InviteError) as error:
         raise KitError(f"{file} cannot be read ({error}); join again with: kit join INVITE --force") from error
 
 
@@ -62,30 +69,36 @@ def has_joined(home: Home) -> bool:
     return (home.keys / FILE).exists()
 
 
-def join(home: Home, text: str, *, clock: Clock, force: bool = False) -> Invite:
+def join(home: Home, text: str, *, clock: Clock, force: bool = False) -> Membership:
     """Keep the invite; the sync service says hello with it as soon as it finds a way.
 
+    The invite that is already kept changes nothing. Another one of the same core replaces it.
+
+    Args:
+        home: the kit's.
+        text: the invite as a person pasted it.
+        clock: decides whether the invite has expired; the core has the last word.
+        force: leave another core for this one, and believe the invite more than the clock.
+
     Raises:
-        UsageError: the invite is mistyped or has expired.
-        KitError: this kit belongs to another core already, and `force` was not given.
+        UsageError: the invite is mistyped or cut short.
+        KitError: it has expired, or this kit belongs to another core, or is one.
     """
     try:
         invite = Invite.decode(text)
     except InviteError as error:
         raise UsageError(str(error)) from error
-    if clock.trusted and invite.expires_ms <= clock.now() * 1000:
-        raise UsageError("the invite has expired; ask the city core for a new one (kit core invite NAME)")
+    if home.core_database.exists():
+        raise KitError(f"{home.path} is the home of a city core; type kit join on the kit that is to join")
     if not force:
         old = read_membership(home)
         if old is not None and old.invite == invite:
-            return invite
-        if old is not None:
-            raise KitError(
-                f"this kit already belongs to {old.core_name or old.invite.core}; to leave it for another core, "
-                f"type: kit join INVITE --force"
-            )
+            return old
+        _check_other_core(old, invite)
+        _check_time(invite, clock)
+    text = invite.encode()
     write_secret(home.keys / FILE, {"invite": text, "enrolled": False, "core_name": ""})
-    return invite
+    return Membership(text=text, invite=invite, enrolled=False)
 
 
 def enrolled(home: Home, *, core_name: str) -> None:
@@ -93,3 +106,22 @@ def enrolled(home: Home, *, core_name: str) -> None:
     membership = read_membership(home)
     if membership is not None:
         write_secret(home.keys / FILE, {"invite": membership.text, "enrolled": True, "core_name": core_name})
+
+
+def _check_other_core(old: Membership | None, invite: Invite) -> None:
+    if old is not None and old.invite.core_public != invite.core_public:
+        raise KitError(
+            f"this kit already belongs to {old.known_as}; to leave it for {invite.core}, type: "
+            f"kit join INVITE --force (what {old.known_as} has accepted is not sent again)"
+        )
+
+
+def _check_time(invite: Invite, clock: Clock) -> None:
+    if invite.expires_ms > clock.now() * 1000:
+        return
+    try:
+        expired = datetime.fromtimestamp(invite.expires_ms / 1000, UTC).strftime("on %Y-%m-%d at %H:%M UTC")
+    except (ValueError, OverflowError):
+        expired = "long ago"
+    doubt = "" if clock.trusted else "; this kit's clock is not set: if it is wrong, add --force"
+    raise KitError(f"the invite expired {expired}; ask the city core for a new one (kit core invite NAME){doubt}")

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kit.cli.addresses import reachable_host
 from kit.cli.output import print_json, print_table
 from kit.errors import UsageError
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.home import find_home
+from kit.settings import listen_address
 
 if TYPE_CHECKING:
     from sync.core.setup import Core
+    from sync.core.view import KitState
 
 DAYS = 7.0
-LONGEST_NAME = 40
+LAST = 40
+"""Records that a person is shown unless told otherwise; programs get all."""
 
 
 def add_core(parser: argparse.ArgumentParser) -> None:
-    """`kit core init | run | invite NAME | status | kits | records`."""
-    words = parser.add_subparsers(metavar="init|run|invite|status|kits|records")
+    """`kit core init | run | invite NAME | remove KIT | status | kits | records`."""
+    words = parser.add_subparsers(metavar="init|run|invite|remove|status|kits|records")
     words.add_parser("init", help="make a core's home: keys, kit.toml, store").set_defaults(run=init)
     running = words.add_parser("run", help="start the core and keep it running")
     running.add_argument("--service", choices=("sync", "web"), help=argparse.SUPPRESS)
@@ -32,25 +35,43 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     invite.add_argument(
         "--days", type=float, default=DAYS, metavar="N", help=f"good for so many days (default {DAYS:g})"
     )
-    invite.set_defaults(run=make_one)
+    invite.set_defaults(run=invite_kit)
+    remove = words.add_parser("remove", help="shut a kit out, or withdraw an invite; what it sent stays")
+    remove.add_argument("kit", metavar="KIT", help="its unit id, or the name in an invite")
+    remove.set_defaults(run=remove_kit)
     words.add_parser("status", help="what the core does now").set_defaults(run=status)
-    words.add_parser("kits", help="every kit, and when it was last heard").set_defaults(run=kits)
-    records = words.add_parser("records", help="what came from the kits, in the order in which it was applied")
+    words.add_parser("kits", help="every kit, when it was last heard, its warnings").set_defaults(run=kits)
+    records = words.add_parser("records", help="what came from the kits, in the order in which it came")
     records.add_argument("--kit", metavar="UNIT", help="only from that kit")
     records.add_argument("--kind", metavar="KIND", help="only of that kind")
-    records.set_defaults(run=records_of)
+    records.add_argument("--refused", action="store_true", help="those that were not believed, and why")
+    records.add_argument(
+        "--last", type=int, metavar="N", help=f"only the last N (default: {LAST} as text, all as JSON)"
+    )
+    records.set_defaults(run=list_records)
 
 
 def init(arguments: argparse.Namespace) -> int:
     """Make what is missing; change nothing that is there."""
     from sync.core.setup import prepare_core
 
-    core = prepare_core(find_home(arguments.home))
+    home = find_home(arguments.home)
+    written = not home.settings_file.exists()
+    core = prepare_core(home)
     if arguments.json:
-        print_json({"core": core.identity.unit, "home": str(core.home.path)})
+        print_json(
+            {
+                "core": core.identity.unit,
+                "home": str(home.path),
+                "settings": str(home.settings_file),
+                "written": written,
+            }
+        )
         return 0
-    print(f"City core {core.identity.unit} in {core.home.path}")
-    print("Next: set [core] public in kit.toml, then kit core run, and kit core invite NAME for each kit.")
+    print(f"City core {core.identity.unit} is ready in {home.path}")
+    print(f"Its settings{'' if written else ' (left as they were)'}: {home.settings_file}")
+    print("Next: set [core] public there to the address at which kits reach it, then kit core run,")
+    print("and for each kit: kit core invite NAME")
     return 0
 
 
@@ -61,126 +82,172 @@ def run_core(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
-def make_one(arguments: argparse.Namespace) -> int:
+def invite_kit(arguments: argparse.Namespace) -> int:
     """An invite, shown this once."""
-    from sync.core.invites import DAY_MS, make_invite
+    from sync.core.invites import checked_name, make_invite
+    from sync.protocol.enrolment import Invite
 
-    name = " ".join(arguments.name.split())
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise UsageError(f"a kit's name has 1 to {LONGEST_NAME} characters")
-    if not 0 < arguments.days <= 365:  # noqa: PLR2004 - a year
-        raise UsageError(f"--days {arguments.days:g}: an invite is good for up to 365 days")
     core = _core(arguments)
-    expires_ms = core.now_ms() + int(arguments.days * DAY_MS)
-    text = make_invite(core, name, days=arguments.days)
-    address = core.settings.core.public
+    name = checked_name(arguments.name)
+    with core.open_store() as store:
+        namesakes = [kit.unit for kit in store.kits() if kit.name.casefold() == name.casefold()]
+    text = make_invite(core, name, days=arguments.days, address=_address(core))
+    invite = Invite.decode(text)
+    command = f"kit join {text}"
     if arguments.json:
-        print_json({"name": name, "invite": text, "expires": rfc3339(expires_ms), "address": address})
+        print_json(
+            {
+                "name": name,
+                "invite": text,
+                "core": invite.core,
+                "link_id": invite.link_id,
+                "expires": rfc3339(invite.expires_ms),
+                "address": invite.address,
+                "command": command,
+            }
+        )
         return 0
-    print(f"Invite for '{name}', good for one kit until {rfc3339(expires_ms)}. Type this on the kit:")
+    print(f"An invite for '{name}', good for one kit until {rfc3339(invite.expires_ms)}. It is shown only now.")
+    print("Type this on the kit:")
     print()
-    print(f"  kit join {text}")
-    if not address:
-        print()
-        print("It is for radio only: set [core] public in the core's kit.toml for the mobile network.")
+    print(f"  {command}")
+    print()
+    print(f"By the mobile network it will connect to {invite.address}.")
+    if not core.settings.core.public:
+        print("That is this machine's address here; if kits reach it by another, set [core] public and invite again.")
+    if namesakes:
+        print(f"There is a kit of that name already ({', '.join(namesakes)}); this will be another one.")
+    return 0
+
+
+def remove_kit(arguments: argparse.Namespace) -> int:
+    """Shut out a kit, or make an invite worthless."""
+    core = _core(arguments)
+    with core.open_store() as store:
+        removed = store.remove_kit(arguments.kit)
+        withdrawn = 0 if removed else store.withdraw_invites(arguments.kit, now_ms=core.now_ms())
+        known = [kit.unit for kit in store.kits()]
+    if not removed and not withdrawn:
+        from kit.cli.parser import nearest
+
+        raise UsageError(f"no kit and no open invite is called '{arguments.kit}'{nearest(arguments.kit, known)}")
+    if arguments.json:
+        print_json({"kit": arguments.kit, "removed": removed, "withdrawn": withdrawn})
+    elif removed:
+        print(f"{arguments.kit} is shut out; what it has sent stays. To let it in again: kit core invite NAME")
+    else:
+        print(f"{withdrawn} open invite{'' if withdrawn == 1 else 's'} for '{arguments.kit}' withdrawn.")
     return 0
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Services, counts, links."""
+    """Services, links, counts."""
+    from kit.cli.core_text import status_text
+    from sync.core.view import core_json
+
     core = _core(arguments)
     states = service_states(core.home.services_file)
     with core.open_store() as store:
-        counts = store.counts()
-        told = {
-            "core": core.identity.unit,
-            "name": core.settings.core.name,
-            "time": rfc3339(core.now_ms()),
-            "running": states.running,
-            "services": states.services,
-            "kits": len(store.kits()),
-            "open_invites": len(store.open_invites(now_ms=core.now_ms())),
-            "records": {
-                "taken": counts.taken,
-                "undecodable": counts.undecodable,
-                "refused": counts.refused,
-            },
-        }
+        told = core_json(store, unit=core.identity.unit, name=core.settings.core.name, now_ms=core.now_ms())
+    told |= {"running": states.running, "services": states.services}
     if arguments.json:
         print_json(told)
-        return 0
-    print(f"{told['name']} ({told['core']}): {'running' if states.running else 'stopped'}")
-    for service in states.services:
-        print(f"  {service['name']:<6} {service['state']}  {service['last_error']}".rstrip())
-    print(f"{told['kits']} kits, {told['open_invites']} open invites, {counts.taken} records")
-    if counts.undecodable or counts.refused:
-        print(f"{counts.undecodable} records could not be read, {counts.refused} were refused: see the core's page")
+    else:
+        print(status_text(told))
     return 0
 
 
 def kits(arguments: argparse.Namespace) -> int:
-    """Every kit with its links."""
+    """Every kit."""
+    from sync.core.view import kit_json, kit_states
+
     core = _core(arguments)
+    now_ms = core.now_ms()
     with core.open_store() as store:
-        found = store.kits()
-        shown = [kit_as_json(kit) for kit in found]
+        states = kit_states(store, now_ms=now_ms)
     if arguments.json:
-        print_json(shown)
+        print_json([kit_json(state, now_ms=now_ms) for state in states])
         return 0
-    rows = [_kit_row(kit, core.now_ms()) for kit in found]
-    print_table(("name", "unit", "last heard", "over", "records"), rows, empty="No kit has joined yet.")
+    rows = [_kit_row(state, now_ms) for state in states]
+    heads = ("name", "unit", "last heard", "over", "readings", "records", "warnings")
+    print_table(heads, rows, empty="No kit has joined yet: kit core invite NAME")
     return 0
 
 
-def records_of(arguments: argparse.Namespace) -> int:
+def list_records(arguments: argparse.Namespace) -> int:
     """What came, first to last."""
+    from sync.core.view import record_json, refused_json
+
+    if arguments.last is not None and arguments.last < 1:
+        raise UsageError(f"--last {arguments.last}: write a number above 0")
     core = _core(arguments)
+    last = arguments.last or (None if arguments.json else LAST)
     with core.open_store() as store:
-        taken = list(store.taken(unit=arguments.kit, kind=arguments.kind))
+        if arguments.refused:
+            rows = [refused_json(each) for each in reversed(store.refused(limit=last or 1 << 31))]
+        else:
+            rows = [record_json(each) for each in store.taken(unit=arguments.kit, kind=arguments.kind, limit=last)]
+        counts = store.counts()
     if arguments.json:
-        print_json([record_as_json(record) for record in taken])
+        print_json(rows)
         return 0
-    rows = [
-        (*record.id, record.kind, int(record.priority), rfc3339(record.received_ms), record.link) for record in taken
-    ]
-    heads = ("origin", "epoch", "seq", "kind", "priority", "applied", "link")
-    print_table(heads, rows, empty="Nothing has come yet.")
+    if arguments.refused:
+        _print_refused(rows)
+        return 0
+    heads = ("received", "origin", "epoch", "seq", "kind", "priority", "applied", "link")
+    print_table(heads, [_record_row(row) for row in rows], empty="Nothing has come yet.")
+    if last is not None and len(rows) == last:
+        print(f"(the last {last}; all of them: --json, or --last N)")
+    if counts.undecodable or counts.refused:
+        print(f"{counts.undecodable} could not be read, {counts.refused} were refused: kit core records --refused")
     return 0
 
 
-def kit_as_json(kit: Any) -> dict[str, Any]:
-    """A kit as `kit core kits --json` and `/api/v1/kits` show it."""
-    return {
-        "unit": kit.unit,
-        "name": kit.name,
-        "link_id": kit.link_id,
-        "enrolled": rfc3339(kit.enrolled_ms),
-        "last_heard": {heard.link: rfc3339(heard.at_ms) for heard in kit.heard},
-        "records": kit.records,
-    }
+def _print_refused(rows: list[dict[str, Any]]) -> None:
+    lines = [
+        (
+            row["first"],
+            row["peer"],
+            f"{row['origin']}/{row['epoch']}/{row['seq']}",
+            row["kind"],
+            row["times"],
+            row["reason"],
+        )
+        for row in rows
+    ]
+    print_table(("first", "sent by", "record", "kind", "times", "why"), lines, empty="No record was refused.")
 
 
-def record_as_json(record: Any) -> Mapping[str, Any]:
-    """A record as `kit core records --json` shows it."""
-    return {
-        "origin": record.id.origin,
-        "epoch": record.id.epoch,
-        "seq": record.id.seq,
-        "kind": record.kind,
-        "priority": int(record.priority),
-        "applied": rfc3339(record.received_ms),
-        "link": record.link,
-        "outcome": record.outcome.value,
-        "bytes": record.size_bytes,
-        "reason": record.reason,
-    }
+def _record_row(row: dict[str, Any]) -> tuple[object, ...]:
+    applied = "yes" if row["applied"] else f"no: {row['reason']}"[:60]
+    return (
+        row["received"],
+        row["origin"],
+        row["epoch"],
+        row["seq"],
+        row["kind"],
+        row["priority"],
+        applied,
+        row["link"],
+    )
 
 
-def _kit_row(kit: Any, now_ms: int) -> tuple[object, ...]:
-    heard = kit.last_heard
-    if heard is None:
-        return (kit.name, kit.unit, "never", "-", kit.records)
-    return (kit.name, kit.unit, f"{age_words((now_ms - heard.at_ms) / 1000)} ago", heard.link, kit.records)
+def _kit_row(state: KitState, now_ms: int) -> tuple[object, ...]:
+    kit, last = state.kit, state.kit.last_heard
+    heard = "never" if last is None else f"{age_words((now_ms - last.at_ms) / 1000)} ago"
+    unconfirmed = sum(not each.receipts for each in state.active)
+    warnings = f"{len(state.active)}, {unconfirmed} NOT CONFIRMED" if unconfirmed else f"{len(state.active)}"
+    over = "-" if last is None else last.link
+    return (kit.name, kit.unit, heard, over, state.readings, kit.records, warnings if state.active else "none")
+
+
+def _address(core: Core) -> str:
+    """Where kits find the core: as set, else where it listens, seen from this network."""
+    if core.settings.core.public:
+        return core.settings.core.public
+    host, port = listen_address(core.settings.core.listen, key="[core] listen")
+    host = reachable_host(host)
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def _core(arguments: argparse.Namespace) -> Core:

@@ -72,9 +72,8 @@ def enrol(
         return Refusal(RefusalReason.UNKNOWN)
     invite = _invite(row)
     token = token_of(exchange_private, invite.salt)
-    if not proof_is_right(hello, token=token, exchange_private=exchange_private):
-        return Refusal(RefusalReason.FORGED)
-    if hello.unit != unit_id(hello.exchange_public):
+    proven = proof_is_right(hello, token=token, exchange_private=exchange_private)
+    if not proven or hello.unit != unit_id(hello.exchange_public):
         return Refusal(RefusalReason.FORGED)
     if invite.used_by:
         same = (invite.used_by, row["used_key"]) == (hello.unit, hello.exchange_public)

@@ -1,171 +1,156 @@
-"""The core's one page: each kit, when it was last heard and how, its warnings and who confirmed them.
+"""The core's page: every kit, when it was last heard, what it warns of and who has confirmed it; and the same as JSON.
 
-It shows what the store knows and nothing more: a warning that no person has confirmed says so in red. No JavaScript;
-the page asks for itself again every few seconds.
+Read only: no form, no cookie, no script, nothing from elsewhere. Each request opens the store for itself, so the page
+shows what is committed, and the process may be killed at any time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import gzip
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.health.times import rfc3339
-from kit.health.words import age_words
-from kit.model.alert_state import AlertState, Standing
-from sync.core.store import CoreStore, EnrolledKit, ForecastRow, QuizRow, SeriesRow
+from kit.errors import KitError
+from kit.health.services import service_states
+from sync.core import page_words as words
+from sync.core.view import KitState, kit_json, kit_states
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
 
     from sync.core.setup import Core
+    from sync.core.store import CoreStore
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 REFRESH_S = 10
-RECENT_MS = 6 * 3_600_000
-"""A warning that has ended is still shown for six hours: the morning after, one wants to see who had confirmed it."""
+"""How often an open page loads itself anew."""
 
-QUIET_S = 3 * 3600
-"""A kit that was not heard for three hours (twelve beacons) is shown as quiet."""
+SHOWN = 8
+"""Records that need attention, the newest; `kit core records` and `kit core refused` list them all."""
 
-SHOWN_PROBLEMS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlertView:
-    """A warning in words."""
-
-    state: Standing
-    title: str
-    expected: str
-    holds: str
-    seen: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KitView:
-    """A kit in words."""
-
-    kit: EnrolledKit
-    heard: tuple[str, ...]
-    quiet: bool
-    alerts: tuple[AlertView, ...]
-    forecast: str
-    series: tuple[SeriesRow, ...]
-    quizzes: tuple[QuizRow, ...]
+GZIP_FROM_BYTES = 1000
 
 
 def make_app(core: Core) -> Flask:
-    """The WSGI application."""
-    from flask import Flask, jsonify, render_template
+    """The page as a WSGI application."""
+    from flask import Flask
 
-    app = Flask("sync.core")
-
-    @app.get("/")
-    def page() -> str:
-        with core.open_store() as store:
-            return render_template(
-                "core.html",
-                core=core,
-                now=clock_words(core.now_ms()),
-                refresh_s=REFRESH_S,
-                kits=[view_kit(store, kit, core.now_ms()) for kit in store.kits()],
-                invites=store.open_invites(now_ms=core.now_ms()),
-                undecodable=store.undecodable(limit=SHOWN_PROBLEMS),
-                refused=store.refused(limit=SHOWN_PROBLEMS),
-                clock_words=clock_words,
-                value_words=value_words,
-            )
-
-    @app.get("/healthz")
-    def healthz() -> Any:
-        with core.open_store() as store:
-            return jsonify(state="ok", core=core.identity.unit, records=store.counts().taken)
-
-    @app.get("/api/v1/kits")
-    def kits() -> Any:
-        with core.open_store() as store:
-            return jsonify([kit_as_json(store, kit, core.now_ms()) for kit in store.kits()])
-
+    app = Flask("sync.core", root_path=str(TEMPLATES.parent), template_folder=str(TEMPLATES), static_folder=None)
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(words=words, style=style, refresh_s=REFRESH_S)
+    app.config["headers"] = _headers(style)
+    app.add_url_rule("/", "page", lambda: _page(core))
+    app.add_url_rule("/healthz", "healthz", lambda: _healthz(core))
+    app.add_url_rule("/api/v1/kits", "kits", lambda: _kits(core))
+    app.after_request(_finish)
+    app.register_error_handler(404, lambda _: _sentence("There is no such page here; the kits are at /.", 404))
+    app.register_error_handler(405, lambda _: _sentence("Nothing can be changed here; use kit core … instead.", 405))
+    app.register_error_handler(KitError, lambda error: _sentence(f"The core cannot show its page: {error}", 503))
     return app
 
 
-def view_kit(store: CoreStore, kit: EnrolledKit, now_ms: int) -> KitView:
-    """What the page says of a kit."""
-    last = kit.last_heard
-    return KitView(
-        kit=kit,
-        heard=tuple(f"{ago(each.at_ms, now_ms)} over {each.link}" for each in kit.heard),
-        quiet=last is None or now_ms - last.at_ms > QUIET_S * 1000,
-        alerts=tuple(view_alert(state, now_ms) for state in store.alerts(kit.unit, until_after_ms=now_ms - RECENT_MS)),
-        forecast=forecast_words(store.forecast(kit.unit)),
-        series=tuple(store.series(kit.unit)),
-        quizzes=tuple(store.quizzes(kit.unit)),
-    )
-
-
-def view_alert(state: AlertState, now_ms: int) -> AlertView:
-    """What the page says of a warning."""
-    alert = state.alert
-    onset = f", from about {clock_words(alert.onset_ms)}" if alert.onset_ms is not None else ""
-    return AlertView(
-        state=state.standing(now_ms),
-        title=f"{alert.event.capitalize()} warning for {alert.area.name}",
-        expected=_expected(alert.parameters),
-        holds=f"raised {clock_words(alert.sent_ms)}{onset}, until {clock_words(alert.expires_ms)}",
-        seen=tuple(
-            f"{receipt.person or 'somebody'}, {clock_words(receipt.at_ms)}"
-            for receipt in sorted(state.receipts, key=lambda receipt: receipt.at_ms)
-        ),
-    )
-
-
-def forecast_words(row: ForecastRow | None) -> str:
-    """The kit's latest forecast as a sentence; "" if there is none."""
-    if row is None:
-        return ""
-    return (
-        f"Night to {row.night}: {degrees(row.tmin_c)} expected "
-        f"({degrees(row.tmin_p10_c)} to {degrees(row.tmin_p90_c)}), chance of frost {row.p_frost:.0%}; "
-        f"issued {clock_words(row.issued_ms)}"
-    )
-
-
-def kit_as_json(store: CoreStore, kit: EnrolledKit, now_ms: int) -> dict[str, Any]:
-    """A kit for programs."""
+def page_facts(store: CoreStore, *, name: str, now_ms: int, services: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the template shows; `services` as the core's supervisor tells of them."""
+    states = kit_states(store, now_ms=now_ms)
+    active = [alert for state in states for alert in state.active]
     return {
-        "unit": kit.unit,
-        "name": kit.name,
-        "last_heard": {heard.link: rfc3339(heard.at_ms) for heard in kit.heard},
-        "records": kit.records,
-        "alerts": [state.as_json(now_ms) for state in store.alerts(kit.unit, until_after_ms=now_ms - RECENT_MS)],
+        "name": name,
+        "now_ms": now_ms,
+        "kits": states,
+        "silent": [state for state in states if state.silent(now_ms)],
+        "active": active,
+        "unconfirmed": [alert for alert in active if not alert.receipts],
+        "invites": store.open_invites(now_ms=now_ms),
+        "counts": store.counts(),
+        "undecodable": store.undecodable(limit=SHOWN),
+        "refused": store.refused(limit=SHOWN),
+        "names": {state.kit.unit: state.kit.name for state in states},
+        "problems": _problems(store, services),
+        "heard_class": lambda state: _heard_class(state, now_ms),
     }
 
 
-def ago(at_ms: int, now_ms: int) -> str:
-    """`3 min ago`."""
-    return f"{age_words((now_ms - at_ms) / 1000)} ago"
+def _page(core: Core) -> Response:
+    from flask import make_response, render_template
+
+    services = service_states(core.home.services_file).services
+    with core.open_store() as store:
+        facts = page_facts(store, name=core.settings.core.name, now_ms=core.now_ms(), services=services)
+    return make_response(render_template("core.html", **facts))
 
 
-def clock_words(at_ms: int) -> str:
-    """`24 Apr 04:15 UTC`."""
-    from datetime import UTC, datetime
+def _kits(core: Core) -> Response:
+    from flask import jsonify
 
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%-d %b %H:%M} UTC"
-
-
-def degrees(celsius: float) -> str:
-    """`−1.5 °C`."""
-    return f"{round(celsius, 1) + 0.0:.1f} °C".replace("-", "−")
+    now_ms = core.now_ms()
+    with core.open_store() as store:
+        return jsonify([kit_json(state, now_ms=now_ms) for state in kit_states(store, now_ms=now_ms)])
 
 
-def value_words(row: SeriesRow) -> str:
-    """The newest value with its unit as people write it."""
-    symbol = {"Cel": "°C", "%RH": "%", "deg": "°"}.get(row.unit_symbol, row.unit_symbol)
-    return f"{row.latest_value:g} {symbol}".replace("-", "−")
+def _healthz(core: Core) -> Response:
+    from flask import jsonify
+
+    now_ms = core.now_ms()
+    with core.open_store() as store:
+        kits, counts = store.kits(), store.counts()
+    heard_ms = max((kit.last_heard.at_ms for kit in kits if kit.last_heard), default=None)
+    return jsonify(
+        status="ok",
+        core=core.identity.unit,
+        kits=len(kits),
+        records=counts.taken,
+        undecodable=counts.undecodable,
+        refused=counts.refused,
+        heard_s_ago=None if heard_ms is None else round((now_ms - heard_ms) / 1000),
+    )
 
 
-def _expected(parameters: Any) -> str:
-    minimum, low, high = (parameters.get(name) for name in ("tmin_c", "tmin_p10_c", "tmin_p90_c"))
-    if not isinstance(minimum, float):
-        return ""
-    span = f" ({degrees(low)} to {degrees(high)})" if isinstance(low, float) and isinstance(high, float) else ""
-    return f"{degrees(minimum)} expected{span}"
+def _problems(store: CoreStore, services: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences about the core itself: whoever waits for a warning must know when none can come in."""
+    sync = next((each for each in services if each["name"] == "sync"), None)
+    if sync is not None and sync["state"] != "running":
+        why = f" ({sync['last_error']})" if sync["last_error"] else ""
+        return [f"The core's sync service is not running{why}: nothing can come in, what is shown below is old."]
+    return [f"{words.link(link.name).capitalize()}: {link.explain}." for link in store.links() if link.state == "down"]
+
+
+def _heard_class(state: KitState, now_ms: int) -> str:
+    if state.silent(now_ms):
+        return "silent"
+    return "fresh" if state.kit.last_heard else "new"
+
+
+def _sentence(text: str, code: int) -> Response:
+    from flask import make_response
+
+    response = make_response(text + "\n", code)
+    response.mimetype = "text/plain"
+    return response
+
+
+def _headers(style: str) -> dict[str, str]:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Encoding",
+    }
+
+
+def _finish(response: Response) -> Response:
+    from flask import current_app, request
+
+    response.headers.update(current_app.config["headers"])
+    body = response.get_data()
+    if len(body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    return response

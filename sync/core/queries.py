@@ -100,7 +100,8 @@ def forecast(connection: sqlite3.Connection, unit: str) -> ForecastRow | None:
 def quizzes(connection: sqlite3.Connection, unit: str) -> list[QuizRow]:
     """See `CoreStore.quizzes`. Versions of a lesson with another number of questions stand apart."""
     rows = connection.execute(
-        "SELECT lesson, questions, sum(attempts) AS attempts, sum(mean_score * attempts) / sum(attempts) AS mean_score, "
+        "SELECT lesson, questions, sum(attempts) AS attempts, "
+        "sum(mean_score * attempts) / sum(attempts) AS mean_score, "
         "max(until_ms) AS until_ms FROM core_quizzes WHERE unit = ? GROUP BY lesson, questions ORDER BY lesson",
         (unit,),
     )
@@ -120,10 +121,10 @@ def taken(
     connection: sqlite3.Connection, *, unit: str | None, kind: str | None, limit: int | None
 ) -> Iterator[TakenRecord]:
     """See `CoreStore.taken`."""
-    newest = f"{_TAKEN} AND (?1 IS NULL OR origin = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY number DESC LIMIT ?3"
+    last = f"{_TAKEN} AND (?1 IS NULL OR origin = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY number DESC LIMIT ?3"
     values = (unit, kind, -1 if limit is None else limit)
-    for row in connection.execute(f"SELECT * FROM ({newest}) ORDER BY number", values):  # noqa: S608 - our constant
-        yield _taken(row)
+    rows = connection.execute(f"SELECT * FROM ({last}) ORDER BY number", values)  # noqa: S608 - our constant
+    return map(_taken, rows)
 
 
 def undecodable(connection: sqlite3.Connection, *, limit: int) -> list[TakenRecord]:

@@ -69,7 +69,7 @@ def apply_what_was_not(database: Database, *, at_ms: int) -> int:
 
 
 def held(connection: sqlite3.Connection, ids: Iterable[RecordId]) -> set[RecordId]:
-    """See `RecordStore.held`. A refused record is not held: its name may be somebody else's, who is still to send it."""
+    """See `RecordStore.held`. What was refused is not held: its name may be another kit's, still to come."""
     found: set[RecordId] = set()
     left = iter(ids)
     while some := list(islice(left, IDS_PER_QUERY)):

@@ -6,9 +6,11 @@ NULL). What is applied is keyed by the kit it came from, so that no kit can touc
 
 from __future__ import annotations
 
+from kit.store import links
 from kit.store.migrations import Migration, sql
 
 MIGRATIONS: tuple[Migration, ...] = (
+    *links.MIGRATIONS,
     sql(
         "core",
         "0001_kits_and_invites",

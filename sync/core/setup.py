@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from kit.clock import Clock, open_clock
 from kit.errors import KitError
-from kit.home import Home
+from kit.home import Home, explain_home_error
 from kit.identity import Identity, load_or_create_curve_keys, load_or_create_identity
 from kit.settings import Settings, load_settings, settings_as_toml
 from sync.core.sqlite_store import SqliteCoreStore, store_file
+
+ROLE = "core"
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,15 @@ def prepare_core(home: Home) -> Core:
         KitError: the home cannot be written, or it is a kit's.
         SettingsError: its kit.toml cannot be used.
     """
-    home.prepare()
     if home.database.exists():
-        raise KitError(f"{home.path} is the home of a kit; give the core a home of its own with --home DIR")
-    if not home.settings_file.exists():
-        home.settings_file.write_text(settings_as_toml(), encoding="utf-8")
+        raise KitError(_home_of_a_kit(home))
+    settings = load_settings(home.settings_file)
+    store_file(home, settings.core)  # a store that cannot be used is said before anything is made
+    home.prepare()
+    identity = _identity(home)
     load_or_create_curve_keys(home)
-    core = Core(home, load_settings(home.settings_file), open_clock(home.clock_file), _identity(home))
+    _write_settings(home)
+    core = Core(home, settings, open_clock(home.clock_file), identity)
     with core.open_store():
         return core
 
@@ -60,11 +64,40 @@ def open_core(home: Home) -> Core:
 
     Raises:
         KitError: there is none in that home.
+        SettingsError: its kit.toml cannot be used.
     """
-    if not (home.keys / "unit.json").exists() or home.database.exists():
-        raise KitError(f"{home.path} is no core's home; make one with: kit core init --home DIR")
+    if home.database.exists():
+        raise KitError(_home_of_a_kit(home))
+    if not (home.keys / "unit.json").exists():
+        raise KitError(
+            f"{home.path} holds no city core; make one with `kit core init`, or name its home with --home DIR"
+        )
     return Core(home, load_settings(home.settings_file), open_clock(home.clock_file), _identity(home))
 
 
+def core_toml() -> str:
+    """A commented `kit.toml` with the settings that concern a core."""
+    tables = settings_as_toml().split("\n\n")
+    return "\n\n".join(table for table in tables if "\n[core" in table) + "\n"
+
+
+def _write_settings(home: Home) -> None:
+    try:
+        # "x": one that is there, or that somebody writes at this moment, stays
+        with home.settings_file.open("x", encoding="utf-8") as stream:
+            stream.write(core_toml())
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise KitError(explain_home_error(home.path, error)) from error
+
+
 def _identity(home: Home) -> Identity:
-    return load_or_create_identity(home, role="core")
+    identity = load_or_create_identity(home, role=ROLE)
+    if not identity.unit.startswith(f"{ROLE}-"):
+        raise KitError(_home_of_a_kit(home))
+    return identity
+
+
+def _home_of_a_kit(home: Home) -> str:
+    return f"{home.path} is the home of a kit; give the city core a home of its own with --home DIR"

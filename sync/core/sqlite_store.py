@@ -16,6 +16,7 @@ from kit.identity import Identity
 from kit.model.alert_state import AlertState
 from kit.settings import CoreSettings
 from kit.store.database import Database
+from kit.store.links import LinkRow, links
 from sync.core import kit_rows, queries, record_rows
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
@@ -225,3 +226,7 @@ class SqliteCoreStore:
     def counts(self) -> RecordCounts:
         """How many came."""
         return queries.counts(self._database.connection)
+
+    def links(self) -> list[LinkRow]:
+        """The core's own links."""
+        return links(self._database.connection)

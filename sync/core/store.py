@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from kit.model.alert_state import AlertState
+from kit.store.links import LinkRow
 from sync.protocol.peers import PeerBook
 from sync.protocol.records import Priority, RecordId, RecordStore
 
@@ -235,7 +236,7 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         ...
 
     def alerts(self, unit: str, *, until_after_ms: int) -> Sequence[AlertState]:
-        """The last message of every incident of that kit which has one that holds until then or longer; newest first."""
+        """How the incidents of that kit stand that hold until then or longer, the newest first."""
         ...
 
     def early_receipts(self, unit: str) -> int:
@@ -270,4 +271,8 @@ class CoreStore(RecordStore, PeerBook, Protocol):
 
     def counts(self) -> RecordCounts:
         """How many records came."""
+        ...
+
+    def links(self) -> Sequence[LinkRow]:
+        """What the sync service last said of the core's own links."""
         ...

@@ -1,0 +1,121 @@
+"""What the core's page says, in English and UTC; pure. Every function takes values and returns what a person reads."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+
+from kit.health.words import age_words, degrees
+from kit.model.alert import Alert, Receipt
+from kit.model.quantities import quantity_named
+from sync.core.bodies import LATEST_MS
+from sync.core.store import SeriesRow
+
+_LINKS = {"lora": "LoRa radio", "cellular": "mobile network", "sneakernet": "USB stick"}
+_CHANNELS = {
+    "web": "on the kit's page",
+    "sms": "by SMS",
+    "radio": "by radio",
+    "tui": "on the technician's screen",
+    "core": "here",
+}
+_UNITS = {"Cel": "°C", "%RH": "%", "deg": "°", "W/m2": "W/m²", "ug/m3": "µg/m³", "%EL": "%"}
+_SPELLED = {"co2": "CO₂", "pm2_5": "PM 2.5", "pm10": "PM 10"}
+
+
+def moment(at_ms: int | None, now_ms: int) -> str:
+    """`19:05 UTC`, with the day where it is not today's."""
+    if at_ms is None or not 0 <= at_ms <= LATEST_MS:
+        return "an impossible time"
+    at, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (at_ms, now_ms))
+    if at.date() == now.date():
+        return f"{at:%H:%M} UTC"
+    return f"{at:%a} {at.day} {at:%b %H:%M} UTC" if at.year == now.year else f"{at.day} {at:%b %Y %H:%M} UTC"
+
+
+def long_moment(at_ms: int) -> str:
+    """`Sunday 24 April 2016, 03:12 UTC`."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{at:%A} {at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def ago(at_ms: int, now_ms: int) -> str:
+    """`3 min ago`, `in 2 h 5 min`, `just now`."""
+    seconds = (now_ms - at_ms) / 1000
+    if abs(seconds) < 10:  # noqa: PLR2004 - the page is not fresher than that itself
+        return "just now"
+    return f"{age_words(seconds)} ago" if seconds > 0 else f"in {age_words(-seconds)}"
+
+
+def link(name: str) -> str:
+    """How people call a link."""
+    return _LINKS.get(name, name)
+
+
+def channel(receipt: Receipt) -> str:
+    """How somebody confirmed."""
+    return _CHANNELS.get(receipt.channel, receipt.channel)
+
+
+def person(receipt: Receipt) -> str:
+    """Who confirmed."""
+    return receipt.person or "Somebody"
+
+
+def title(alert: Alert) -> str:
+    """`Frost warning`."""
+    return f"{alert.event.replace('_', ' ').capitalize()} warning"
+
+
+def number(alert: Alert, name: str) -> float | None:
+    """A parameter, if it is a number."""
+    told = alert.parameters.get(name)
+    return None if told is None or isinstance(told, str) else float(told)
+
+
+def minimum(alert: Alert) -> str | None:
+    """`-2.1 °C`, the expected minimum of a frost warning."""
+    told = number(alert, "tmin_c")
+    return None if told is None else minus(degrees(told))
+
+
+def spread(low_c: float | None, high_c: float | None) -> str | None:
+    """`-3.4 to -0.8 °C`."""
+    if low_c is None or high_c is None:
+        return None
+    return minus(f"{degrees(low_c).removesuffix(' °C')} to {degrees(high_c)}")
+
+
+def night(told: str) -> str:
+    """`Sun 24 Apr`, of the sunrise; what is no date stays as it is."""
+    try:
+        day = date.fromisoformat(told)
+    except ValueError:
+        return told
+    return f"{day:%a} {day.day} {day:%b}"
+
+
+def quantity(name: str) -> str:
+    """`Soil temperature`, with the label of one of several behind it."""
+    base, _, label = name.partition(":")
+    spelled = _SPELLED.get(base) or base.replace("_", " ").capitalize()
+    return f"{spelled} ({label})" if label else spelled
+
+
+def value(row: SeriesRow) -> str:
+    """`3.4 °C`, with as many digits as the quantity is worth."""
+    known = quantity_named(row.quantity)
+    digits = 1 if known is None else max(0, min(2, -math.floor(math.log10(known.resolution))))
+    shown = f"{row.latest_value:,.{digits}f}" if abs(row.latest_value) < 1e9 else f"{row.latest_value:.3g}"  # noqa: PLR2004 - wider than the column
+    unit = _UNITS.get(row.unit_symbol, row.unit_symbol)
+    return minus(f"{shown} {unit}".strip())
+
+
+def count(how_many: int, one: str, many: str = "") -> str:
+    """`1 kit`, `12 kits`, `1,204 readings`."""
+    return f"{how_many:,} {one if how_many == 1 else many or one + 's'}"
+
+
+def minus(text: str) -> str:
+    """With a real minus sign, as wide as a plus; no minus before a zero."""
+    return text.replace("-", "−")
