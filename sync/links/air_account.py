@@ -82,6 +82,12 @@ class AirAccount:
         left_ms = self._budget.left_ms(self.clock.monotonic(), priority=1)
         return left_ms >= self.airtime_ms(LORA_FRAME_BYTES, direct=True)
 
+    def left_ms(self) -> int | None:
+        """What alerts may still use in this hour, the reserve included; None = the region sets no limit."""
+        if self._share >= UNLIMITED:
+            return None
+        return int(self._budget.left_ms(self.clock.monotonic(), priority=0))
+
     def explain(self) -> str:
         """For example "34 s of the 360 s of air allowed per hour in EU_868 are used"."""
         limit_ms = self._share * 3_600_000.0

@@ -143,6 +143,11 @@ class MeshtasticLink:
             f"{self._account.explain()}"
         )
 
+    def airtime_left_ms(self) -> int | None:
+        """What may still be sent in this hour, in ms, the reserve for alerts included; None = no limit."""
+        with self._changed:
+            return self._account.left_ms()
+
     def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
         """Take the frame for sending, or return False when it cannot be taken now."""
         if len(frame) > self.mtu_bytes:

@@ -121,3 +121,11 @@ def test_a_damaged_ledger_is_an_empty_one(tmp_path: Path, ledger: str) -> None:
     file = tmp_path / "ledger.json"
     file.write_text(ledger)
     assert AirAccount(region="EU_868", preset="LONG_FAST", clock=ManualClock(), ledger=file).has_air()
+
+
+def test_what_is_left_of_the_hour_is_told_where_there_is_a_limit() -> None:
+    limited = AirAccount(region="EU_868", preset="LONG_FAST", clock=ManualClock())
+    assert limited.left_ms() == 360_000
+    limited.spend(1911.0, priority=2)
+    assert limited.left_ms() == 358_089
+    assert AirAccount(region="US", preset="LONG_FAST", clock=ManualClock()).left_ms() is None
