@@ -88,6 +88,11 @@ class AirAccount:
             return None
         return int(self._budget.left_ms(self.clock.monotonic(), priority=0))
 
+    def free_percent(self) -> int | None:
+        """The same as a share of what the hour allows, 0 to 100; None = no limit."""
+        left_ms = self.left_ms()
+        return None if left_ms is None else round(left_ms / (self._share * 36_000.0))
+
     def explain(self) -> str:
         """For example "34 s of the 360 s of air allowed per hour in EU_868 are used"."""
         limit_ms = self._share * 3_600_000.0

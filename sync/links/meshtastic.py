@@ -148,6 +148,11 @@ class MeshtasticLink:
         with self._changed:
             return self._account.left_ms()
 
+    def airtime_free_percent(self) -> int | None:
+        """The same as a share of what the hour allows, 0 to 100; None = no limit."""
+        with self._changed:
+            return self._account.free_percent()
+
     def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
         """Take the frame for sending, or return False when it cannot be taken now."""
         if len(frame) > self.mtu_bytes:

@@ -128,4 +128,5 @@ def test_what_is_left_of_the_hour_is_told_where_there_is_a_limit() -> None:
     assert limited.left_ms() == 360_000
     limited.spend(1911.0, priority=2)
     assert limited.left_ms() == 358_089
+    assert limited.free_percent() == 99
     assert AirAccount(region="US", preset="LONG_FAST", clock=ManualClock()).left_ms() is None
