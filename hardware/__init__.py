@@ -1,3 +1,4 @@
 """Sensors, siren, battery and radio: ports, real drivers, and simulated devices that ship and misbehave on request.
 
-Invariant: nothing here imports the kit."""
+Invariant: nothing here imports the kit.
+"""

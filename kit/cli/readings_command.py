@@ -6,6 +6,7 @@ import argparse
 import csv
 import itertools
 import json
+import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from kit.cli.parser import nearest
 from kit.cli.unit import reading_store, unit_of
 from kit.errors import UsageError
 from kit.health.times import rfc3339
-from kit.store.readings import StoredReading, find_readings, latest_readings
+from kit.store.devices import list_devices
+from kit.store.readings import StoredReading, find_readings, known_names
 
 COLUMNS = ("time", "device", "quantity", "unit", "value", "quality")
 """Of the CSV and of every JSON row (DESIGN §5)."""
@@ -46,7 +48,7 @@ def show_readings(arguments: argparse.Namespace) -> int:
     """Print them in the order of time."""
     unit = unit_of(arguments)
     with reading_store(unit) as database:
-        _check_names(arguments, latest_readings(database.connection))
+        _check_names(arguments, database.connection)
         found = find_readings(
             database.connection,
             device=arguments.device,
@@ -73,12 +75,12 @@ def print_json_rows(rows: Iterable[dict[str, Any]]) -> None:
     sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _check_names(arguments: argparse.Namespace, known: list[StoredReading]) -> None:
-    """A misspelt name is an error, not an empty answer."""
-    devices = sorted({reading.device for reading in known})
+def _check_names(arguments: argparse.Namespace, connection: sqlite3.Connection) -> None:
+    """A misspelt name is an error, not an empty answer; a device that was added and has not spoken yet is none."""
+    measured, quantities = known_names(connection)
+    devices = sorted({*measured, *(device.name for device in list_devices(connection))})
     if arguments.device and arguments.device not in devices:
         raise UsageError(f"nothing was ever heard of a device '{arguments.device}'{nearest(arguments.device, devices)}")
-    quantities = sorted({reading.quantity for reading in known})
     if arguments.quantity and arguments.quantity not in quantities:
         what = nearest(arguments.quantity, quantities)
         raise UsageError(f"nothing was ever measured of a quantity '{arguments.quantity}'{what}")

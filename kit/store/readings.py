@@ -150,6 +150,12 @@ def latest_readings(connection: sqlite3.Connection, *, device: str | None = None
     return [StoredReading(*row) for row in rows]
 
 
+def known_names(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
+    """Every device and every quantity that a reading was ever stored of, whatever its quality."""
+    rows = connection.execute("SELECT DISTINCT device, quantity FROM series").fetchall()
+    return sorted({row[0] for row in rows}), sorted({row[1] for row in rows})
+
+
 def raw_reading(connection: sqlite3.Connection, reading: StoredReading) -> tuple[float, str] | None:
     """What the device really said (value, unit), where the kit converted it."""
     row = connection.execute(
