@@ -58,7 +58,7 @@ def read_membership(home: Home) -> Membership | None:
             enrolled=bool(told["enrolled"]),
             core_name=str(told.get("core_name", "")),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InviteError) as error:
         raise KitError(f"{file} cannot be read ({error}); join again with: kit join INVITE --force") from error

@@ -116,7 +116,9 @@ def _problems(store: CoreStore, services: Sequence[Mapping[str, Any]]) -> list[s
     if sync is not None and sync["state"] != "running":
         why = f" ({sync['last_error']})" if sync["last_error"] else ""
         return [f"The core's sync service is not running{why}: nothing can come in, what is shown below is old."]
-    return [f"{words.link(link.name).capitalize()}: {link.explain}." for link in store.links() if link.state == "down"]
+    return [
+        f"{words.sentence(words.link(link.name))}: {link.explain}." for link in store.links() if link.state == "down"
+    ]
 
 
 def _heard_class(state: KitState, now_ms: int) -> str:

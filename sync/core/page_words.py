@@ -116,6 +116,11 @@ def count(how_many: int, one: str, many: str = "") -> str:
     return f"{how_many:,} {one if how_many == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """With a capital in front; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def minus(text: str) -> str:
     """With a real minus sign, as wide as a plus; no minus before a zero."""
     return text.replace("-", "−")

@@ -10,6 +10,7 @@ from kit.home import Home, explain_home_error
 from kit.identity import Identity, load_or_create_curve_keys, load_or_create_identity
 from kit.settings import Settings, load_settings, settings_as_toml
 from sync.core.sqlite_store import SqliteCoreStore, store_file
+from sync.join import has_joined
 
 ROLE = "core"
 
@@ -46,7 +47,7 @@ def prepare_core(home: Home) -> Core:
         KitError: the home cannot be written, or it is a kit's.
         SettingsError: its kit.toml cannot be used.
     """
-    if home.database.exists():
+    if home.database.exists() or has_joined(home):
         raise KitError(_home_of_a_kit(home))
     settings = load_settings(home.settings_file)
     store_file(home, settings.core)  # a store that cannot be used is said before anything is made

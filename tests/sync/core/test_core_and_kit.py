@@ -1,0 +1,165 @@
+"""A kit and the city core, engines and stores as in the field: by the real cellular link, and over a lossy radio."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from zmq.utils import z85
+
+from hardware.drivers.modem_always import AlwaysOnModem
+from kit.clock import SystemClock
+from kit.identity import load_or_create_curve_keys
+from kit.store import facts, records
+from kit.store.database import Database
+from kit.store.records import SqliteRecordStore, set_origin, write_record
+from sync.core.invites import make_invite
+from sync.engine import SyncEngine
+from sync.links.cellular import CellularCoreLink, CellularKitLink
+from sync.protocol.enrolment import Invite, curve_keys_from_token
+from sync.protocol.peers import SinglePeerBook
+
+
+class Town:
+    """The kit's half: its store and its engine."""
+
+    def __init__(self, city: Any, home: Any, clock: Any) -> None:
+        self.city, self.kit, self.clock = city, city.kit(), clock
+        self.database = Database(home / "kit.db", migrations=(*facts.MIGRATIONS, *records.MIGRATIONS))
+        self.database.open()
+        with self.database.atomic() as connection:
+            set_origin(connection, self.kit.unit)
+        self.store = SqliteRecordStore(self.database)
+        self.enrolled = False
+
+    def write(self, kind: str, body: bytes, priority: int) -> None:
+        with self.database.atomic() as connection:
+            now_ms = int(self.clock.now() * 1000)
+            write_record(connection, kind=kind, priority=priority, body=body, created_ms=now_ms)
+
+    def engine(self, invite: Invite, links: list[Any], rng: random.Random) -> SyncEngine:
+        def welcomed(_event: Any) -> None:
+            self.enrolled = True
+
+        return SyncEngine(
+            identity=self.kit.identity,
+            store=self.store,
+            peers=SinglePeerBook(invite.peer, pending=not self.enrolled),
+            links=links,
+            clock=self.clock,
+            rng=rng,
+            on_links=lambda _: None,
+            invite=None if self.enrolled else invite,
+            curve_public=self.kit.curve_public,
+            on_enrolled=welcomed,
+        )
+
+    @property
+    def waiting(self) -> int:
+        (count,) = self.database.connection.execute("SELECT count(*) FROM records WHERE pending = 1").fetchone()
+        return int(count)
+
+
+def core_engine(city: Any, links: list[Any], clock: Any, rng: random.Random) -> SyncEngine:
+    return SyncEngine(
+        identity=city.core.identity,
+        store=city.store,
+        peers=city.store,
+        links=links,
+        clock=clock,
+        rng=rng,
+        on_links=lambda _: None,
+        changed=city.store.changed,
+        name="Nakuru",
+    )
+
+
+def live(engines: list[SyncEngine], until: Callable[[], bool]) -> bool:
+    waiter = threading.Event()
+    for _ in range(400):
+        for engine in engines:
+            engine.step(0.005)
+        if until():
+            return True
+        waiter.wait(0.005)
+    return False
+
+
+def test_a_kit_knocks_with_its_invite_joins_and_its_warning_and_receipt_arrive(city: Any, tmp_path: Any) -> None:
+    clock, rng = SystemClock(), random.Random(1)
+    city.clock.at_s = clock.now()
+    curve = load_or_create_curve_keys(city.core.home)
+
+    def allowed(public: bytes) -> bool:
+        with city.core.open_store() as store:
+            return bool(store.may_connect(z85.decode(public), now_ms=city.now_ms))
+
+    core_link = CellularCoreLink(listen="tcp://127.0.0.1:0", public=curve.public, secret=curve.secret, allowed=allowed)
+    core = core_engine(city, [core_link], clock, rng)
+    core_link.open()
+    invite = Invite.decode(make_invite(city.core, "Orchard village", days=1, address=core_link.address))
+    town = Town(city, tmp_path, clock)
+    public, secret = zmq.curve_keypair()
+    town.kit.curve_public = z85.decode(public)
+    town.write("alert", city.alert(town.kit).body, 0)
+    town.write("receipt", city.receipt(town.kit, "Amina").body, 1)
+
+    def kit_link(public: bytes, secret: bytes) -> CellularKitLink:
+        return CellularKitLink(
+            core=invite.address,
+            server_public=curve.public,
+            public=public,
+            secret=secret,
+            modem=AlwaysOnModem(),
+            clock=clock,
+        )
+
+    knock = curve_keys_from_token(invite.token)
+    link = kit_link(z85.encode(knock.public), z85.encode(knock.secret))
+    assert live([core, town.engine(invite, [link], rng)], lambda: town.enrolled), "never enrolled"
+    link.close()
+    assert [kit.name for kit in city.store.kits()] == ["Orchard village"]
+
+    link = kit_link(public, secret)  # from now on under its own key
+    try:
+        assert live([core, town.engine(invite, [link], rng)], lambda: town.waiting == 0), "never accepted"
+    finally:
+        link.close()
+        core_link.close()
+    (state,) = city.store.alerts(town.kit.unit, until_after_ms=0)
+    assert [receipt.person for receipt in state.receipts] == ["Amina"]
+    (known,) = city.store.kits()
+    assert known.last_heard is not None
+    assert known.last_heard.link == "cellular"
+    town.database.close()
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000))
+def test_over_a_radio_that_loses_and_doubles_frames_everything_arrives_once(
+    city: Any, make_world: Any, tmp_path_factory: Any, seed: int
+) -> None:
+    world = make_world(seed, joined=False)
+    city.clock.at_s = world.clock.now()
+    world.air.faults.loss, world.air.faults.duplicate, world.air.faults.reorder = 0.3, 0.1, 0.1
+    town = Town(city, tmp_path_factory.mktemp("town"), world.clock)
+    invite = Invite.decode(make_invite(city.core, "Orchard village", days=30, address=""))
+    world.core.engine = core_engine(city, world.core.links, world.clock, world.rng)
+    world.kit.engine = town.engine(invite, world.kit.links, world.rng)
+    town.write("alert", city.alert(town.kit).body, 0)
+    for number in range(10):
+        town.write("readings", city.readings(town.kit, {number * 1000 + 1: float(number)}).body, 4)
+    town.write("receipt", city.receipt(town.kit, "Amina").body, 1)
+    world.live(12 * 3600, step_s=1.0, until=lambda: town.enrolled and town.waiting == 0)
+    taken = list(city.store.taken(unit=town.kit.unit))
+    assert sorted(record.id.seq for record in taken) == list(range(1, 13))
+    assert {record.outcome.value for record in taken} == {"applied"}
+    (series,) = city.store.series(town.kit.unit)
+    assert series.count == 10
+    assert city.store.refused(limit=5) == []
+    town.database.close()
