@@ -22,24 +22,14 @@ from sync.engine.watched import LinkReport, WatchedLink
 from sync.links.port import Arrival, Link, LinkState
 from sync.protocol.enrolment import Hello, Invite, make_hello
 from sync.protocol.errors import ForeignFrame, ForgedFrame, RecordTooLarge, RemoteSyncError, ReplayedFrame
+from sync.protocol.events import BeaconHeard, EnrolmentRefused, Event, RecordsAccepted, RecordsReceived, Welcomed
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
 from sync.protocol.path import SLOW_MTU_BYTES
 from sync.protocol.peers import Peer, PeerBook, Refusal, RefusalReason, Role
 from sync.protocol.records import Record, RecordId, RecordStore
 from sync.protocol.refusal import sealed_refusal
-from sync.protocol.session import (
-    ALL_PRIORITIES,
-    BeaconFacts,
-    BeaconHeard,
-    EnrolmentRefused,
-    Event,
-    OutFrame,
-    RecordsAccepted,
-    RecordsReceived,
-    Session,
-    Welcomed,
-)
+from sync.protocol.session import ALL_PRIORITIES, BeaconFacts, OutFrame, Session
 
 if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
@@ -303,7 +293,10 @@ class SyncEngine:
             return
         self._seen_change, self._refresh_at = change, now + REFRESH_S
         retries = list(self._due_now()) if self._due_now is not None else []
-        for peer in self._peers.all() if self.enrolled else ():
+        peers = self._peers.all() if self.enrolled else ()
+        for gone in self._conversations.keys() - {peer.unit for peer in peers}:
+            del self._conversations[gone]  # removed at the core, or we are not enrolled
+        for peer in peers:
             conversation = self._conversation(peer)
             records = self._store.outgoing(peer.unit, now_ms=self._now_ms(), limit=OFFER_RECORDS)
             try:

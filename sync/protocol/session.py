@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sync.protocol.acks import Committed, Owed
+from sync.protocol.draft import Draft
 from sync.protocol.errors import ForgedFrame, RemoteSyncError, ReplayedFrame
-from sync.protocol.fragments import Reassembly, chunk
+from sync.protocol.events import BeaconHeard, EnrolmentRefused, Event, RecordsAccepted, RecordsReceived, Welcomed
+from sync.protocol.fragments import Reassembly
 from sync.protocol.frames import FrameType
 from sync.protocol.items import (
-    CHUNKS_HEADER_BYTES,
     Accepted,
     Beacon,
     Behind,
@@ -27,7 +28,6 @@ from sync.protocol.items import (
     Echo,
     Item,
     Received,
-    RecordPacker,
     Refused,
     Welcome,
     decode_items,
@@ -35,7 +35,6 @@ from sync.protocol.items import (
     encode_accepted,
     encode_beacon,
     encode_behind,
-    encode_chunks,
     encode_echo,
     encode_received,
     encode_welcome,
@@ -43,7 +42,7 @@ from sync.protocol.items import (
 from sync.protocol.keys import agree
 from sync.protocol.outgoing import Due, Ledger
 from sync.protocol.path import Path, patience_for
-from sync.protocol.peers import Peer, RefusalReason, Role
+from sync.protocol.peers import Peer, Role
 from sync.protocol.records import Record, RecordId
 from sync.protocol.sealing import OVERHEAD_BYTES, Counters, Opened, Opener, Sealer
 
@@ -58,45 +57,6 @@ BEHIND_EVERY_S = 60.0
 BEACON_PRIORITY = 3
 JITTER = 0.3
 """Attempts are spread over this share of their wait, so that two radios do not collide for ever."""
-
-
-@dataclass(frozen=True)
-class RecordsReceived:
-    """Commit these, then `acknowledge` their ids. Some may be held already."""
-
-    records: tuple[Record, ...]
-
-
-@dataclass(frozen=True)
-class RecordsAccepted:
-    """The peer has committed these records of ours."""
-
-    ids: tuple[RecordId, ...]
-
-
-@dataclass(frozen=True)
-class BeaconHeard:
-    """A sign of life with the peer's time."""
-
-    time_ms: int
-    trusted: bool
-
-
-@dataclass(frozen=True)
-class Welcomed:
-    """The core has enrolled us."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class EnrolmentRefused:
-    """The core does not enrol us."""
-
-    reason: RefusalReason
-
-
-Event = RecordsReceived | RecordsAccepted | BeaconHeard | Welcomed | EnrolmentRefused
 
 
 @dataclass(frozen=True)
@@ -237,11 +197,6 @@ class Session:
         """
         self._ledger.offer(records, now=now)
 
-    @property
-    def waiting(self) -> int:
-        """How many records are offered and not accepted."""
-        return len(self._ledger)
-
     def welcome(self, name: str) -> None:
         """Say to the kit that it is enrolled."""
         self._welcome = name
@@ -249,10 +204,6 @@ class Session:
     def due_now(self, ids: Iterable[RecordId] | None = None) -> None:
         """Send these records, or all, without waiting for their back-off."""
         self._ledger.make_due(ids)
-
-    def ask_for_sign_of_life(self, path: str) -> None:
-        """Send a beacon by that path at the next opportunity."""
-        self._beacon_wanted.add(path)
 
     def path(self, name: str, mtu_bytes: int) -> Path:
         """What is known of that link to this peer."""
@@ -283,18 +234,18 @@ class Session:
         way = self.path(path, mtu_bytes)
         if urgent_only and not self._urgent_due(way, now, carries):
             return None
-        draft = _Draft(mtu_bytes - OVERHEAD_BYTES)
+        draft = Draft(mtu_bytes - OVERHEAD_BYTES)
         self._add_control(draft)
         due = self._may_go(way, now, carries)
         if due and due[0][0].record.priority == 0:
             # an alert is not made longer, and so less likely to arrive, by what can wait
-            self._add_records(draft, [each for each in due if each[0].record.priority <= 1])
+            draft.add_records(self._unit, [each for each in due if each[0].record.priority <= 1])
             self._add_owed(draft, way)
         elif self._owed_is_due(way, now):
             self._add_owed(draft, way)
-            self._add_records(draft, due)
+            draft.add_records(self._unit, due)
         else:
-            self._add_records(draft, due)
+            draft.add_records(self._unit, due)
             if draft.plain:
                 self._add_owed(draft, way)
         self._add_beacon(draft, way, now, facts)
@@ -439,13 +390,13 @@ class Session:
         latest = max((at for at in (way.heard_at, way.beacon_at) if at is not None), default=None)
         return float("-inf") if latest is None else latest + way.patience.beacon_s
 
-    def _add_control(self, draft: _Draft) -> None:
+    def _add_control(self, draft: Draft) -> None:
         if self._welcome is not None and draft.add(encode_welcome(self._welcome), priority=1):
             draft.welcome = True
         if self._say_behind and draft.add(encode_behind(self._counters.highest), priority=1):
             draft.behind = True
 
-    def _add_owed(self, draft: _Draft, way: Path) -> None:
+    def _add_owed(self, draft: Draft, way: Path) -> None:
         owed = self._owed.get(way.name)
         if owed is None or not owed.anything:
             return
@@ -458,31 +409,11 @@ class Session:
             if received is None or draft.add(encode_received(received), priority=owed.priority):
                 draft.transfers.append(transfer)
 
-    def _add_echo(self, draft: _Draft, owed: Owed) -> None:
+    def _add_echo(self, draft: Draft, owed: Owed) -> None:
         if owed.echo is not None and draft.add(encode_echo(owed.echo), priority=5):
             owed.echo = None
 
-    def _add_records(self, draft: _Draft, due: Sequence[Due]) -> None:
-        packer = RecordPacker(self._unit)
-        run: list[Due] = []
-        for outgoing, unit in due:
-            if unit.index is not None:
-                if run and not _continues(run, outgoing, unit.index):
-                    _flush(draft, run)
-                run.append((outgoing, unit))
-                if draft.room < CHUNKS_HEADER_BYTES + sum(each.bytes for _, each in run):
-                    run.pop()
-                    break
-                continue
-            _flush(draft, run)
-            item = packer.encode(outgoing.record)
-            if not draft.add(item, priority=outgoing.record.priority):
-                break
-            packer.keep(outgoing.record)
-            draft.due.append((outgoing, unit))
-        _flush(draft, run)
-
-    def _add_beacon(self, draft: _Draft, way: Path, now: float, facts: BeaconFacts) -> None:
+    def _add_beacon(self, draft: Draft, way: Path, now: float, facts: BeaconFacts) -> None:
         at = self._beacon_due_at(way)
         asked = way.name in self._beacon_wanted
         if not asked and (at is None or at > now):
@@ -499,7 +430,7 @@ class Session:
             draft.beacon = True
             self._add_echo(draft, self._owed.setdefault(way.name, Owed()))
 
-    def _seal(self, draft: _Draft, way: Path) -> OutFrame:
+    def _seal(self, draft: Draft, way: Path) -> OutFrame:
         counter = self._counters.next()
         whole = tuple(outgoing.record.id for outgoing, unit in draft.due if unit.index is None)
         return OutFrame(
@@ -515,47 +446,3 @@ class Session:
             behind=draft.behind,
             welcome=draft.welcome,
         )
-
-
-@dataclass
-class _Draft:
-    """A frame in the making."""
-
-    limit: int
-    plain: bytes = b""
-    priority: int = 5
-    due: list[Due] = field(default_factory=list)
-    acknowledges: list[RecordId] = field(default_factory=list)
-    transfers: list[bytes] = field(default_factory=list)
-    beacon: bool = False
-    behind: bool = False
-    welcome: bool = False
-
-    @property
-    def room(self) -> int:
-        return self.limit - len(self.plain)
-
-    def add(self, item: bytes, *, priority: int) -> bool:
-        """Add the item if it fits."""
-        if len(item) > self.room:
-            return False
-        self.plain += item
-        self.priority = min(self.priority, priority)
-        return True
-
-
-def _continues(run: list[Due], outgoing: object, index: int) -> bool:
-    last_outgoing, last_unit = run[-1]
-    return last_outgoing is outgoing and last_unit.index == index - 1
-
-
-def _run_item(run: list[Due]) -> bytes:
-    outgoing = run[0][0]
-    data = b"".join(chunk(outgoing.blob, unit.index or 0) for _, unit in run)
-    return encode_chunks(Chunks(outgoing.transfer, len(outgoing.blob), run[0][1].index or 0, data))
-
-
-def _flush(draft: _Draft, run: list[Due]) -> None:
-    if run and draft.add(_run_item(run), priority=run[0][0].record.priority):
-        draft.due.extend(run)
-    run.clear()
