@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from kit.health.words import age_words, degrees
 from kit.model.alert import Alert, Receipt
 from kit.model.quantities import quantity_named
 from sync.core.bodies import LATEST_MS
 from sync.core.store import SeriesRow
+
+WEEK = timedelta(days=6)
+"""Within it a weekday names one day only."""
 
 _LINKS = {"lora": "LoRa radio", "cellular": "mobile network", "sneakernet": "USB stick"}
 _CHANNELS = {
@@ -24,12 +27,14 @@ _SPELLED = {"co2": "CO₂", "pm2_5": "PM 2.5", "pm10": "PM 10"}
 
 
 def moment(at_ms: int | None, now_ms: int) -> str:
-    """`19:05 UTC`, with the day where it is not today's."""
+    """`19:05 UTC`, `Sun 05:00 UTC` within the week, else with the date."""
     if at_ms is None or not 0 <= at_ms <= LATEST_MS:
         return "an impossible time"
     at, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (at_ms, now_ms))
     if at.date() == now.date():
         return f"{at:%H:%M} UTC"
+    if abs(at.date() - now.date()) < WEEK:
+        return f"{at:%a %H:%M} UTC"
     return f"{at:%a} {at.day} {at:%b %H:%M} UTC" if at.year == now.year else f"{at.day} {at:%b %Y %H:%M} UTC"
 
 
@@ -122,5 +127,5 @@ def sentence(text: str) -> str:
 
 
 def minus(text: str) -> str:
-    """With a real minus sign, as wide as a plus; no minus before a zero."""
-    return text.replace("-", "−")
+    """With a real minus sign, as wide as a plus, and units that stay on the line of their number."""
+    return text.replace("-", "−").replace(" °C", "\u00a0°C").replace(" %", "\u00a0%")

@@ -85,10 +85,14 @@ def _state(store: CoreStore, kit: EnrolledKit, now_ms: int) -> KitState:
         active=tuple(sorted(active, key=lambda state: state.alert.severity.rank)),
         ended=tuple(state for state in incidents if state.ended(now_ms)),
         early_receipts=store.early_receipts(kit.unit),
-        series=tuple(store.series(kit.unit)),
+        series=tuple(sorted(store.series(kit.unit), key=_air_temperature_first)),
         forecast=store.forecast(kit.unit),
         quizzes=tuple(store.quizzes(kit.unit)),
     )
+
+
+def _air_temperature_first(row: SeriesRow) -> bool:
+    return row.quantity.partition(":")[0] != "temperature"
 
 
 def kit_json(state: KitState, *, now_ms: int) -> dict[str, Any]:
