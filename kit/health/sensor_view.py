@@ -43,7 +43,9 @@ def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str
         row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm_s=_rhythm_s(connection, name))
         if row["silent"] and registered and name not in registered:
             continue  # removed by the technician; its readings stay, its silence is nobody's worry
-        row["latest"] = [_value(reading) for reading in latest.get(name, ())]
+        # the air's temperature first: where there is room for one value, it is the one that frost is about
+        first = sorted(latest.get(name, ()), key=lambda reading: reading.quantity != "temperature")
+        row["latest"] = [_value(reading) for reading in first]
         if name in unread:
             row |= {"malformed": unread[name].count, "malformed_reason": unread[name].last_reason}
         rows.append(row)
