@@ -73,7 +73,7 @@ PRESETS = {
     "LONG_SLOW": Preset(12, 125.0, 8),
 }
 
-DUTY_CYCLE_PERCENT = {"EU_433": 10.0, "EU_868": 10.0, "EU_866": 2.5, "EU_N_868": 10.0, "TH": 10.0} | {
+DUTY_CYCLE_PERCENT = {"EU_433": 10.0, "EU_868": 10.0, "EU_866": 2.5, "EU_N_868": 10.0} | {
     "UA_433": 10.0,
     "UA_868": 1.0,
 }

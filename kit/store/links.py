@@ -1,4 +1,4 @@
-"""What the sync service last said of each link, for `kit status`; and the airtime its radio has spent."""
+"""What the sync service last said of each link, for `kit status`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from kit.store.migrations import sql
 MIGRATIONS = (
     sql(
         "links",
-        "0001_link_state_and_airtime",
+        "0001_link_state",
         """
         CREATE TABLE link_state (
             name TEXT PRIMARY KEY, state TEXT NOT NULL, explain TEXT NOT NULL, lowest_priority INTEGER NOT NULL,
             last_heard_ms INTEGER, last_sent_ms INTEGER, airtime_left_ms INTEGER, updated_ms INTEGER NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE link_airtime (name TEXT PRIMARY KEY, ledger TEXT NOT NULL) WITHOUT ROWID
+        ) WITHOUT ROWID
         """,
     ),
 )
@@ -71,17 +70,3 @@ def forget_links_except(connection: sqlite3.Connection, names: set[str]) -> None
     for row in links(connection):
         if row.name not in names:
             connection.execute("DELETE FROM link_state WHERE name = ?", (row.name,))
-
-
-def save_airtime(connection: sqlite3.Connection, name: str, ledger: str) -> None:
-    """Keep a link's airtime ledger (`sync.protocol.airtime.AirtimeBudget.dump`), inside the caller's transaction."""
-    connection.execute(
-        "INSERT INTO link_airtime VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET ledger = excluded.ledger",
-        (name, ledger),
-    )
-
-
-def load_airtime(connection: sqlite3.Connection, name: str) -> str | None:
-    """What `save_airtime` last kept for that link."""
-    row = connection.execute("SELECT ledger FROM link_airtime WHERE name = ?", (name,)).fetchone()
-    return None if row is None else str(row[0])

@@ -161,5 +161,4 @@ _APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
     "readings": _apply_readings,
     "forecast": _apply_forecast,
     "quiz": _apply_quiz,
-    "quiz_digest": _apply_quiz,  # the name that has a one-byte code on the wire (`sync.protocol.items.KINDS`)
 }

@@ -236,10 +236,8 @@ class SyncEngine:
                     self._hear(event)
         unit = session.peer.unit
         if records:
-            held = self._store.held(records)
-            new = [record for each, record in records.items() if each not in held]
-            if new:
-                self._store.take(new, peer=unit, link=link.name, at_ms=self._now_ms())
+            # those held already, too: the store is where another body under the same name is noticed
+            self._store.take(list(records.values()), peer=unit, link=link.name, at_ms=self._now_ms())
             session.acknowledge(
                 [(each, int(record.priority)) for each, record in records.items()],
                 path=link.name,

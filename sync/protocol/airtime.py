@@ -47,7 +47,7 @@ PRESETS = {
     "LONG_SLOW": Preset(12, 125.0, 8),
 }
 
-DUTY_CYCLE = {"EU_433": 0.1, "EU_868": 0.1, "EU_N_868": 0.1, "EU_866": 0.025, "UA_433": 0.1, "UA_868": 0.01, "TH": 0.1}
+DUTY_CYCLE = {"EU_433": 0.1, "EU_868": 0.1, "EU_N_868": 0.1, "EU_866": 0.025, "UA_433": 0.1, "UA_868": 0.01}
 """Share of the hour that a radio may transmit; regions that are not here have no limit."""
 
 

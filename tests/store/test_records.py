@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kit.store import facts, links, records
 from kit.store.database import Database, StoreError
-from kit.store.links import LinkRow, forget_links_except, load_airtime, put_link, save_airtime
+from kit.store.links import LinkRow, forget_links_except, put_link
 from kit.store.records import (
     SqliteRecordStore,
     note_custody,
@@ -205,5 +205,3 @@ def test_a_link_keeps_when_it_was_last_heard_over_a_restart(database: Database) 
         forget_links_except(connection, {"lora"})
     assert links.links(database.connection) == [row("lora", 5, 9)]
     with database.atomic() as connection:
-        save_airtime(connection, "lora", "[]")
-    assert load_airtime(database.connection, "lora") == "[]"
