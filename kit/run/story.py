@@ -186,7 +186,10 @@ class Story:
             return []
         lines = []
         if self._first("cellular"):
-            lines.append(f"The mobile network is there: {moment.waiting} records fill in behind.")
+            behind = (
+                f"{moment.waiting} records fill in behind" if moment.waiting else "the radio had carried everything"
+            )
+            lines.append(f"The mobile network is there: {behind}.")
         elif moment.waiting == 0 and self._first("all at core"):
             lines.append("Everything the kit wrote is at the city core.")
         return lines

@@ -204,4 +204,3 @@ def test_a_link_keeps_when_it_was_last_heard_over_a_restart(database: Database) 
         put_link(connection, row("old", None, 9))
         forget_links_except(connection, {"lora"})
     assert links.links(database.connection) == [row("lora", 5, 9)]
-    with database.atomic() as connection:
