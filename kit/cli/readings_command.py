@@ -16,6 +16,7 @@ from kit.cli.parser import nearest
 from kit.cli.unit import reading_store, unit_of
 from kit.errors import UsageError
 from kit.health.times import rfc3339
+from kit.model.quantities import QUANTITIES
 from kit.store.devices import list_devices
 from kit.store.readings import StoredReading, find_readings, known_names
 
@@ -81,7 +82,7 @@ def _check_names(arguments: argparse.Namespace, connection: sqlite3.Connection) 
     devices = sorted({*measured, *(device.name for device in list_devices(connection))})
     if arguments.device and arguments.device not in devices:
         raise UsageError(f"nothing was ever heard of a device '{arguments.device}'{nearest(arguments.device, devices)}")
-    if arguments.quantity and arguments.quantity not in quantities:
+    if arguments.quantity and arguments.quantity not in {*quantities, *QUANTITIES}:
         what = nearest(arguments.quantity, quantities)
         raise UsageError(f"nothing was ever measured of a quantity '{arguments.quantity}'{what}")
 

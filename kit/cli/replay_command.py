@@ -7,10 +7,14 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kit.clock import open_clock
 from kit.errors import KitError
-from kit.home import find_home
+from kit.home import Home, find_home
+
+if TYPE_CHECKING:
+    from kit.replay import BrokerAccount
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +58,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
         KitError: the file is damaged, or the broker cannot be reached.
         UsageError: no such file, a name no device may have.
     """
-    from kit.identity import load_or_create_service_passwords
-    from kit.replay import BrokerAccount, Publisher, replay
-    from kit.settings import listen_address, load_settings
+    from kit.replay import Publisher, replay
     from kit.store.devices import check_name
     from kit.weather_file import read_weather
 
@@ -67,13 +69,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     home = find_home(getattr(arguments, "home", None))
     if not home.keys.is_dir():
         raise KitError(f"there is no unit in {home.path}; start one with `kit run`, or give its place with --home DIR")
-    host, port = listen_address(load_settings(home.settings_file).broker.listen, key="[broker] listen")
-    account = BrokerAccount(
-        host="127.0.0.1" if host in {"0.0.0.0", "::"} else host,  # noqa: S104 - "everywhere" includes here
-        port=port,
-        username="kit-replay",
-        password=load_or_create_service_passwords(home)["kit-replay"],
-    )
+    account = _account(home)
     progress = _Progress(total=len(rows), shown=sys.stderr.isatty())
     with Publisher(account, client_id="kit-replay") as publisher:
         publisher.connect()
@@ -113,3 +109,19 @@ class _Progress:
         """Leave the line."""
         if self._shown:
             print("\r", end="", file=sys.stderr)
+
+
+def _account(home: Home) -> BrokerAccount:
+    """Where the running broker listens, and as whom to publish there."""
+    from kit.identity import load_or_create_service_passwords
+    from kit.replay import BrokerAccount
+    from kit.run.adapters import broker_address, external_password
+    from kit.settings import load_settings
+
+    settings = load_settings(home.settings_file)
+    host, port = broker_address(home, settings)
+    if settings.broker.kind == "external":
+        username, password = settings.broker.external_username, external_password(settings)
+    else:
+        username, password = "kit-replay", load_or_create_service_passwords(home)["kit-replay"]
+    return BrokerAccount(host=host, port=port, username=username, password=password)
