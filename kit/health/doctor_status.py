@@ -67,6 +67,16 @@ def check_links(status: Status) -> Iterator[Check]:
         yield Check("links", ok=True, sentence=sentence)
 
 
+def check_problems(status: Status) -> Iterator[Check]:
+    """What parts of the kit say of themselves: a siren that does not answer, a device that was turned away."""
+    problems = status.get("problems") or []
+    for sentence in problems:
+        what, _, todo = str(sentence).partition("; ")
+        yield Check("problem", ok=False, sentence=what, todo=todo or "see kit log")
+    if not problems:
+        yield Check("problems", ok=True, sentence="no part of the kit reports one")
+
+
 def check_alerts(status: Status) -> Iterator[Check]:
     """None that nobody has confirmed."""
     waiting = [alert for alert in status.get("alerts", []) if not alert.get("confirmed")]
@@ -81,6 +91,7 @@ def check_alerts(status: Status) -> Iterator[Check]:
 CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
     "sensors": check_sensors,
     "links": check_links,
+    "problems": check_problems,
     "alerts": check_alerts,
 }
 """In the order of the report; `check_services` comes before them because of the ports between."""
