@@ -58,13 +58,21 @@ def _services(status: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _messages(status: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{sensor['device']} sent {sensor['malformed']} messages that cannot be read: {sensor.get('malformed_reason')}"
+        for sensor in status.get("sensors", [])
+        if sensor.get("malformed")
+    ]
+
+
 def _sensors(status: Mapping[str, Any]) -> list[str]:
     return [
         f"sensor {sensor['device']} has been silent for {age_words(sensor.get('age_s'))}; check its battery and lead"
         if sensor.get("last_seen")
         else f"sensor {sensor['device']} has never sent anything; check its user name and password"
         for sensor in status.get("sensors", [])
-        if sensor.get("silent")
+        if sensor.get("silent") and (sensor.get("last_seen") or not sensor.get("malformed"))
     ]
 
 
@@ -106,6 +114,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _services,
     _power,
     _sensors,
+    _messages,
     _problems,
     _clock,
     _core,
