@@ -34,8 +34,9 @@ from kit.broker.protocol.writer import encode
 from kit.broker.server import Broker
 from kit.clock import SystemClock
 from kit.model.messages import Published
-from kit.store import devices, mqtt
+from kit.store import devices, facts, mqtt
 from kit.store.database import Database
+from kit.store.device_users import DeviceUsers
 from kit.store.migrations import sql
 
 READINGS = sql("bench", "1", "CREATE TABLE bench_readings (id INTEGER PRIMARY KEY, device TEXT, payload BLOB)")
@@ -57,7 +58,7 @@ async def serve(kind: str, file: Path, port: int) -> None:
         journal = mqtt.MqttJournal(store, ingest=ingest)
         side: Broker | ExternalBroker
         if kind == "own":
-            users = devices.DeviceUsers(table, services={})
+            users = DeviceUsers(table, services={})
             side = Broker(host="127.0.0.1", port=port, users=users, journal=journal, clock=SystemClock())
         else:
             side = ExternalBroker(
@@ -80,7 +81,9 @@ class Side:
         self.file = folder / "kit.db"
         self.port = free_port()
         self.passwords: dict[str, str] = {}
-        with Database(self.file, migrations=(*mqtt.MIGRATIONS, *devices.MIGRATIONS, READINGS)) as database:
+        with Database(
+            self.file, migrations=(*facts.MIGRATIONS, *mqtt.MIGRATIONS, *devices.MIGRATIONS, READINGS)
+        ) as database:
             for number in range(DEVICES):
                 made = devices.add_device(database.connection, f"device-{number}", now_ms=0)
                 self.passwords[made.username] = made.password

@@ -13,7 +13,7 @@ from kit.home import Home
 from kit.identity import load_or_create_service_passwords
 from kit.settings import listen_address, load_settings
 from kit.store.database import Database
-from kit.store.devices import DeviceUsers
+from kit.store.device_users import DeviceUsers
 from kit.store.mqtt import MqttJournal
 
 

@@ -14,7 +14,7 @@ Composition, as `kit.run` does it in the broker's process:
         broker = Broker(
             host=host,
             port=port,
-            users=DeviceUsers(devices, services=passwords),     # kit.store.devices
+            users=DeviceUsers(devices, services=passwords),     # kit.store.device_users
             journal=MqttJournal(store, ingest=ingest),          # kit.store.mqtt
             clock=clock,
             on_problem=log.warning,

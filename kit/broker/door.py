@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Self
 
 from kit.broker.changes import LoginRefused
-from kit.broker.ports import Users
+from kit.broker.ports import Claim, Pass, Users
 
-Answer = str | BaseException | None
+Answer = Pass | BaseException | None
 
 FREE_FAILURES = 2
 """A password mistyped twice is answered at once."""
@@ -67,21 +67,21 @@ class Door:
         """See `Users.marks`."""
         return await self._loop.run_in_executor(self._pool, self._users.marks)
 
-    def sign_in(self, username: str, password: bytes, address: str, *, answer: Callable[[Answer], None]) -> None:
-        """Call `answer` with the mark of the credentials; with None, after the delay that is due, if they are wrong.
+    def sign_in(self, claim: Claim, *, answer: Callable[[Answer], None]) -> None:
+        """Call `answer` with the client's pass; with None, after the delay that is due, if its credentials are wrong.
 
         With the exception if nobody could say, for then it is not the client's fault.
         """
-        asking = self._loop.run_in_executor(self._pool, self._users.sign_in, username, password)
+        asking = self._loop.run_in_executor(self._pool, self._users.sign_in, claim)
 
-        def answered(asked: asyncio.Future[str | None]) -> None:
+        def answered(asked: asyncio.Future[Pass | None]) -> None:
             if asked.cancelled():
                 return
             found: Answer = asked.exception() or asked.result()
             if found is not None:
                 answer(found)
             else:
-                self._loop.call_later(self._count(username, address), answer, None)
+                self._loop.call_later(self._count(claim.username or "", claim.address), answer, None)
 
         asking.add_done_callback(answered)
 

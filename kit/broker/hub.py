@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.broker.access import may_publish, may_subscribe
+from kit.broker.access import Hearing, hearing, may_subscribe
 from kit.broker.changes import Change, ClientConnected, ClientGone, Fact, PublishRefused, Saved
 from kit.broker.memory import Memory
 from kit.broker.protocol.limits import Limits
@@ -37,6 +37,7 @@ from kit.broker.protocol.packets import (
     Unsubscribe,
 )
 from kit.broker.protocol.session import Session, Stage
+from kit.model.grants import Grants
 from kit.model.messages import Published
 
 
@@ -64,6 +65,7 @@ class Hub:
         self._limits = limits
         self._memory = Memory(limits)
         self._links: dict[int, Session] = {}
+        self._grants: dict[str, Grants | None] = {}
         self._touched: dict[Session, None] = {}
         self._outcome = Outcome()
         self.facts: list[Fact] = []
@@ -132,10 +134,30 @@ class Hub:
 
     # --- a client comes and goes
 
-    def connected(self, link: int, connect: Connect, *, username: str, address: str, now_ms: int) -> None:
-        """A client has signed in as `username`; give it its session (3.1.4)."""
+    def connected(
+        self,
+        link: int,
+        connect: Connect,
+        *,
+        username: str,
+        address: str,
+        now_ms: int,
+        grants: Grants | None = None,
+    ) -> None:
+        """A client has signed in as `username`; give it its session (3.1.4).
+
+        Args:
+            link: its connection.
+            connect: its CONNECT.
+            username: who it is.
+            address: where it connects from.
+            now_ms: Unix ms.
+            grants: what it may do; None = what a native device may.
+        """
         memory, key = self._memory, (username, connect.client_id or f"unnamed-{link}")
-        if connect.will is not None and not may_publish(username, connect.will.topic):
+        self._grants[username] = grants
+        will = Hearing.HEARD if connect.will is None else hearing(username, connect.will.topic, grants)
+        if connect.will is not None and will is Hearing.REFUSED:
             self._refuse(link, username, connect.will.topic, now_ms)
             self._reply(link, Connack(session_present=False, code=ConnectCode.NOT_AUTHORISED))
             return
@@ -153,11 +175,15 @@ class Hub:
             memory.end_session(old)
             old = None
         session = old or memory.open_session(key, clean=connect.clean_session)
+        for topic_filter in list(session.subscriptions):
+            # what it may read may have changed while it, or the broker, was away
+            if not may_subscribe(username, topic_filter, grants):
+                memory.unsubscribe(session, topic_filter)
         session.link = link
         self._links[link] = session
         session.outbox.reconnected()
         memory.mark_queue_sent(session)
-        if connect.will is not None:
+        if connect.will is not None and will is Hearing.OWN:
             memory.set_will(session, connect.will)
         self._touched[session] = None
         self._reply(link, Connack(session_present=old is not None, code=ConnectCode.ACCEPTED))
@@ -181,6 +207,7 @@ class Hub:
                 self._close(session.link, f"the user {username} was removed")
                 self._detach(session, now_ms)
             self._memory.end_session(session)
+        self._grants.pop(username, None)
 
     def writable(self, link: int) -> None:
         """The client reads again: what waited for it may go out with this batch."""
@@ -235,29 +262,31 @@ class Hub:
 
     def _publish(self, session: Session, link: int, packet: Publish, now_ms: int) -> None:
         username = session.key[0]
-        if not may_publish(username, packet.topic):
+        heard = hearing(username, packet.topic, self._grants.get(username))
+        if heard is Hearing.REFUSED:
             self._refuse(link, username, packet.topic, now_ms)
             return
         message = Message(packet.topic, packet.payload, packet.qos, retain=True)
-        if packet.retain and packet.payload and not self._memory.may_retain(username, message):
+        keeps = packet.retain and heard is Hearing.OWN
+        if keeps and packet.payload and not self._memory.may_retain(username, message):
             self._refuse(link, username, packet.topic, now_ms, reason="its retained messages are full")
             return
         packet_id = packet.packet_id
         if packet_id is None:
-            self._take(session.key, packet, now_ms)
+            self._take(session.key, packet, now_ms, heard)
         elif packet.qos == 1:
-            self._take(session.key, packet, now_ms)
+            self._take(session.key, packet, now_ms, heard)
             self._reply(link, Puback(packet_id))
         elif packet_id in session.received:
             self._reply(link, Pubrec(packet_id))
         elif len(session.received) >= self._limits.received_ids:
             self._close(link, f"{len(session.received)} QoS 2 messages were begun and not finished")
         else:
-            self._take(session.key, packet, now_ms)
+            self._take(session.key, packet, now_ms, heard)
             self._memory.remember_id(session, packet_id)
             self._reply(link, Pubrec(packet_id))
 
-    def _take(self, key: tuple[str, str], packet: Publish, now_ms: int) -> None:
+    def _take(self, key: tuple[str, str], packet: Publish, now_ms: int, heard: Hearing = Hearing.OWN) -> None:
         self._memory.ingest(
             Published(
                 username=key[0],
@@ -271,6 +300,8 @@ class Hub:
                 received_ms=now_ms,
             )
         )
+        if heard is not Hearing.OWN:
+            return
         if packet.retain:
             self._memory.retain(key[0], Message(packet.topic, packet.payload, packet.qos, retain=True))
         for session, granted in self._memory.subscribers(packet.topic):
@@ -343,10 +374,14 @@ class Hub:
     def _grant(self, session: Session, topic_filter: str, qos: int) -> int:
         known = topic_filter in session.subscriptions
         full = len(session.subscriptions) >= self._limits.subscriptions_per_session
-        if not may_subscribe(session.key[0], topic_filter) or (full and not known):
+        if not self._may_read(session, topic_filter) or (full and not known):
             return FAILURE
         self._memory.subscribe(session, topic_filter, qos)
         return qos
+
+    def _may_read(self, session: Session, topic_filter: str) -> bool:
+        username = session.key[0]
+        return may_subscribe(username, topic_filter, self._grants.get(username))
 
     def _unsubscribe(self, session: Session, link: int, packet: Unsubscribe, _now_ms: int) -> None:
         for topic_filter in packet.filters:

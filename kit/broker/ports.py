@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kit.broker.changes import Change, Fact, Saved
+from kit.model.grants import Grants
 
 
 class JournalError(Exception):
@@ -32,11 +33,42 @@ class Journal(Protocol):
         ...
 
 
+class Claim(NamedTuple):
+    """Who a client says it is.
+
+    Attributes:
+        username, password: as in its CONNECT; None if it gave none.
+        client_id: as in its CONNECT, perhaps empty.
+        address: where it connects from.
+        open: it came through the listener for devices that cannot use a password.
+    """
+
+    username: str | None
+    password: bytes | None
+    client_id: str = ""
+    address: str = ""
+    open: bool = False
+
+
+class Pass(NamedTuple):
+    """A client that may come in.
+
+    Attributes:
+        username: who it is to the broker; not always what it called itself.
+        mark: of the credentials; changes when the user is removed and added again, or when its grants change.
+        grants: what it may do; None = what a native device of that name may.
+    """
+
+    username: str
+    mark: str
+    grants: Grants | None = None
+
+
 class Users(Protocol):
     """Knows who may sign in. Called from one thread at a time, not the event loop's."""
 
-    def sign_in(self, username: str, password: bytes) -> str | None:
-        """A mark of the credentials (changes when the user is removed and added again), or None if they are wrong."""
+    def sign_in(self, claim: Claim) -> Pass | None:
+        """Let a client in, or None if what it says is wrong."""
         ...
 
     def marks(self) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ from kit.broker.door import Answer, Door
 from kit.broker.hub import Hub, Outcome
 from kit.broker.link import Link
 from kit.broker.listening import explain_listen_error
-from kit.broker.ports import Journal, JournalError, Users
+from kit.broker.ports import Claim, Journal, JournalError, Pass, Users
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Connect, ConnectCode, Packet
 from kit.clock import Clock
@@ -146,19 +146,20 @@ class Broker:
             link.refuse(ConnectCode.NOT_AUTHORISED, "no user name and password")
             return
 
-        def answer(mark: Answer) -> None:
-            if mark is None:
+        def answer(found: Answer) -> None:
+            if found is None:
                 link.refuse(ConnectCode.NOT_AUTHORISED, f"wrong user name or password for {username}")
                 return
-            if isinstance(mark, BaseException):
-                self._report(f"the table of devices cannot be read, nobody can sign in: {mark}")
+            if isinstance(found, BaseException):
+                self._report(f"the table of devices cannot be read, nobody can sign in: {found}")
                 link.refuse(ConnectCode.SERVER_UNAVAILABLE, "the table of devices cannot be read")
                 return
-            if link.accept(connect, username=username, mark=mark):
-                self._do(link, lambda: self._connected(link, connect, username))
+            if link.accept(connect, username=found.username, mark=found.mark):
+                self._do(link, lambda: self._connected(link, connect, found))
             link.read()
 
-        self._door.sign_in(username, connect.password, link.address, answer=answer)
+        claim = Claim(username, connect.password, connect.client_id, link.address)
+        self._door.sign_in(claim, answer=answer)
 
     def packet_came(self, link: Link, packet: Packet, size: int) -> None:
         """Into the next batch."""
@@ -255,8 +256,15 @@ class Broker:
         if self._inbox:
             self._schedule()
 
-    def _connected(self, link: Link, connect: Connect, username: str) -> None:
-        self._hub.connected(link.number, connect, username=username, address=link.address, now_ms=self._now_ms())
+    def _connected(self, link: Link, connect: Connect, found: Pass) -> None:
+        self._hub.connected(
+            link.number,
+            connect,
+            username=found.username,
+            grants=found.grants,
+            address=link.address,
+            now_ms=self._now_ms(),
+        )
 
     def _take_facts(self) -> list[Fact]:
         facts, self._hub.facts = self._hub.facts, []

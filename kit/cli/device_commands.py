@@ -12,9 +12,7 @@ from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.settings import listen_address
-from kit.store.devices import Credentials, add_device, list_devices, remove_device
-
-NATIVE_KIND = "senml"
+from kit.store.devices import NATIVE, Credentials, add_device, list_devices, remove_device
 
 
 def add_device_commands(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +20,7 @@ def add_device_commands(parser: argparse.ArgumentParser) -> None:
     words = parser.add_subparsers(metavar="add|list|remove")
     add = words.add_parser("add", help="let a device in; shows its password once")
     add.add_argument("name", metavar="NAME", help="small letters, digits, - and _; also its MQTT user name")
-    add.add_argument("--kind", default=NATIVE_KIND, metavar="K", help=f"what it speaks (default {NATIVE_KIND})")
+    add.add_argument("--kind", default=NATIVE, metavar="K", help=f"what it speaks (default {NATIVE})")
     add.set_defaults(run=add_one)
     listing = words.add_parser("list", help="all devices, and when each was last heard")
     listing.set_defaults(run=list_all)

@@ -81,7 +81,7 @@ def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], Non
 def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """The MQTT broker and, in the same transaction as its acknowledgement, the ingest of readings."""
     from kit.collect.ingest import Ingest
-    from kit.store.devices import DeviceUsers
+    from kit.store.device_users import DeviceUsers
     from kit.store.mqtt import MqttJournal
 
     passwords = load_or_create_service_passwords(unit.home)

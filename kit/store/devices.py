@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import hmac
 import re
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
+from kit.broker.access import overlapping
 from kit.errors import KitError, UsageError
-from kit.store.database import Database
+from kit.model.grants import Grants, native_grants
+from kit.model.places import NOWHERE, Place
+from kit.store.facts import count_change
 from kit.store.migrations import sql
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -37,7 +41,26 @@ MIGRATIONS = (
             added_ms INTEGER NOT NULL) WITHOUT ROWID
         """,
     ),
+    sql(
+        "devices",
+        "0002_topics_and_places",
+        """
+        UPDATE devices SET kind = 'native' WHERE kind = 'senml';
+        ALTER TABLE devices ADD COLUMN base TEXT NOT NULL DEFAULT '';
+        ALTER TABLE devices ADD COLUMN place TEXT NOT NULL DEFAULT '';
+        ALTER TABLE devices ADD COLUMN latitude REAL;
+        ALTER TABLE devices ADD COLUMN longitude REAL;
+        ALTER TABLE devices ADD COLUMN client_id TEXT;
+        ALTER TABLE devices ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE device_topics (
+            device TEXT NOT NULL, use TEXT NOT NULL, filter TEXT NOT NULL, PRIMARY KEY (device, use, filter)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
+
+NATIVE = "native"
+"""The kind of a device that speaks the kit's own dialect, SenML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +76,20 @@ class Device:
     """A device that may sign in.
 
     Attributes:
-        kind: the dialect it speaks, "senml" for the kit's native one.
+        kind: the dialect it speaks, "native" for the kit's own.
+        base: where its topics begin; "" = as its dialect has it for this name.
         added_ms: Unix ms.
+        place: where it stands.
+        open: it has no password and comes through the listener for such devices: whoever is in the network can
+            pretend to be it.
     """
 
     name: str
     kind: str
     added_ms: int
+    base: str = ""
+    place: Place = NOWHERE
+    open: bool = False
 
 
 class DuplicateDevice(KitError):  # noqa: N818 - says what is wrong
@@ -92,22 +122,139 @@ def check_name(name: str) -> None:
         raise UsageError(f"'{name}' cannot be a device's name: names beginning with 'kit-' are the kit's own services")
 
 
-def add_device(connection: sqlite3.Connection, name: str, *, kind: str = "senml", now_ms: int) -> Credentials:
+class TakenTopic(KitError):  # noqa: N818 - says what is wrong
+    """Another device speaks on that topic already."""
+
+    def __init__(self, topic: str, other: str) -> None:
+        super().__init__(f"the topic '{topic}' belongs to the device '{other}' already; give this device another topic")
+        self.topic, self.other = topic, other
+
+
+def add_device(
+    connection: sqlite3.Connection,
+    name: str,
+    *,
+    now_ms: int,
+    kind: str = NATIVE,
+    base: str = "",
+    grants: Grants | None = None,
+    place: Place | None = None,
+) -> Credentials:
     """Let a device in from now on; no restart is needed.
+
+    Args:
+        connection: inside the caller's transaction.
+        name: its name and user name.
+        now_ms: Unix ms.
+        kind: the dialect it speaks.
+        base: where its topics begin; "" = as its dialect has it for this name.
+        grants: what it may do; None = what a native device may.
+        place: where it stands.
 
     Raises:
         UsageError: the name cannot be used.
         DuplicateDevice: there is one of that name already.
+        TakenTopic: another device has one of its topics.
     """
     check_name(name)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
+    insert_device(connection, name, password.encode(), kind=kind, base=base, place=place or NOWHERE, now_ms=now_ms)
+    set_grants(connection, name, grants or native_grants(name))
+    return Credentials(name, password)
+
+
+def insert_device(
+    connection: sqlite3.Connection,
+    name: str,
+    password: bytes,
+    *,
+    kind: str,
+    base: str,
+    place: Place,
+    now_ms: int,
+    client_id: str | None = None,
+    open_device: bool = False,
+) -> None:
+    """Write the device's row, without its grants.
+
+    Raises:
+        DuplicateDevice: there is one of that name already.
+    """
     salt = secrets.token_bytes(SALT_BYTES)
-    row = (name, kind, salt, _digest(salt, password.encode()), now_ms)
     try:
-        connection.execute("INSERT INTO devices VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute(
+            "INSERT INTO devices (name, kind, salt, hash, added_ms, base, place, latitude, longitude, client_id, open) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (name, kind, salt, digest(salt, password), now_ms, base, *place.as_row(), client_id, open_device),
+        )
     except sqlite3.IntegrityError:
         raise DuplicateDevice(name) from None
-    return Credentials(name, password)
+
+
+def set_grants(connection: sqlite3.Connection, name: str, grants: Grants) -> None:
+    """Write down what a device may do, in place of what it might.
+
+    Raises:
+        TakenTopic: another device has one of its own topics.
+    """
+    others = connection.execute(
+        "SELECT device, filter FROM device_topics WHERE use = 'publish' AND device != ?", (name,)
+    ).fetchall()
+    for other, theirs in [*others, *_without_rows(connection, name)]:
+        taken = overlapping(grants.publish, [theirs])
+        if taken is not None:
+            raise TakenTopic(taken[0], other)
+    connection.execute("DELETE FROM device_topics WHERE device = ?", (name,))
+    connection.executemany(
+        "INSERT OR IGNORE INTO device_topics VALUES (?, ?, ?)",
+        [(name, use, wanted) for use in _USES for wanted in getattr(grants, use)],
+    )
+    count_change(connection, CHANGED)
+
+
+_USES = ("publish", "hear", "read")
+CHANGED = "devices"
+"""The subject (`kit.store.facts`) that counts changes of devices and their topics."""
+
+
+def grants_of(connection: sqlite3.Connection, name: str) -> Grants:
+    """What a device may do."""
+    rows = connection.execute("SELECT use, filter FROM device_topics WHERE device = ? ORDER BY filter", (name,))
+    # devices of an older kit have no rows
+    return _grants(rows.fetchall()) or native_grants(name)
+
+
+def all_grants(connection: sqlite3.Connection) -> dict[str, Grants | None]:
+    """What each device may do; devices of an older kit are not in it."""
+    rows = connection.execute("SELECT device, use, filter FROM device_topics ORDER BY device, filter")
+    return {device: _grants([row[1:] for row in group]) for device, group in groupby(rows, key=itemgetter(0))}
+
+
+def _grants(rows: Sequence[Sequence[str]]) -> Grants | None:
+    if not rows:
+        return None
+    return Grants(**{use: tuple(wanted for held, wanted in rows if held == use) for use in _USES})
+
+
+def _without_rows(connection: sqlite3.Connection, name: str) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT name FROM devices WHERE name != ? AND name NOT IN (SELECT device FROM device_topics)", (name,)
+    )
+    return [(other, wanted) for (other,) in rows for wanted in native_grants(other).publish]
+
+
+def place_device(connection: sqlite3.Connection, name: str, place: Place) -> None:
+    """Say where a device stands.
+
+    Raises:
+        UnknownDevice: there is none of that name.
+    """
+    changed = connection.execute(
+        "UPDATE devices SET place = ?, latitude = ?, longitude = ? WHERE name = ?", (*place.as_row(), name)
+    ).rowcount
+    if not changed:
+        raise _unknown(connection, name)
+    count_change(connection, CHANGED)
 
 
 def remove_device(connection: sqlite3.Connection, name: str) -> None:
@@ -116,57 +263,29 @@ def remove_device(connection: sqlite3.Connection, name: str) -> None:
     Raises:
         UnknownDevice: there is none of that name; the sentence names the nearest.
     """
-    if connection.execute("DELETE FROM devices WHERE name = ?", (name,)).rowcount:
-        return
+    if not connection.execute("DELETE FROM devices WHERE name = ?", (name,)).rowcount:
+        raise _unknown(connection, name)
+    connection.execute("DELETE FROM device_topics WHERE device = ?", (name,))
+    count_change(connection, CHANGED)
+
+
+def _unknown(connection: sqlite3.Connection, name: str) -> UnknownDevice:
     near = difflib.get_close_matches(name, [device.name for device in list_devices(connection)], n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else "`kit device list` shows which there are"
-    raise UnknownDevice(f"there is no device named '{name}'; {hint}")
+    return UnknownDevice(f"there is no device named '{name}'; {hint}")
 
 
 def list_devices(connection: sqlite3.Connection) -> list[Device]:
     """All devices by name."""
-    rows = connection.execute("SELECT name, kind, added_ms FROM devices ORDER BY name")
-    return [Device(name=name, kind=kind, added_ms=added_ms) for name, kind, added_ms in rows]
+    rows = connection.execute(
+        "SELECT name, kind, added_ms, base, place, latitude, longitude, open FROM devices ORDER BY name"
+    )
+    return [
+        Device(name=row[0], kind=row[1], added_ms=row[2], base=row[3], place=Place(*row[4:7]), open=bool(row[7]))
+        for row in rows
+    ]
 
 
-class DeviceUsers:
-    """Implements `kit.broker.ports.Users`: devices from the table, services from their passwords.
-
-    Reads the table at every sign-in, so a device is known as soon as it was added.
-
-    Args:
-        database: open, and used by nobody else while the broker serves.
-        services: passwords of the unit's services by user name, see `kit.identity.load_or_create_service_passwords`.
-    """
-
-    def __init__(self, database: Database, *, services: Mapping[str, str]) -> None:
-        self._database = database
-        self._salt = secrets.token_bytes(SALT_BYTES)
-        self._services = {name: _digest(self._salt, password.encode()) for name, password in services.items()}
-        self._version: int | None = None
-        self._marks: dict[str, str] = {}
-
-    def sign_in(self, username: str, password: bytes) -> str | None:
-        """The mark of the credentials, or None if they are wrong."""
-        known = self._services.get(username)
-        salt = self._salt
-        if known is None:
-            row = self._database.connection.execute(
-                "SELECT salt, hash FROM devices WHERE name = ?", (username,)
-            ).fetchone()
-            salt, known = (row[0], row[1]) if row else (self._salt, b"")
-        return known.hex() if hmac.compare_digest(_digest(salt, password), known) else None
-
-    def marks(self) -> Mapping[str, str]:
-        """The present mark of every user."""
-        version = self._database.changed_elsewhere()
-        if version != self._version:
-            rows = self._database.connection.execute("SELECT name, hash FROM devices")
-            self._marks = {name: digest.hex() for name, digest in rows}
-            self._marks |= {name: digest.hex() for name, digest in self._services.items()}
-            self._version = version
-        return self._marks
-
-
-def _digest(salt: bytes, password: bytes) -> bytes:
+def digest(salt: bytes, password: bytes) -> bytes:
+    """The salted hash of a password."""
     return hashlib.sha256(salt + password).digest()

@@ -22,6 +22,7 @@ from kit.collect.ingest import Ingest
 from kit.model.alert import Alert
 from kit.store import devices, mqtt
 from kit.store.database import Database
+from kit.store.device_users import DeviceUsers
 from kit.store.readings import find_readings
 
 COLLECT = ("kit-collect", "service password")
@@ -39,7 +40,7 @@ def broker(file: Path, database: Database, clock: ManualClock) -> Iterator[int]:
             ready.set()
 
         with Database(file) as store, Database(file) as table:
-            users = devices.DeviceUsers(table, services=dict([COLLECT]))
+            users = DeviceUsers(table, services=dict([COLLECT]))
             journal = mqtt.MqttJournal(store, ingest=Ingest(clock))
             await Broker(host="127.0.0.1", port=0, users=users, journal=journal, clock=clock).serve(stop, ready=tell)
 

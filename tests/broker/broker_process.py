@@ -12,7 +12,7 @@ from kit.broker.server import Broker
 from kit.clock import SystemClock
 from kit.model.messages import Published
 from kit.store.database import Database
-from kit.store.devices import DeviceUsers
+from kit.store.device_users import DeviceUsers
 from kit.store.mqtt import MqttJournal
 
 

@@ -33,8 +33,9 @@ from kit.broker.protocol.writer import encode
 from kit.broker.server import Broker
 from kit.clock import SystemClock
 from kit.model.messages import Published
-from kit.store import devices, mqtt
+from kit.store import devices, facts, mqtt
 from kit.store.database import Database
+from kit.store.device_users import DeviceUsers
 from kit.store.migrations import sql
 
 SERVICE = ("kit-test", "service password")
@@ -116,7 +117,7 @@ class Unit:
         self.broker: Broker | None = None
         self.stop: Callable[[], object] = self.close
         self._process: subprocess.Popen[str] | None = None
-        with Database(file, migrations=(*mqtt.MIGRATIONS, *devices.MIGRATIONS, SEEN)):
+        with Database(file, migrations=(*facts.MIGRATIONS, *mqtt.MIGRATIONS, *devices.MIGRATIONS, SEEN)):
             pass
 
     def add_device(self, name: str) -> None:
@@ -217,7 +218,7 @@ class Thread:
             unit.broker = Broker(
                 host="127.0.0.1",
                 port=0,
-                users=devices.DeviceUsers(table, services=dict([SERVICE])),
+                users=DeviceUsers(table, services=dict([SERVICE])),
                 journal=mqtt.MqttJournal(store, ingest=self._ingest),
                 clock=SystemClock(),
                 limits=self._limits,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit.broker.ports import Claim, Pass
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Message, Puback, Publish
 from kit.broker.protocol.writer import encode
@@ -159,8 +160,8 @@ def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
         def commit(self, changes: Sequence[Any]) -> None:
             del changes
 
-        def sign_in(self, username: str, password: bytes) -> str | None:
-            del username, password
+        def sign_in(self, claim: Claim) -> Pass | None:
+            del claim
             return None
 
         def marks(self) -> dict[str, str]:

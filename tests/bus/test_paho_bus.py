@@ -18,8 +18,9 @@ from kit.broker.server import Broker
 from kit.bus import Bus, BusError, BusMessage
 from kit.bus.paho_bus import PahoBus
 from kit.clock import SystemClock
-from kit.store import devices, mqtt
+from kit.store import devices, facts, mqtt
 from kit.store.database import Database
+from kit.store.device_users import DeviceUsers
 
 USER, PASSWORD = "kit-test", "secret"
 
@@ -49,9 +50,9 @@ class OwnBroker:
             self.port = address[1]
             ready.set()
 
-        schema = (*mqtt.MIGRATIONS, *devices.MIGRATIONS)
+        schema = (*facts.MIGRATIONS, *mqtt.MIGRATIONS, *devices.MIGRATIONS)
         with Database(self._file, migrations=schema) as store, Database(self._file) as table:
-            users = devices.DeviceUsers(table, services={USER: PASSWORD})
+            users = DeviceUsers(table, services={USER: PASSWORD})
             journal = mqtt.MqttJournal(store, ingest=lambda _connection, _publishes: None)
             broker = Broker(host="127.0.0.1", port=self.port, users=users, journal=journal, clock=SystemClock())
             await broker.serve(stop, ready=tell)

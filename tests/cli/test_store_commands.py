@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from kit.broker.ports import Claim
 from kit.cli.__main__ import main
 from kit.home import Home
 from kit.model.readings import Quality
 from kit.store.database import Database
-from kit.store.devices import DeviceUsers
+from kit.store.device_users import DeviceUsers
 from kit.store.reading_writer import ReadingWriter
 
 HOUR_MS = 3_600_000
@@ -59,8 +60,8 @@ def test_the_credentials_of_a_new_device_open_the_broker(unit: Home, capsys: pyt
     assert (shown["username"], shown["topic"], shown["port"]) == ("orchard-low", "sensors/orchard-low", 1883)
     with Database(unit.database, read_only=True) as database:
         users = DeviceUsers(database, services={})
-        assert users.sign_in("orchard-low", shown["password"].encode())
-        assert users.sign_in("orchard-low", b"wrong") is None
+        assert users.sign_in(Claim("orchard-low", shown["password"].encode()))
+        assert users.sign_in(Claim("orchard-low", b"wrong")) is None
 
 
 def test_a_device_can_be_let_in_before_the_unit_has_ever_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
