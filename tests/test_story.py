@@ -91,6 +91,23 @@ def test_the_lead_time_is_measured_when_the_threshold_is_reached_and_the_minimum
     assert lines[-1] == "18:00  All clear. The coldest was −2.2 °C."
 
 
+def test_each_night_has_its_own_coldest_hour() -> None:
+    tomorrow = replace(FORECAST, night="2016-04-25")
+    second = replace(ALERT, identifier="b", sent_ms=START + 25 * HOUR_MS)
+    lines = tell(
+        moment(0, forecast=FORECAST),
+        moment(10, alerts=(ALERT,), air_c=-3.9),
+        moment(17, alerts=(replace(ALERT, ended=True),), air_c=2.0),
+        moment(24, forecast=tomorrow),
+        moment(25, forecast=tomorrow, alerts=(second,), air_c=1.0),
+        moment(40, alerts=(replace(second, ended=True),), air_c=5.0),
+    )
+    assert [line.split("  ", 1)[1] for line in lines if "All clear" in line] == [
+        "All clear. The coldest was −3.9 °C.",
+        "All clear. The coldest was 1.0 °C.",
+    ]
+
+
 def test_the_wide_link_is_told_when_it_comes_and_when_it_has_caught_up() -> None:
     up = frozenset({"lora", "cellular"})
     lines = tell(moment(0), moment(1, links_up=up, waiting=40), moment(2, links_up=up, waiting=0))

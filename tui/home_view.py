@@ -16,10 +16,10 @@ from kit.health.words import (
     degrees,
     frost_words,
     local_time,
+    named_value_words,
     power_words,
     seconds_between,
     service_words,
-    value_words,
 )
 from tui.line import Line, Shape, Tone, cut, fit, spread
 
@@ -95,7 +95,8 @@ def sensors(status: Status, shape: Shape) -> list[Line]:
     for sensor in listed:
         age = f"{age_words(sensor.get('age_s'))} ago" if sensor.get("last_seen") else "never"
         mark, tone = ("! ", Tone.WARN) if sensor.get("silent") else ("", Tone.PLAIN)
-        latest = " ".join(value_words(value) for value in sensor.get("latest", [])[: 2 if shape.width > 30 else 1])  # noqa: PLR2004 - a column of the wide layout
+        shown = 2 if shape.width > 30 else 1  # noqa: PLR2004 - a column of the wide layout
+        latest = " ".join(named_value_words(value) for value in sensor.get("latest", [])[:shown])
         right = f"SILENT {age}" if sensor.get("silent") else f"{latest} {age}".strip()
         lines.append(Line(spread(f"{mark}{sensor['device']}", right, shape.width), tone))
     return fit(lines, shape, more="sensors")

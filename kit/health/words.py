@@ -74,6 +74,12 @@ def value_words(value: Mapping[str, Any]) -> str:
     return "?" if number is None else f"{number:.1f} {unit}"
 
 
+def named_value_words(value: Mapping[str, Any]) -> str:
+    """A latest reading where nothing else says what it is of: a share of what must be told, a degree need not."""
+    of = str(value.get("quantity", "")).partition(":")[0].partition("_")[0]
+    return f"{value_words(value)} {of}" if value.get("unit") in {"%", "%RH"} and of else value_words(value)
+
+
 def power_words(power: Mapping[str, Any] | None) -> str:
     """What the unit runs on."""
     if not power:

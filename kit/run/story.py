@@ -113,6 +113,7 @@ class Story:
         range_text = f"{_degrees(forecast.tmin_p10_c)} to {_degrees(forecast.tmin_p90_c)}"
         if self._first(f"forecast {forecast.night}"):
             self._told_minimum_c = forecast.tmin_c
+            self._coldest_c = moment.air_c  # of this night, not of the one before
             return [
                 (
                     f"Forecast for the night: {_degrees(forecast.tmin_c)} expected, eight nights in ten {range_text}; "

@@ -12,6 +12,7 @@ from kit.alerts.lifecycle import Alerts
 from kit.cli.status_text import status_text
 from kit.health.attention import attention
 from kit.health.status import unit_status
+from kit.health.words import named_value_words
 from kit.home import Home
 from kit.model.alert import Alert, AlertText, Area, Severity
 from kit.settings import Settings
@@ -196,3 +197,10 @@ def test_the_text_fits_80_columns_and_says_first_what_needs_a_person(village: An
     lines = status_text(status_of(village)).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[3] == ("This needs you:" if full else "Nothing needs you.")
+
+
+def test_a_share_says_what_it_is_of_and_a_temperature_need_not() -> None:
+    cloud = {"quantity": "cloud_cover", "unit": "%", "value": 0.0}
+    assert named_value_words(cloud) == "0.0 % cloud"
+    assert named_value_words({"quantity": "humidity:probe1", "unit": "%RH", "value": 81.0}) == "81.0 % humidity"
+    assert named_value_words({"quantity": "temperature", "unit": "Cel", "value": -0.4}) == "-0.4 °C"
