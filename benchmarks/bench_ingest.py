@@ -7,6 +7,8 @@ carry over to other machines; ratios do.
 
     .venv/bin/python benchmarks/bench_ingest.py [--seconds 4]
 
+`--ledger` measures the kit with and without its power-cut ledger instead of beside Mosquitto.
+
 The second table is the burst that loses readings elsewhere: a device publishes n readings at QoS 1, reads the last
 PUBACK, disconnects, and the broker is killed with -9 at once; how many are missing afterwards?
 """
@@ -37,6 +39,8 @@ from kit.model.messages import Published
 from kit.store import devices, facts, mqtt
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
+from kit.store.evidence import note_readings, note_series
+from kit.store.ledger import Ledger
 from kit.store.migrations import sql
 
 READINGS = sql("bench", "1", "CREATE TABLE bench_readings (id INTEGER PRIMARY KEY, device TEXT, payload BLOB)")
@@ -48,16 +52,23 @@ PACKET_IDS = 1_000
 def ingest(connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
     rows = [(p.username, p.payload) for p in publishes]
     connection.executemany("INSERT INTO bench_readings (device, payload) VALUES (?, ?)", rows)
+    # as the collector does; without a ledger this notes nothing
+    note_series(connection, 1, ("device", "temperature", "Cel"))
+    note_readings(connection, [(1, p.received_ms) for p in publishes])
 
 
 # --- the two sides, each a process: `bench_ingest.py --serve own|external DATABASE PORT`
 
 
 async def serve(kind: str, file: Path, port: int) -> None:
-    with Database(file) as store, Database(file) as table:
+    ledger = None
+    if kind == "ledger":
+        clock = SystemClock()
+        ledger = Ledger(file.parent / "ledger", "broker", clock=clock, real_s=clock.monotonic)
+    with Database(file, ledger=ledger) as store, Database(file) as table:
         journal = mqtt.MqttJournal(store, ingest=ingest)
         side: Broker | ExternalBroker
-        if kind == "own":
+        if kind in ("own", "ledger"):
             users = DeviceUsers(table, services={})
             side = Broker(host="127.0.0.1", port=port, users=users, journal=journal, clock=SystemClock())
         else:
@@ -202,8 +213,10 @@ def burst(side: Side, size: int) -> int:
 
 
 @contextmanager
-def sides() -> Iterator[dict[str, Side]]:
+def sides(*, with_ledger: bool) -> Iterator[dict[str, Side]]:
     kinds = ["own", "external"] if shutil.which("mosquitto") else ["own"]
+    if with_ledger:
+        kinds = ["ledger", "own"]
     with tempfile.TemporaryDirectory() as folder:
         made = {}
         for kind in kinds:
@@ -233,22 +246,26 @@ def wait_for_port(port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
+    parser.add_argument("--ledger", action="store_true", help="the kit with and without its ledger")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         kind, file, port = arguments.serve
         asyncio.run(serve(kind, Path(file), int(port)))
         return
-    with sides() as both:
+    with sides(with_ledger=arguments.ledger) as both:
         for side in both.values():
             side.start()
-        print(f"{'devices':>8}{'window':>8}{'kit, readings/s':>18}{'Mosquitto → paho':>18}{'ratio':>8}")
+        other = "without ledger" if arguments.ledger else "Mosquitto → paho"
+        print(f"{'devices':>8}{'window':>8}{'kit, readings/s':>18}{other:>18}{'ratio':>8}")
         for count, window in ((1, 1), (1, 20), (20, 1), (20, 20)):
             rates = [publish_for(s, count=count, window=window, seconds=arguments.seconds) for s in both.values()]
-            other = f"{rates[1]:18.0f}{rates[0] / rates[1]:8.1f}" if len(rates) > 1 else f"{'not installed':>18}"
+            other = f"{rates[1]:18.0f}{rates[0] / rates[1]:8.2f}" if len(rates) > 1 else f"{'not installed':>18}"
             print(f"{count:8}{window:8}{rates[0]:18.0f}{other}", flush=True)
         for side in both.values():
             side.kill()
+        if arguments.ledger:
+            return
         print(f"\n{'burst':>8}{'kit, missing':>18}{'Mosquitto, missing':>22}")
         for size in (5, 20, 100, 400):
             missing = [burst(side, size) for side in both.values()]

@@ -59,6 +59,16 @@ class Home:
         return self.path / "run"
 
     @property
+    def ledger(self) -> Path:
+        """What each process acknowledged since its last clean end, and the history of unclean ones. Never backed up."""
+        return self.path / "ledger"
+
+    @property
+    def set_aside(self) -> Path:
+        """Stores that were damaged or replaced by a backup, untouched. Never backed up."""
+        return self.path / "set-aside"
+
+    @property
     def clock_file(self) -> Path:
         """Written by a simulation so that every process shows its time."""
         return self.run / "clock.json"

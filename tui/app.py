@@ -54,6 +54,7 @@ class KitApp(App[None]):
         Binding("a", "alerts", "Alerts"),
         Binding("k", "queue", "Queue"),
         Binding("l", "log", "Log"),
+        Binding("p", "power", "Power cuts", show=False),
     ]
 
     def __init__(self, facts: Facts, *, poll_s: float = POLL_S) -> None:
@@ -126,6 +127,10 @@ class KitApp(App[None]):
         """The logs."""
         self._open("Logs", lambda: detail_view.log_lines(self._facts.logs()), follow=True)
 
+    def action_power(self) -> None:
+        """The power cuts."""
+        self._open("Power cuts", lambda: detail_view.power_lines(self._status))
+
     def action_keys(self) -> None:
         """The keys."""
         self._open("Keys", detail_view.key_lines)
@@ -136,6 +141,7 @@ class KitApp(App[None]):
         yield SystemCommand("Alerts", "Warnings, and who has seen them", self.action_alerts)
         yield SystemCommand("Queue", "Each record and how far it has come", self.action_queue)
         yield SystemCommand("Log", "The services' logs", self.action_log)
+        yield SystemCommand("Power cuts", "What was acknowledged before each, and found after", self.action_power)
         yield SystemCommand("Needs you", "What needs a person, in whole sentences", self.action_needs)
         yield SystemCommand("Refresh", "Look again now", self.action_look)
         yield SystemCommand("Keys", "Which key does what", self.action_keys)

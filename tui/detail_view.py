@@ -7,6 +7,7 @@ from typing import Any
 
 from kit.health.attention import attention
 from kit.health.logs import LogLine
+from kit.health.power_view import history_lines
 from kit.health.words import PRIORITY_WORDS, ago_words, custody_words, local_time
 from tui.line import Line, Tone
 
@@ -15,6 +16,7 @@ KEYS = (
     ("a", "warnings: who was told, who has seen them"),
     ("k", "the queue: each record and how far it has come"),
     ("l", "the services' logs"),
+    ("p", "power cuts: what was acknowledged before, and found after"),
     ("r", "look again now (it looks every second by itself)"),
     ("Esc", "back"),
     ("Ctrl+P", "all commands, to search in"),
@@ -60,6 +62,16 @@ def log_lines(lines: Sequence[LogLine]) -> list[Line]:
         tone = Tone.BAD if " ERROR " in line.text else Tone.WARN if " WARNING " in line.text else Tone.PLAIN
         shown.append(Line(f"{line.service}: {line.text}", tone))
     return shown or [Line("Nothing was logged yet.")]
+
+
+def power_lines(status: Mapping[str, Any]) -> list[Line]:
+    """The latest unclean ends; one that lost something stands out."""
+    recent = (status.get("power_cuts") or {}).get("recent", [])
+    lines = [
+        Line(text, Tone.BAD if text.startswith("    LOST") else Tone.PLAIN if text.startswith(" ") else Tone.HEAD)
+        for text in history_lines(recent, str(status.get("timezone") or "UTC"))
+    ]
+    return lines or [Line("No power cut so far, and no process was killed.", Tone.GOOD)]
 
 
 def key_lines() -> list[Line]:

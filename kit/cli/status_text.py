@@ -8,6 +8,7 @@ from typing import Any
 
 from kit.cli.output import WIDTH
 from kit.health.attention import attention
+from kit.health.power_view import summary_words
 from kit.health.words import (
     age_words,
     ago_words,
@@ -35,7 +36,7 @@ def status_text(status: Status) -> str:
         lines += _block("Tonight", [forecast_words(status.get("forecast"), zone)])
         lines += _block("Warnings", [alert_words(a, status.get("time")) for a in status.get("alerts", [])] or ["none"])
         lines += _block("Sensors", _sensors(status))
-        lines += _block("Power", [power_words(status.get("power"))])
+        lines += _block("Power", [power_words(status.get("power")), summary_words(status.get("power_cuts"), zone)])
         if status.get("clients") is not None:
             lines += _block("Clients", [str(status["clients"])])
         lines += _block("Sync", _links(status))

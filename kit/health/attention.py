@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kit.health.power_view import loss_sentences
 from kit.health.words import age_words, ago_words, seconds_between
 
 KEEPS_DYING = 3
@@ -100,6 +101,10 @@ def _core(status: Mapping[str, Any]) -> list[str]:
     return [f"the city core was last heard {age_words(age_s)} ago; what waits is kept (kit queue ls)"]
 
 
+def _losses(status: Mapping[str, Any]) -> list[str]:
+    return loss_sentences(status.get("power_cuts"))
+
+
 def _problems(status: Mapping[str, Any]) -> list[str]:
     return [str(sentence) for sentence in status.get("problems") or []]
 
@@ -111,6 +116,7 @@ def _apps(status: Mapping[str, Any]) -> list[str]:
 _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _alerts,
     _store,
+    _losses,
     _services,
     _power,
     _sensors,

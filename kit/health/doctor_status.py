@@ -7,6 +7,7 @@ from typing import Any
 
 from kit.health.attention import KEEPS_DYING
 from kit.health.check import Check
+from kit.health.power_view import loss_sentences, summary_words
 from kit.health.words import age_words, ago_words, queue_words
 
 Status = Mapping[str, Any]
@@ -77,6 +78,18 @@ def check_problems(status: Status) -> Iterator[Check]:
         yield Check("problems", ok=True, sentence="no part of the kit reports one")
 
 
+def check_power_cuts(status: Status) -> Iterator[Check]:
+    """Whatever was acknowledged before an unclean end was found after it."""
+    summary = status.get("power_cuts")
+    lost = loss_sentences(summary)
+    for sentence in lost:
+        what, _, todo = sentence.partition("; ")
+        yield Check("ledger", ok=False, sentence=what, todo=todo)
+    if not lost:
+        zone = str(status.get("timezone") or "UTC")
+        yield Check("ledger", ok=True, sentence=summary_words(summary, zone))
+
+
 def check_alerts(status: Status) -> Iterator[Check]:
     """None that nobody has confirmed."""
     waiting = [alert for alert in status.get("alerts", []) if not alert.get("confirmed")]
@@ -91,6 +104,7 @@ def check_alerts(status: Status) -> Iterator[Check]:
 CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
     "sensors": check_sensors,
     "links": check_links,
+    "ledger": check_power_cuts,
     "problems": check_problems,
     "alerts": check_alerts,
 }

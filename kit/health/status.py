@@ -16,6 +16,7 @@ from typing import Any
 from kit.clock import AcceleratedClock, Clock
 from kit.errors import KitError
 from kit.health import store_view
+from kit.health.power_view import power_cut_summary
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.home import Home
@@ -49,6 +50,7 @@ def unit_status(
         "running": states.running,
         "services": states.services,
         **store_view.nothing(),
+        "power_cuts": power_cut_summary(home),
         "apps": [dict(line) for line in apps],
     }
     if isinstance(clock, AcceleratedClock):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from kit.clock import SystemClock, open_clock
 from kit.home import Home
 from kit.store import schema
 from kit.store.database import Database
+from kit.store.ledger import Ledger
 from kit.store.migrations import Migration
 from village_apps.app import find_apps
+
+_process = ["cli"]
 
 
 def unit_migrations() -> tuple[Migration, ...]:
@@ -21,4 +27,15 @@ def open_unit_store(home: Home) -> Database:
     Raises:
         StoreError: it cannot be opened (on entering).
     """
-    return Database(home.database, migrations=unit_migrations())
+    return Database(home.database, migrations=unit_migrations(), ledger=process_ledger(home))
+
+
+def name_process(name: str) -> None:
+    """Under which name this process's ledger stands; called first in a service."""
+    _process[0] = name
+
+
+@cache
+def process_ledger(home: Home) -> Ledger:
+    """The one ledger of this process for that home."""
+    return Ledger(home.ledger, _process[0], clock=open_clock(home.clock_file), real_s=SystemClock().monotonic)

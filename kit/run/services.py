@@ -20,7 +20,7 @@ from kit.errors import UsageError
 from kit.home import Home, find_home
 from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
-from kit.run.schema import open_unit_store
+from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.settings import Settings, listen_address, load_settings
 from kit.supervise import become_supervised, stop_on_signals
 from village_apps.app import AppContext
@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         identity=load_or_create_identity(home),
         log=log_to_home(home, arguments.name, clock),
     )
-    services[arguments.name](unit, stop, ready)
+    name_process(arguments.name)
+    with process_ledger(home):
+        services[arguments.name](unit, stop, ready)
     return 0
 
 
@@ -73,6 +75,7 @@ def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], Non
         "collect": serve_collect,
         "web": serve_web,
         "sync": serve_sync,
+        "care": serve_care,
         "air": simulated_hardware.serve_air,
         "station": simulated_hardware.serve_station,
     }
@@ -184,6 +187,13 @@ def serve_sync(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     from kit.run.syncing import serve_unit_sync
 
     serve_unit_sync(unit, stop, ready)
+
+
+def serve_care(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
+    """Settles unclean ends, checks the store, makes backups."""
+    from kit.run import care
+
+    care.serve_care(unit, stop, ready)
 
 
 def app_context(unit: UnitProcess, *, bus: Any = None) -> AppContext:

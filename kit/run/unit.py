@@ -19,7 +19,7 @@ from kit.settings import Settings, load_settings, settings_as_toml
 from kit.store.records import set_origin
 from kit.supervise import ServiceSpec, Supervisor, python_command, stop_on_signals
 
-SERVICES = ("broker", "collect", "web", "sync")
+SERVICES = ("broker", "collect", "web", "sync", "care")
 
 
 def run(arguments: argparse.Namespace) -> int:

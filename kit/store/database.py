@@ -17,6 +17,9 @@ from typing import Self
 
 from kit.errors import KitError
 from kit.home import explain_home_error
+from kit.model.ledger import Evidence
+from kit.store.evidence import StoreConnection, evidence_of
+from kit.store.ledger import Ledger
 from kit.store.migrations import Migration, migrate
 
 BUSY_TIMEOUT_MS = 30_000
@@ -34,13 +37,22 @@ class Database:
         file: the SQLite file.
         migrations: the schema this caller needs; applied on opening when something is pending.
         read_only: refuse writes, and do not create the file.
+        ledger: told what each transaction made true, between its commit and whatever is said about it.
     """
 
-    def __init__(self, file: Path, *, migrations: Sequence[Migration] = (), read_only: bool = False) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        migrations: Sequence[Migration] = (),
+        read_only: bool = False,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._file = file
+        self._ledger = ledger
         self._migrations = migrations
         self._read_only = read_only
-        self._connection: sqlite3.Connection | None = None
+        self._connection: StoreConnection | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -62,7 +74,12 @@ class Database:
                 migrate(self._file, self._migrations)
             mode = "ro" if self._read_only else "rw"
             connection = sqlite3.connect(
-                f"file:{self._file}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30.0
+                f"file:{self._file}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30.0,
+                factory=StoreConnection,
             )
             connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -74,15 +91,19 @@ class Database:
             raise StoreError(f"{self._file} cannot be opened ({error}); run `kit doctor`") from error
         connection.row_factory = sqlite3.Row
         self._connection = connection
+        if self._ledger is not None:
+            self._ledger.__enter__()
 
     def close(self) -> None:
         """Close the connection; nothing is pending because every change was committed by `atomic`."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            if self._ledger is not None:
+                self._ledger.__exit__(None, None, None)
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> StoreConnection:
         """The open connection, rows as `sqlite3.Row`."""
         if self._connection is None:
             raise StoreError(f"{self._file} is not open")
@@ -102,12 +123,17 @@ class Database:
                 yield connection
             return
         connection.execute("BEGIN IMMEDIATE")
+        evidence = connection.evidence = Evidence() if self._ledger is not None else None
         try:
             yield connection
             connection.execute("COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
+        finally:
+            connection.evidence = None
+        if self._ledger is not None and evidence is not None:
+            self._ledger.wrote(evidence)
 
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another connection has committed (PRAGMA data_version); cheap to poll."""
@@ -123,9 +149,13 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 @contextmanager
 def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("SAVEPOINT nested")
+    evidence = evidence_of(connection)
+    mark = None if evidence is None else evidence.mark()
     try:
         yield
     except BaseException:
+        if evidence is not None and mark is not None:
+            evidence.back_to(mark)
         connection.execute("ROLLBACK TO nested")
         connection.execute("RELEASE nested")
         raise

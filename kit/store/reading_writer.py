@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kit.model.readings import Quality, Raw
+from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import load_token, save_token
 
 SHIFT_AT_MOST_MS = 999
@@ -83,6 +84,7 @@ class ReadingWriter:
             known = self._load_series(connection, key)
             if known is not None:
                 self._series[key] = known
+                note_series(connection, known.id, key)
         return known
 
     def add(
@@ -142,6 +144,7 @@ class ReadingWriter:
             self._seen.clear()
         count = len(self._rows)
         if count:
+            note_readings(connection, self._rows)
             self._write_rows(connection)
             self._token = secrets.token_bytes(8)
             save_token(connection, self._token)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from kit.store.database import Database, StoreError
+from kit.store.evidence import note_records
 from kit.store.facts import count_change
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
@@ -146,6 +147,7 @@ def write_record(
         f"INSERT INTO records ({_COLUMNS}, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
         (*told, kind, int(Priority(priority)), created_ms, lifetime_s, addressee, body),
     )
+    note_records(connection, [(*told, kind)])
     count_change(connection, SUBJECT)
     return told
 
@@ -255,6 +257,7 @@ class SqliteRecordStore:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
                 [(*_values(each), at_ms) for each in records],
             )
+            note_records(connection, [(*each.id, each.kind) for each in records])
             count_change(connection, SUBJECT)
 
     def load_session(self, peer: str) -> bytes | None:

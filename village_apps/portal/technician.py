@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from kit.health.power_view import off_words
 from kit.health.words import age_words
 from kit.identity import check_technician_password, set_technician_password
 from village_apps.app import AppContext, StatusLine
@@ -44,7 +45,8 @@ class TechnicianPages:
         if self._sign_ins.must_change(token):
             return self._ask_new_password()
         state = read_unit_state(self._context, database().connection, _lines_of_apps())
-        return _private(make_response(render_template("portal/technician.html", state=state, age_words=age_words)))
+        page = render_template("portal/technician.html", state=state, age_words=age_words, off_words=off_words)
+        return _private(make_response(page))
 
     def sign_in(self) -> Response:
         """Check the password."""
