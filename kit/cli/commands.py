@@ -49,6 +49,7 @@ COMMANDS: dict[str, Command] = {
         "kit.cli.queue_commands", "add_queue_commands", "what waits to leave, and how far it has come", RECORDS
     ),
     "join": Command("kit.cli.join_command", "add_join", "enrol this kit at a city core", RECORDS),
+    "bundle": Command("kit.cli.bundle_commands", "add_bundle", "carry records by hand, on a USB stick", RECORDS),
     "backup": Command("kit.cli.backup_commands", "add_backup", "copy the store while the unit runs", CARE),
     "restore": Command("kit.cli.backup_commands", "add_restore", "prove that a backup can be restored", CARE),
     "password": Command("kit.cli.password_command", "add_password", "change the technician's password", CARE),

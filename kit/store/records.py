@@ -48,6 +48,9 @@ and must not give two lives the same name; and small, because it travels in ever
 OFFER_BYTES = 2 * 1024 * 1024
 """What `outgoing` loads at once, whatever the limit: a backlog of photos must not fill a small computer's memory."""
 
+PAGE_RECORDS = 200
+"""Loaded at once when everything is wanted."""
+
 IDS_PER_QUERY = 200
 """Three variables each; SQLite's default limit of variables was 999 for long."""
 
@@ -200,6 +203,44 @@ class SqliteRecordStore:
             (now_ms, limit),
         )
         return list(_at_most_bytes(rows, OFFER_BYTES))
+
+    def backlog(self, peer: str, *, now_ms: int) -> Iterator[Record]:
+        """The same without an end, a page at a time: for a stick, which carries everything."""
+        del peer
+        after = (-1, -1)
+        while True:
+            rows = self._database.connection.execute(
+                f"SELECT number, {_COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
+                "WHERE pending = 1 AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
+                "AND (priority, number) > (?, ?) ORDER BY priority, number LIMIT ?",
+                (now_ms, *after, PAGE_RECORDS),
+            ).fetchall()
+            if not rows:
+                return
+            yield from map(_record, rows)
+            after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
+
+    def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
+        """What came from the core since then."""
+        del peer
+        rows = self._database.connection.execute(
+            "SELECT origin, epoch, seq FROM records WHERE taken_ms >= ?", (since_ms,)
+        )
+        return [RecordId(*row) for row in rows]
+
+    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
+        """Those of our own records that the core has not accepted yet."""
+        del peer
+        found: list[RecordId] = []
+        for some in _chunks(ids):
+            values = ", ".join(["(?, ?, ?)"] * len(some))
+            rows = self._database.connection.execute(
+                f"WITH wanted (o, e, s) AS (VALUES {values}) SELECT origin, epoch, seq FROM wanted "  # noqa: S608 - question marks
+                "CROSS JOIN records ON origin = o AND epoch = e AND seq = s WHERE pending = 1",
+                [part for each in some for part in each],
+            )
+            found += [RecordId(*row) for row in rows]
+        return found
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link; the first time over each link counts."""

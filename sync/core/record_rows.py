@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from kit.store.database import Database, StoreError
 from sync.core.applied_rows import UNREADABLE, apply, known_kinds
 from sync.core.store import Outcome
 from sync.protocol.records import Priority, Record, RecordId
+
+PAGE_RECORDS = 200
+"""Loaded at once when everything is wanted."""
 
 IDS_PER_QUERY = 200
 """Three variables each; SQLite's default limit of variables was 999 for long."""
@@ -93,6 +96,45 @@ def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: i
         (peer, now_ms, limit),
     )
     return [_record(row) for row in rows]
+
+
+def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterator[Record]:
+    """The same without an end, a page at a time."""
+    after = (-1, -1)
+    while True:
+        rows = connection.execute(
+            f"SELECT number, {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
+            "WHERE outcome IS NULL AND accepted_ms IS NULL AND addressee = ? "
+            "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
+            "AND (priority, number) > (?, ?) ORDER BY priority, number LIMIT ?",
+            (peer, now_ms, *after, PAGE_RECORDS),
+        ).fetchall()
+        if not rows:
+            return
+        yield from map(_record, rows)
+        after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
+
+
+def held_from(connection: sqlite3.Connection, peer: str, *, since_ms: int) -> list[RecordId]:
+    """What came from that kit since then and was committed."""
+    rows = connection.execute(
+        "SELECT origin, epoch, seq FROM core_records WHERE origin = ? AND outcome IS NOT NULL AND received_ms >= ?",
+        (peer, since_ms),
+    )
+    return [RecordId(*row) for row in rows]
+
+
+def waiting_among(connection: sqlite3.Connection, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
+    """Those of the core's own records for that kit that it has not accepted."""
+    return [
+        each
+        for each in ids
+        if connection.execute(
+            "SELECT 1 FROM core_records WHERE origin = ? AND epoch = ? AND seq = ? "
+            "AND outcome IS NULL AND accepted_ms IS NULL AND addressee = ?",
+            (*each, peer),
+        ).fetchone()
+    ]
 
 
 def note_sent(

@@ -84,6 +84,18 @@ class SqliteCoreStore:
         """The core's own records for that kit."""
         return record_rows.outgoing(self._database.connection, peer, now_ms=now_ms, limit=limit)
 
+    def backlog(self, peer: str, *, now_ms: int) -> Iterator[Record]:
+        """Everything for that kit, for a stick."""
+        return record_rows.backlog(self._database.connection, peer, now_ms=now_ms)
+
+    def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
+        """What came from that kit since then."""
+        return record_rows.held_from(self._database.connection, peer, since_ms=since_ms)
+
+    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
+        """The core's own records that the kit has not accepted."""
+        return record_rows.waiting_among(self._database.connection, ids, peer=peer)
+
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link."""
         with self._database.atomic() as connection:

@@ -24,6 +24,8 @@ class FrameType(IntEnum):
     HELLO = 1
     UP = 2
     DOWN = 3
+    CARRIED_UP = 4
+    CARRIED_DOWN = 5
 
 
 def first_byte(kind: FrameType) -> int:
