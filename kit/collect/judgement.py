@@ -21,6 +21,9 @@ EARLIEST_MS = 946_771_200_000
 NEIGHBOURS_WITHIN_MS = 3_600_000
 """Readings further apart than this say nothing about a jump."""
 
+_GUESSED = int(Quality.TIME_GUESSED)
+_GUESSED_UNSET = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
+
 _find_quantity = lru_cache(maxsize=1024)(quantity_named)
 
 
@@ -75,8 +78,7 @@ def judge_time(*, time_ms: int, own_time: bool, arrived_ms: int, clock_trusted: 
     if not own_time:
         if clock_trusted:
             return 0
-        unset = arrived_ms < EARLIEST_BELIEVABLE_S * 1000
-        return int(Quality.TIME_GUESSED | (Quality.TIME_DOUBTFUL if unset else 0))
+        return _GUESSED_UNSET if arrived_ms < EARLIEST_BELIEVABLE_S * 1000 else _GUESSED
     if time_ms < EARLIEST_MS or (clock_trusted and time_ms > arrived_ms + FUTURE_MS):
         return int(Quality.TIME_DOUBTFUL)
     return 0

@@ -100,7 +100,7 @@ def parse_senml(payload: bytes) -> Pack:
 
 def _read_json(payload: bytes) -> list[Any]:
     try:
-        told = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        told = _DECODER.decode(payload.decode("utf-8"))
     except SenMLError:
         raise
     except UnicodeDecodeError:
@@ -116,6 +116,9 @@ def _read_json(payload: bytes) -> list[Any]:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise SenMLError(f"{word} is not a number that SenML allows; leave the record out when there is no value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _read_cbor(payload: bytes) -> list[Any]:

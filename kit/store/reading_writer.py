@@ -16,9 +16,17 @@ from enum import Enum
 from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import load_token, save_token
+from kit.store.packed_value import DECIMAL_BITS, pack_keys, pack_value, unpack_value
 
 SHIFT_AT_MOST_MS = 999
-"""Readings with the same time are kept a millisecond apart, within their second; a thousand a second is no weather."""
+"""Readings that a device dated alike are kept a millisecond apart, within their second; a thousand is no weather."""
+
+KEYS_AT_ONCE = 1_000
+"""Readings in one row of the queue for the core; see `kit.store.readings`."""
+
+_TIME_DOUBTFUL, _TIME_SHIFTED, _IMPOSSIBLE = (
+    int(flag) for flag in (Quality.TIME_DOUBTFUL, Quality.TIME_SHIFTED, Quality.IMPOSSIBLE)
+)
 
 MAX_SERIES_PER_DEVICE = 256
 """A device that invents names without end must not fill the disk."""
@@ -32,6 +40,8 @@ class Series:
         newest_ms: the largest time in the store, doubtful ones included: whatever is later is certainly new.
         same_since_ms: since when the newest value has not changed.
         good_ms, good_value: the newest reading that was possible.
+        run_ms: every millisecond from here to `newest_ms` holds a reading.
+        decimals: of the value kept last.
     """
 
     id: int
@@ -42,6 +52,8 @@ class Series:
     same_since_ms: int = 0
     good_ms: int | None = None
     good_value: float | None = None
+    run_ms: int = 0
+    decimals: int = 0
 
 
 class Outcome(Enum):
@@ -61,9 +73,9 @@ class ReadingWriter:
         self._flushed = False
         self._series: dict[tuple[str, str, str], Series] = {}
         self._per_device: dict[str, int] = {}
-        self._rows: dict[tuple[int, int], tuple[float, int]] = {}
+        self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
-        self._arrivals: list[tuple[int, int, int]] = []
+        self._arrived_ms = 0
         self._touched: dict[int, Series] = {}
         self._seen: dict[str, int] = {}
 
@@ -73,7 +85,7 @@ class ReadingWriter:
             self._series.clear()
             self._per_device.clear()
         self._flushed = False
-        for pending in (self._rows, self._raw, self._arrivals, self._touched, self._seen):
+        for pending in (self._rows, self._raw, self._touched, self._seen):
             pending.clear()
 
     def series(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
@@ -113,17 +125,27 @@ class ReadingWriter:
                 it, two messages in one millisecond are two readings.
         """
         outcome = Outcome.STORED
-        if series.newest_ms is not None and time_ms <= series.newest_ms:
-            free_ms = self._free_time(connection, series.id, time_ms=time_ms, value=value, own_time=own_time)
+        newest_ms = series.newest_ms
+        if newest_ms is None or time_ms > newest_ms:
+            if newest_ms is None or time_ms != newest_ms + 1:
+                series.run_ms = time_ms
+            series.newest_ms = time_ms
+        else:
+            free_ms = self._free_time(connection, series, time_ms=time_ms, value=value, own_time=own_time)
             if free_ms is None:
                 return Outcome.REPEATED
-            if free_ms > time_ms + SHIFT_AT_MOST_MS:
+            if own_time and free_ms > time_ms + SHIFT_AT_MOST_MS:
                 return Outcome.CROWDED_OUT
             if free_ms != time_ms:
                 outcome, time_ms = Outcome.SHIFTED, free_ms
-                quality |= Quality.TIME_SHIFTED
-        self._rows[(series.id, time_ms)] = (value, int(quality))
-        self._arrivals.append((series.id, time_ms, arrived_ms))
+                quality |= _TIME_SHIFTED
+            if free_ms > newest_ms:
+                series.newest_ms = free_ms
+        stored, decimals = pack_value(value, series.decimals)
+        series.decimals = decimals
+        if not self._rows:
+            self._arrived_ms = arrived_ms
+        self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | decimals)
         if raw is not None:
             self._raw.append((series.id, time_ms, raw.value, raw.unit))
         self._remember(series, time_ms, value, quality, arrived_ms)
@@ -152,10 +174,15 @@ class ReadingWriter:
         return count
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
+        connection.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", self._rows.values())
+        keys = [number for key in self._rows for number in key]
         connection.executemany(
-            "INSERT INTO readings VALUES (?, ?, ?, ?)", [(*key, *row) for key, row in self._rows.items()]
+            "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
+            [
+                (self._arrived_ms, pack_keys(keys[at : at + 2 * KEYS_AT_ONCE]))
+                for at in range(0, len(keys), 2 * KEYS_AT_ONCE)
+            ],
         )
-        connection.executemany("INSERT INTO unsynced (series, time_ms, arrived_ms) VALUES (?, ?, ?)", self._arrivals)
         if self._raw:
             connection.executemany("INSERT INTO raw_readings VALUES (?, ?, ?, ?)", self._raw)
         connection.executemany(
@@ -165,7 +192,7 @@ class ReadingWriter:
                 for s in self._touched.values()
             ],
         )
-        for pending in (self._rows, self._raw, self._arrivals, self._touched):
+        for pending in (self._rows, self._raw, self._touched):
             pending.clear()
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:
@@ -176,7 +203,9 @@ class ReadingWriter:
             key,
         ).fetchone()
         if row is not None:
-            return Series(*row[:2]) if row[2] is None else Series(*row)
+            known = Series(*row[:2]) if row[2] is None else Series(*row)
+            known.run_ms = known.newest_ms or 0
+            return known
         device = key[0]
         if device not in self._per_device:
             count = connection.execute("SELECT count(*) FROM series WHERE device = ?", (device,)).fetchone()
@@ -188,31 +217,44 @@ class ReadingWriter:
         return Series(int(made.lastrowid or 0))
 
     def _free_time(
-        self, connection: sqlite3.Connection, series: int, *, time_ms: int, value: float, own_time: bool
+        self, connection: sqlite3.Connection, series: Series, *, time_ms: int, value: float, own_time: bool
     ) -> int | None:
         """The first free millisecond from `time_ms` on; None if this very reading is already there."""
-        for candidate in range(time_ms, time_ms + SHIFT_AT_MOST_MS + 1):
-            held = self._rows.get((series, candidate))
-            if held is None:
-                held = connection.execute(
-                    "SELECT value FROM readings WHERE series = ? AND time_ms = ?", (series, candidate)
-                ).fetchone()
-            if held is None:
-                return candidate
-            if own_time and held[0] == value:
-                return None
-        return time_ms + SHIFT_AT_MOST_MS + 1
+        newest_ms = series.newest_ms or 0
+        if not own_time and time_ms >= series.run_ms:
+            return newest_ms + 1  # a burst of undated readings: nothing before it is free
+        candidate = time_ms
+        while candidate <= newest_ms:
+            end_ms = candidate + SHIFT_AT_MOST_MS + 1
+            held = {
+                row[0]: unpack_value(row[1], row[2])
+                for row in connection.execute(
+                    "SELECT time_ms, value, code FROM readings WHERE series = ? AND time_ms >= ? AND time_ms < ?",
+                    (series.id, candidate, end_ms),
+                )
+            }
+            for candidate in range(candidate, end_ms):  # noqa: B020 - goes on where the last window ended
+                taken = held.get(candidate)
+                if taken is None:
+                    row = self._rows.get((series.id, candidate))
+                    if row is None:
+                        return candidate
+                    taken = unpack_value(row[2], row[3])
+                if own_time and taken == value:
+                    return None
+            candidate = end_ms
+            if own_time:
+                break
+        return candidate
 
     def _remember(self, series: Series, time_ms: int, value: float, quality: int, arrived_ms: int) -> None:
-        if series.newest_ms is None or time_ms > series.newest_ms:
-            series.newest_ms = time_ms
         # a time from the future would hide every later reading behind it
-        from_the_future = quality & Quality.TIME_DOUBTFUL and time_ms > arrived_ms
+        from_the_future = quality & _TIME_DOUBTFUL and time_ms > arrived_ms
         if from_the_future or (series.latest_ms is not None and time_ms < series.latest_ms):
             return
         if series.latest_ms is None or value != series.value:
             series.same_since_ms = time_ms
-        series.latest_ms, series.value, series.quality = time_ms, value, int(quality)
-        if not quality & Quality.IMPOSSIBLE:
+        series.latest_ms, series.value, series.quality = time_ms, value, quality
+        if not quality & _IMPOSSIBLE:
             series.good_ms, series.good_value = time_ms, value
         self._touched[series.id] = series

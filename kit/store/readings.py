@@ -1,8 +1,10 @@
 """The readings' tables, and how they are read.
 
-A reading is one row of (series, time) in a table without row ids: 22 bytes instead of the 148 of text columns. A
-last-value table answers "what is it now" without touching the ten million others. `unsynced` queues what has not yet
-gone into a batch for the core (see `kit.collect.batching`). Writing is `kit.store.reading_writer`.
+A reading is one row of (series, time) in a table without row ids, its value as a whole number where that loses nothing
+(`kit.store.packed_value`): about 20 bytes instead of the 148 of text columns. A last-value table answers "what is it
+now" without touching the ten million others. `unsynced` queues what has not yet gone into a batch for the core (see
+`kit.collect.batching`): one row for each transaction, with the keys of its readings. Writing is
+`kit.store.reading_writer`; what happens to readings in later years is `kit.store.rollups`.
 """
 
 from __future__ import annotations
@@ -14,38 +16,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from kit.model.readings import UNFIT, Quality, Reading, quality_word
-from kit.store.migrations import sql
+from kit.store.packed_value import DECIMAL_BITS, KEY_BYTES, unpack_keys, unpack_value
+from kit.store.readings_tables import MIGRATIONS as MIGRATIONS  # noqa: PLC0414 - whoever needs the tables looks here
 
-MIGRATIONS = (
-    sql(
-        "readings",
-        "0001_readings",
-        """
-        CREATE TABLE series (
-            id INTEGER PRIMARY KEY,
-            device TEXT NOT NULL, quantity TEXT NOT NULL, unit TEXT NOT NULL,
-            UNIQUE (device, quantity, unit)
-        );
-        CREATE TABLE readings (
-            series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL, quality INTEGER NOT NULL,
-            PRIMARY KEY (series, time_ms)
-        ) WITHOUT ROWID;
-        CREATE TABLE raw_readings (
-            series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL, unit TEXT NOT NULL,
-            PRIMARY KEY (series, time_ms)
-        ) WITHOUT ROWID;
-        CREATE TABLE latest_readings (
-            series INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, value REAL NOT NULL, quality INTEGER NOT NULL,
-            same_since_ms INTEGER NOT NULL, good_ms INTEGER, good_value REAL
-        );
-        CREATE TABLE heard_devices (device TEXT PRIMARY KEY, last_seen_ms INTEGER NOT NULL) WITHOUT ROWID;
-        CREATE TABLE unsynced (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            series INTEGER NOT NULL, time_ms INTEGER NOT NULL, arrived_ms INTEGER NOT NULL
-        )
-        """,
-    ),
-)
+KEYS_PER_ROW = 1 << 20
+"""More than any row of `unsynced` holds: a place in the queue is (its row) × this + (how many of the row are taken)."""
 
 
 class StoredReading(NamedTuple):
@@ -131,12 +106,12 @@ def _one_series(
 ) -> Iterator[StoredReading]:
     number, device, quantity, unit = series
     rows = connection.execute(
-        "SELECT time_ms, value, quality FROM readings "
-        "WHERE series = ? AND time_ms >= ? AND time_ms < ? AND quality & ? = 0 ORDER BY time_ms",
-        (number, since, until, unfit),
+        "SELECT time_ms, value, code FROM readings "
+        "WHERE series = ? AND time_ms >= ? AND time_ms < ? AND code & ? = 0 ORDER BY time_ms",
+        (number, since, until, unfit << DECIMAL_BITS),
     )
-    for time_ms, value, quality in rows:
-        yield StoredReading(time_ms, device, quantity, unit, value, quality)
+    for time_ms, value, code in rows:
+        yield StoredReading(time_ms, device, quantity, unit, unpack_value(value, code), code >> DECIMAL_BITS)
 
 
 def latest_readings(connection: sqlite3.Connection, *, device: str | None = None) -> list[StoredReading]:
@@ -188,27 +163,51 @@ def spans(connection: sqlite3.Connection, quantity: str) -> list[Span]:
 
 def count_unsynced(connection: sqlite3.Connection, *, at_most: int) -> tuple[int, int | None]:
     """How many readings wait for a batch (counted up to `at_most`), and when the oldest of them came in."""
-    count = connection.execute("SELECT count(*) FROM (SELECT 1 FROM unsynced LIMIT ?)", (at_most,)).fetchone()[0]
-    oldest = connection.execute("SELECT arrived_ms FROM unsynced ORDER BY id LIMIT 1").fetchone()
-    return int(count), None if oldest is None else int(oldest[0])
+    count, oldest_ms = 0, None
+    for arrived_ms, size in connection.execute("SELECT arrived_ms, length(keys) FROM unsynced ORDER BY id"):
+        oldest_ms = arrived_ms if oldest_ms is None else oldest_ms
+        count += size // KEY_BYTES
+        if count >= at_most:
+            break
+    return min(count, at_most), oldest_ms
 
 
 def unsynced(connection: sqlite3.Connection, *, limit: int) -> Unsynced:
     """The readings that came in first and are in no batch yet, in the order they came."""
-    rows = connection.execute(
-        "SELECT u.id, u.arrived_ms, s.device, s.quantity, s.unit, r.time_ms, r.value, r.quality FROM unsynced u "
-        "LEFT JOIN series s ON s.id = u.series LEFT JOIN readings r ON r.series = u.series AND r.time_ms = u.time_ms "
-        "ORDER BY u.id LIMIT ?",
-        (limit,),
-    ).fetchall()
-    readings = [
-        Reading(device=row[2], quantity=row[3], unit=row[4], time_ms=row[5], value=row[6], quality=Quality(row[7]))
-        for row in rows
-        if row[6] is not None  # thinned out by a later clean-up: nothing left to send, but the place is given back
-    ]
-    return Unsynced(readings, rows[-1][0] if rows else 0, rows[0][1] if rows else 0)
+    readings: list[Reading] = []
+    names: dict[int, tuple[str, str, str]] = {}
+    taken = last_id = oldest_ms = 0
+    for row, arrived_ms, packed in connection.execute("SELECT id, arrived_ms, keys FROM unsynced ORDER BY id"):
+        oldest_ms = oldest_ms or arrived_ms
+        keys = unpack_keys(packed)[: limit - taken]
+        taken += len(keys)
+        last_id = row * KEYS_PER_ROW + len(keys)
+        readings += _read_keys(connection, keys, names)
+        if taken >= limit:
+            break
+    return Unsynced(readings, last_id, oldest_ms)
 
 
 def forget_unsynced(connection: sqlite3.Connection, last_id: int) -> None:
     """Take everything up to `last_id` out of the queue, in the transaction that wrote its batch."""
-    connection.execute("DELETE FROM unsynced WHERE id <= ?", (last_id,))
+    row, taken = divmod(last_id, KEYS_PER_ROW)
+    connection.execute("DELETE FROM unsynced WHERE id < ?", (row,))
+    connection.execute("UPDATE unsynced SET keys = substr(keys, ?) WHERE id = ?", (taken * KEY_BYTES + 1, row))
+    connection.execute("DELETE FROM unsynced WHERE id = ? AND length(keys) = 0", (row,))
+
+
+def _read_keys(
+    connection: sqlite3.Connection, keys: list[tuple[int, int]], names: dict[int, tuple[str, str, str]]
+) -> Iterator[Reading]:
+    for series, time_ms in keys:
+        row = connection.execute(
+            "SELECT value, code FROM readings WHERE series = ? AND time_ms = ?", (series, time_ms)
+        ).fetchone()
+        if row is None:
+            continue  # thinned out by a later clean-up: nothing left to send, but the place is given back
+        if series not in names:
+            found = connection.execute("SELECT device, quantity, unit FROM series WHERE id = ?", (series,)).fetchone()
+            names[series] = tuple(found)
+        device, quantity, unit = names[series]
+        value, quality = unpack_value(row[0], row[1]), Quality(row[1] >> DECIMAL_BITS)
+        yield Reading(device=device, quantity=quantity, unit=unit, time_ms=time_ms, value=value, quality=quality)

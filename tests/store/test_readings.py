@@ -11,7 +11,16 @@ from kit.model.readings import Quality, Raw
 from kit.store import ingest_state, readings
 from kit.store.database import Database
 from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter
-from kit.store.readings import find_readings, latest_readings, raw_reading, sensors, spans, unsynced
+from kit.store.readings import (
+    count_unsynced,
+    find_readings,
+    forget_unsynced,
+    latest_readings,
+    raw_reading,
+    sensors,
+    spans,
+    unsynced,
+)
 
 NOON = 1_460_462_400_000
 MINUTE = 60_000
@@ -205,4 +214,29 @@ def test_the_store_stays_small(database: Database, writer: ReadingWriter) -> Non
     database.connection.execute("VACUUM")
     pages = database.connection.execute("PRAGMA page_count").fetchone()[0]
     size = database.connection.execute("PRAGMA page_size").fetchone()[0]
-    assert pages * size / 20_000 < 30
+    assert pages * size / 20_000 < 20
+
+
+def test_a_flood_of_undated_readings_is_kept_to_the_last_in_the_order_it_came(
+    database: Database, writer: ReadingWriter
+) -> None:
+    """A device without a clock that sends faster than a thousand a second is acknowledged, so it is kept, too."""
+    outcomes = _write(database, writer, *(("a", NOON + i // 100, float(i)) for i in range(5_000)), own_time=False)
+    outcomes += _write(database, ReadingWriter(), ("a", NOON, 5_000.0), own_time=False)
+    assert set(outcomes) == {Outcome.STORED, Outcome.SHIFTED}
+    assert _values(database) == [float(i) for i in range(5_001)]
+
+
+def test_a_batch_may_take_a_part_of_what_came_in_one_transaction(database: Database, writer: ReadingWriter) -> None:
+    _write(database, writer, *(("a", NOON + i, float(i)) for i in range(7)))
+    _write(database, writer, *(("b", NOON + i, float(i)) for i in range(3)))
+    taken = []
+    while (waiting := unsynced(database.connection, limit=4)).readings:
+        taken.append([(reading.device, reading.value) for reading in waiting.readings])
+        forget_unsynced(database.connection, waiting.last_id)
+    assert taken == [
+        [("a", 0), ("a", 1), ("a", 2), ("a", 3)],
+        [("a", 4), ("a", 5), ("a", 6), ("b", 0)],
+        [("b", 1), ("b", 2)],
+    ]
+    assert count_unsynced(database.connection, at_most=9) == (0, None)

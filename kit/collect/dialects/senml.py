@@ -22,6 +22,8 @@ _GENERIC = frozenset({"", "data", "senml", "telemetry", "state", "readings", "js
 
 _SEPARATORS = re.compile(r"[:/;]")
 UNNAMED = "value"
+REMEMBERED_RECORDS = 32
+"""Of one message; the names of longer ones would fill the memory."""
 
 
 class _Meaning(NamedTuple):
@@ -48,8 +50,13 @@ class SenMLDialect:
         except SenMLError as error:
             raise DialectError(str(error)) from None
         below = topic[len(PREFIX) :].partition("/")[2]
-        names = _name_series(tuple(dict.fromkeys((r.name, r.unit) for r in records)), below)
-        return Parsed([_observe(record, names[record.name, record.unit]) for record in records], ignored)
+        named = tuple([(record[0], record[1]) for record in records])
+        if len(named) <= REMEMBERED_RECORDS:
+            meanings = _name_records(named, below)
+        else:
+            names = _name_series(tuple(dict.fromkeys(named)), below)
+            meanings = [names[pair] for pair in named]
+        return Parsed([_observe(record, meaning) for record, meaning in zip(records, meanings, strict=True)], ignored)
 
 
 DIALECT = SenMLDialect()
@@ -57,8 +64,9 @@ DIALECT = SenMLDialect()
 
 def _observe(record: Record, meaning: _Meaning) -> Observation:
     _, unit, value, time_s, relative = record
-    if unit == meaning.unit or not meaning.known:
-        return Observation(meaning.quantity, meaning.unit, value, time_s, relative)
+    quantity, kept_unit, known = meaning
+    if unit == kept_unit or not known:
+        return Observation(quantity, kept_unit, value, time_s, relative)
     converted = convert(value, unit, meaning.unit)
     if converted is None:
         return Observation(meaning.quantity, spell_unit(unit), value, time_s, relative, unit_unknown=True)
@@ -68,8 +76,15 @@ def _observe(record: Record, meaning: _Meaning) -> Observation:
 
 
 @lru_cache(maxsize=1024)
+def _name_records(named: tuple[tuple[str, str], ...], below: str) -> list[_Meaning]:
+    """The meaning of each record of a short message: a sensor always sends the same, so the cache answers."""
+    names = _name_series(tuple(dict.fromkeys(named)), below)
+    return [names[pair] for pair in named]
+
+
+@lru_cache(maxsize=256)
 def _name_series(named: tuple[tuple[str, str], ...], below: str) -> dict[tuple[str, str], _Meaning]:
-    """The series for each (name, unit) of a message; a sensor always sends the same, so the cache answers."""
+    """The series for each (name, unit) of a message."""
     last = below.rpartition("/")[2]
     meanings = {pair: _meaning(*pair, last) for pair in named}
     label = plain_name(below.replace("/", "_"))

@@ -1,0 +1,65 @@
+"""How a reading's value is kept: as a whole number where that loses nothing, else as the eight bytes it is.
+
+A sensor says 21.57, not 21.570000000000000284: kept as 2157 with two decimals it takes two bytes instead of eight.
+Invariant: `unpack_value(*pack_value(x))` is x, bit for bit. That holds because a whole number below 2^53 divided by a
+power of ten is rounded correctly (IEEE 754), and is checked for every value before it is believed.
+
+A row's `code` is quality × 8 + decimals; a value kept as it is has no decimals.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+DECIMAL_BITS = 3
+DECIMAL_MASK = (1 << DECIMAL_BITS) - 1
+MOST_DECIMALS = 6
+"""More than any sensor has; values with more digits are kept as they are."""
+
+_POWERS = tuple(float(10**decimals) for decimals in range(DECIMAL_MASK + 1))
+_SHORT = 2.0**47
+"""Whole numbers below take at most six bytes in SQLite; from there on eight, and nothing is gained."""
+
+VALUE_SQL = (
+    "(value / CASE code & 7 WHEN 0 THEN 1.0 WHEN 1 THEN 10.0 WHEN 2 THEN 100.0 WHEN 3 THEN 1000.0 "
+    "WHEN 4 THEN 10000.0 WHEN 5 THEN 100000.0 ELSE 1000000.0 END)"
+)
+"""The value as SQL, from the columns `value` and `code`."""
+
+QUALITY_SQL = "(code >> 3)"
+KEY_BYTES = 16
+"""Of one pair of `pack_keys`."""
+
+
+def pack_value(value: float, decimals: int = 0) -> tuple[float, int]:
+    """What to store for a finite value, and with how many decimals.
+
+    Args:
+        value: to be kept.
+        decimals: tried first; those of the series' last value usually fit the next one too.
+    """
+    if not -_SHORT < value < _SHORT or (value == 0.0 and math.copysign(1.0, value) < 0):
+        return value, 0
+    for tried in range(decimals, MOST_DECIMALS + 1):
+        power = _POWERS[tried]
+        whole = round(value * power)
+        if whole / power == value and -_SHORT < whole < _SHORT:
+            return whole, tried
+    return (value, 0) if decimals == 0 else pack_value(value)
+
+
+def unpack_value(stored: float, code: int) -> float:
+    """The value of a row."""
+    return stored / _POWERS[code & DECIMAL_MASK]
+
+
+def pack_keys(keys: list[int]) -> bytes:
+    """(series, Unix ms) one after the other, as bytes that mean the same on every machine."""
+    return struct.pack(f"<{len(keys)}q", *keys)
+
+
+def unpack_keys(data: bytes) -> list[tuple[int, int]]:
+    """The pairs of `pack_keys`."""
+    keys = struct.unpack(f"<{len(data) // 8}q", data)
+    return list(zip(keys[::2], keys[1::2], strict=True))
