@@ -1,7 +1,8 @@
-"""The kit's own MQTT 3.1.1 broker: what it acknowledges is on disk.
+"""The kit's own broker for MQTT 3.1.1 and 5: what it acknowledges is on disk.
 
 - `protocol/`: the wire, without I/O;
-- `hub`, `memory`, `access`: what packets mean for sessions, subscribers and retained messages, and who may do what;
+- `hub`, `delivery`, `memory`, `access`: what packets mean for sessions, subscribers and retained messages,
+  and who may do what;
 - `changes`, `ports`: what has to be written down, and by whom (`kit.store.mqtt`, `kit.store.devices`);
 - `server`, `link`, `door`, `committer`: sockets, passwords, and the thread that waits for the disk;
 - `external`: instead of all that, the kit as a client of an existing Mosquitto, with a weaker promise.

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
+from typing import Protocol
 
 from kit.broker.protocol.topics import matches
 from kit.model.grants import Grants, native_grants
@@ -97,3 +98,27 @@ def _overlap(one: str, other: str) -> bool:
     shorter, longer = sorted((ours, theirs), key=len)
     # `a/#` also matches `a`
     return len(shorter) == len(longer) or longer[len(shorter) :] == ["#"]
+
+
+class Access(Protocol):
+    """Who may do what; asked on the event loop, so it has to know by heart."""
+
+    def hearing(self, username: str, topic: str, grants: Grants | None) -> Hearing:
+        """What becomes of a publish."""
+        ...
+
+    def may_subscribe(self, username: str, topic_filter: str, grants: Grants | None) -> bool:
+        """Whether the user may read everything that the filter matches."""
+        ...
+
+
+class ByGrants:
+    """The rules above."""
+
+    def hearing(self, username: str, topic: str, grants: Grants | None) -> Hearing:
+        """See `hearing`."""
+        return hearing(username, topic, grants)
+
+    def may_subscribe(self, username: str, topic_filter: str, grants: Grants | None) -> bool:
+        """See `may_subscribe`."""
+        return may_subscribe(username, topic_filter, grants)

@@ -8,17 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kit.broker.protocol.lifetimes import NEVER_S, Life
 from kit.broker.protocol.packets import Message
-from kit.broker.protocol.session import Stage
+from kit.broker.protocol.session import Stage, Subscription, Will
 from kit.model.messages import Published
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """A session that outlives its connection."""
+    """A session that outlives its connection by `kept_s`; or one that exists has its client back.
+
+    Attributes:
+        left: since when the client is away, if it is and the session will expire; only in what is loaded.
+    """
 
     username: str
     client_id: str
+    kept_s: int = NEVER_S
+    left: Life | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLeft:
+    """The session's client is gone, and the session will expire."""
+
+    username: str
+    client_id: str
+    left: Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +47,12 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A filter of a session, with the QoS granted."""
+    """A filter of a session, and how it is granted."""
 
     username: str
     client_id: str
     topic_filter: str
-    qos: int
+    subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +85,7 @@ class WillSet:
 
     username: str
     client_id: str
-    message: Message
+    will: Will
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +190,7 @@ class LoginRefused:
 Change = (
     Published
     | SessionOpened
+    | SessionLeft
     | SessionEnded
     | Subscribed
     | Unsubscribed

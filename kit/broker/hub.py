@@ -1,11 +1,12 @@
 """The broker without its sockets: packets of all clients in, changes to write down and packets to send out.
 
-Used in batches. The shell calls `connected`, `received` and `lost` for everything that has come in, takes `changes`
-and `facts`, has them written, and then calls `settle`, which gives what may now be sent. If the writing failed it
-calls `roll_back`, and everything is as before the batch. So nobody is told anything that is not on disk, and nothing
-here has to think about disks.
+Used in batches. The shell sets `now`, calls `connected`, `received` and `lost` for everything that has come in, then
+`finish`, takes `changes` and `facts`, has them written, and then calls `settle`, which gives what may now be sent. If
+the writing failed it calls `roll_back`, and everything is as before the batch. So nobody is told anything that is not
+on disk, and nothing here has to think about disks.
 
-Links are numbers by which the shell knows its connections. Each packet type has one function.
+Links are numbers by which the shell knows its connections. Each packet type has one function. The hub answers every
+client in the terms of MQTT 5; where MQTT 3.1.1 has no words for a refusal, the connection is closed instead.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.broker.access import Hearing, hearing, may_subscribe
+from kit.broker.access import Access, ByGrants, Hearing
 from kit.broker.changes import Change, ClientConnected, ClientGone, Fact, PublishRefused, Saved
+from kit.broker.delivery import Delivery
 from kit.broker.memory import Memory
+from kit.broker.protocol.lifetimes import START, Instant
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
-    FAILURE,
+    V5,
     Connack,
     Connect,
-    ConnectCode,
     Disconnect,
     Message,
     Packet,
@@ -35,10 +37,24 @@ from kit.broker.protocol.packets import (
     Subscribe,
     Unsuback,
     Unsubscribe,
+    Wish,
 )
-from kit.broker.protocol.session import Session, Stage
+from kit.broker.protocol.properties import subscription_ids
+from kit.broker.protocol.reasons import FAILURES_FROM, Reason
+from kit.broker.protocol.session import Session, Stage, Subscription, Will
+from kit.broker.protocol.topics import shared_filter
+from kit.broker.protocol.writer import wish_of
 from kit.model.grants import Grants
-from kit.model.messages import Published
+
+NOT_ITS_NAME = "not below its own name"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Why a connection is closed: in words, and in MQTT 5's."""
+
+    text: str
+    reason: Reason = Reason.UNSPECIFIED
 
 
 @dataclass(slots=True)
@@ -51,7 +67,7 @@ class Outcome:
     """
 
     packets: dict[int, list[Packet]] = field(default_factory=dict)
-    closing: dict[int, str] = field(default_factory=dict)
+    closing: dict[int, Farewell] = field(default_factory=dict)
 
 
 class Hub:
@@ -59,18 +75,18 @@ class Hub:
 
     Args:
         limits: of sessions, queues and retained messages.
+        access: who may publish and read what.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, access: Access | None = None) -> None:
         self._limits = limits
+        self._access = access or ByGrants()
         self._memory = Memory(limits)
+        self._delivery = Delivery(self._memory, limits)
         self._links: dict[int, Session] = {}
         self._grants: dict[str, Grants | None] = {}
-        self._touched: dict[Session, None] = {}
         self._outcome = Outcome()
         self.facts: list[Fact] = []
-        self.blocked: set[int] = set()
-        """Links whose client reads too slowly; set by the shell, which calls `writable` when it is over."""
         self._handlers: dict[type, Callable[[Session, int, Any, int], None]] = {
             Publish: self._publish,
             Puback: self._puback,
@@ -81,14 +97,21 @@ class Hub:
             Unsubscribe: self._unsubscribe,
             Disconnect: self._disconnect,
         }
-        self.dropped = 0
-        """Messages given up because a client's queue was full, since the start."""
 
     # --- the batch
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: Saved, now: Instant = START) -> None:
         """Begin with what a journal kept."""
-        self._memory.restore(saved)
+        self._memory.restore(saved, now)
+
+    @property
+    def now(self) -> Instant:
+        """The moment of the batch, by which things expire; the shell moves it on."""
+        return self._memory.now
+
+    @now.setter
+    def now(self, now: Instant) -> None:
+        self._memory.now = now
 
     @property
     def changes(self) -> list[Change]:
@@ -96,28 +119,47 @@ class Hub:
         return self._memory.changes
 
     @property
-    def has_wills_due(self) -> bool:
-        """Whether `publish_wills` has something to do."""
-        return bool(self._memory.wills_due or self._memory.wills_left)
+    def blocked(self) -> set[int]:
+        """Links whose client reads too slowly; set by the shell, which calls `writable` when it is over."""
+        return self._delivery.blocked
+
+    @property
+    def dropped(self) -> int:
+        """Messages given up because a client's queue was full, since the start."""
+        return self._delivery.dropped
+
+    @property
+    def has_something_due(self) -> bool:
+        """Whether `finish` has something to do although no packet came: a will, or the end of a session."""
+        memory = self._memory
+        return bool(memory.wills_left or memory.ripe_wills() or memory.expired_sessions())
+
+    def finish(self, *, now_ms: int) -> None:
+        """The last thing in a batch: end what has expired, publish the wills that are due."""
+        for session in self._memory.expired_sessions():
+            self._end(session)
+        self._publish_wills(now_ms)
+        self._delivery.drop_stale()
+        self._memory.drop_expired_retained()
 
     def settle(self) -> Outcome:
         """The changes are on disk: what may be said now."""
         self._memory.commit()
         outcome = self._end_batch()
-        for session in self._touched:
+        touched, self._delivery.touched = self._delivery.touched, {}
+        for session in touched:
             if session.link is not None and session.link not in self.blocked:
-                packets = session.packets_to_send()
+                packets = session.packets_to_send(self.now)
                 if packets:
                     outcome.packets.setdefault(session.link, []).extend(packets)
-        self._touched = {}
         return outcome
 
     def roll_back(self) -> Outcome:
         """The changes are not on disk: nothing of the batch has happened, and nothing is said."""
         self._memory.roll_back()
-        for session in self._touched:
+        for session in self._delivery.touched:
             session.forget_passing()
-        self._touched = {}
+        self._delivery.touched = {}
         outcome = self._end_batch()
         outcome.packets.clear()
         return outcome
@@ -129,8 +171,8 @@ class Hub:
     def _reply(self, link: int, packet: Packet) -> None:
         self._outcome.packets.setdefault(link, []).append(packet)
 
-    def _close(self, link: int, reason: str) -> None:
-        self._outcome.closing.setdefault(link, reason)
+    def _close(self, link: int, text: str, reason: Reason) -> None:
+        self._outcome.closing.setdefault(link, Farewell(text, reason))
 
     # --- a client comes and goes
 
@@ -156,38 +198,59 @@ class Hub:
         """
         memory, key = self._memory, (username, connect.client_id or f"unnamed-{link}")
         self._grants[username] = grants
-        will = Hearing.HEARD if connect.will is None else hearing(username, connect.will.topic, grants)
-        if connect.will is not None and will is Hearing.REFUSED:
-            self._refuse(link, username, connect.will.topic, now_ms)
-            self._reply(link, Connack(session_present=False, code=ConnectCode.NOT_AUTHORISED))
+        if connect.will is not None and self._hearing(username, connect.will.topic) is Hearing.REFUSED:
+            self.facts.append(PublishRefused(username, connect.will.topic, NOT_ITS_NAME, now_ms))
+            text = f"{username} may not have a will on {connect.will.topic}: {NOT_ITS_NAME}"
+            self._turn_away(link, text, Reason.NOT_AUTHORIZED)
             return
-        # one that an earlier batch could not publish must not be taken for this connection's
-        self.publish_wills(now_ms=now_ms)
         old = memory.sessions.get(key)
         if old is not None and old.link is not None:
-            self._close(old.link, "another connection has taken over the session [MQTT-3.1.4-2]")
+            self._close(
+                old.link, "another connection has taken over the session [MQTT-3.1.4-2]", Reason.SESSION_TAKEN_OVER
+            )
             self._detach(old, now_ms)
+            old = memory.sessions.get(key)
+        # a will that an earlier batch could not publish must not be taken for this connection's
+        self._publish_wills(now_ms)
         if old is None and not self._make_room(username):
-            self._reply(link, Connack(session_present=False, code=ConnectCode.SERVER_UNAVAILABLE))
-            self._close(link, f"{username} has {self._limits.sessions_per_user} sessions, all connected")
+            text = f"{username} has {self._limits.sessions_per_user} sessions, all connected"
+            self._turn_away(link, text, Reason.QUOTA_EXCEEDED)
             return
-        if old is not None and (connect.clean_session or old.clean):
-            memory.end_session(old)
+        if old is not None and connect.clean_session:
+            self._end(old)
             old = None
-        session = old or memory.open_session(key, clean=connect.clean_session)
-        for topic_filter in list(session.subscriptions):
-            # what it may read may have changed while it, or the broker, was away
-            if not may_subscribe(username, topic_filter, grants):
-                memory.unsubscribe(session, topic_filter)
-        session.link = link
-        self._links[link] = session
-        session.outbox.reconnected()
-        memory.mark_queue_sent(session)
-        if connect.will is not None and will is Hearing.OWN:
-            memory.set_will(session, connect.will)
-        self._touched[session] = None
-        self._reply(link, Connack(session_present=old is not None, code=ConnectCode.ACCEPTED))
+        if old is None:
+            memory.hasten_will(key)
+            self._publish_wills(now_ms)
+            session = memory.open_session(key, kept_s=connect.kept_s)
+        else:
+            session = old
+            memory.withdraw_will(key)
+            memory.keep_for(session, connect.kept_s)
+        self._withdraw_lost_rights(session)
+        self._attach(session, link, connect)
+        assigned = key[1] if connect.assigned else None
+        self._reply(link, Connack(old is not None, Reason.SUCCESS, assigned_client_id=assigned))
         self.facts.append(ClientConnected(*key, address, now_ms))
+
+    def _attach(self, session: Session, link: int, connect: Connect) -> None:
+        session.connected(link, connect, inflight=self._limits.inflight)
+        self._links[link] = session
+        self._delivery.touched[session] = None
+        self._delivery.drop_oversized(session)
+        self._memory.mark_queue_sent(session)
+        if connect.will is not None and self._hearing(session.key[0], connect.will.topic) is Hearing.OWN:
+            self._memory.set_will(session, Will(connect.will, connect.will_delay_s, connect.will_expiry_s))
+
+    def _withdraw_lost_rights(self, session: Session) -> None:
+        """What it may read may have changed while it, or the broker, was away."""
+        for topic_filter in list(session.subscriptions):
+            if not self._may_read(session, topic_filter):
+                self._memory.unsubscribe(session, topic_filter)
+
+    def _turn_away(self, link: int, text: str, reason: Reason) -> None:
+        self._reply(link, Connack(session_present=False, code=reason, text=text))
+        self._close(link, text, reason)
 
     def lost(self, link: int, *, now_ms: int) -> None:
         """A connection is gone, for whatever reason."""
@@ -201,35 +264,45 @@ class Hub:
 
     def forget_user(self, username: str, *, now_ms: int) -> None:
         """The user was removed: close its connections and end its sessions."""
-        self.publish_wills(now_ms=now_ms)
+        self._publish_wills(now_ms)
         for session in [s for s in self._memory.sessions.values() if s.key[0] == username]:
             if session.link is not None:
-                self._close(session.link, f"the user {username} was removed")
+                self._close(session.link, f"the user {username} was removed", Reason.ADMINISTRATIVE_ACTION)
                 self._detach(session, now_ms)
-            self._memory.end_session(session)
+            self._end(session)
+        self._publish_wills(now_ms)
         self._grants.pop(username, None)
 
     def writable(self, link: int) -> None:
         """The client reads again: what waited for it may go out with this batch."""
         session = self._links.get(link)
         if session is not None:
-            self._touched[session] = None
+            self._delivery.touched[session] = None
 
     def usernames(self) -> set[str]:
         """Everybody who has a session."""
         return {username for username, _ in self._memory.sessions}
 
-    def publish_wills(self, *, now_ms: int) -> None:
-        """Publish the wills of connections that ended without DISCONNECT [MQTT-3.1.2-8]."""
-        self._memory.clear_left_wills()
-        for key, will in list(self._memory.wills_due.items()):
-            self._memory.will_is_published(key)
-            retain = will.retain and (not will.payload or self._memory.may_retain(key[0], will))
-            self._take(key, Publish(will.topic, will.payload, will.qos, retain), now_ms)
-
     def everybody_gone(self, *, now_ms: int) -> list[ClientGone]:
         """What to write down about the clients when the broker stops."""
         return [ClientGone(*session.key, now_ms) for session in self._links.values()]
+
+    def _publish_wills(self, now_ms: int) -> None:
+        """Publish the wills of connections that ended without DISCONNECT, once they are due [MQTT-3.1.2-8]."""
+        self._memory.clear_left_wills()
+        for key, will in self._memory.ripe_wills():
+            self._memory.will_is_published(key)
+            message = will.message
+            retain = message.retain and (not message.payload or self._memory.may_retain(key[0], message))
+            packet = Publish(
+                message.topic,
+                message.payload,
+                message.qos,
+                retain,
+                properties=message.properties,
+                expiry_s=will.expiry_s,
+            )
+            self._delivery.take(key, packet, now_ms, passes_on=True)
 
     def _detach(self, session: Session, now_ms: int) -> None:
         if session.link is not None:
@@ -238,9 +311,12 @@ class Hub:
         session.forget_passing()
         self.facts.append(ClientGone(*session.key, now_ms))
         self._memory.will_is_due(session)
-        if session.clean:
-            self._memory.end_session(session)
-        self.publish_wills(now_ms=now_ms)
+        self._memory.leave_session(session)
+        self._publish_wills(now_ms)
+
+    def _end(self, session: Session) -> None:
+        self._memory.end_session(session)
+        self._memory.hasten_will(session.key)
 
     def _make_room(self, username: str) -> bool:
         mine = [session for key, session in self._memory.sessions.items() if key[0] == username]
@@ -248,7 +324,7 @@ class Hub:
             return True
         away = next((session for session in mine if session.link is None), None)
         if away is not None:
-            self._memory.end_session(away)
+            self._end(away)
         return away is not None
 
     # --- packets
@@ -262,132 +338,113 @@ class Hub:
 
     def _publish(self, session: Session, link: int, packet: Publish, now_ms: int) -> None:
         username = session.key[0]
-        heard = hearing(username, packet.topic, self._grants.get(username))
+        heard = self._hearing(username, packet.topic)
         if heard is Hearing.REFUSED:
-            self._refuse(link, username, packet.topic, now_ms)
+            self._refuse(session, link, packet, now_ms, why=(NOT_ITS_NAME, Reason.NOT_AUTHORIZED))
             return
-        message = Message(packet.topic, packet.payload, packet.qos, retain=True)
-        keeps = packet.retain and heard is Hearing.OWN
-        if keeps and packet.payload and not self._memory.may_retain(username, message):
-            self._refuse(link, username, packet.topic, now_ms, reason="its retained messages are full")
+        passes_on = heard is Hearing.OWN
+        message = Message(packet.topic, packet.payload, packet.qos, retain=True, properties=packet.properties)
+        if passes_on and packet.retain and packet.payload and not self._memory.may_retain(username, message):
+            why = ("its retained messages are full", Reason.QUOTA_EXCEEDED)
+            self._refuse(session, link, packet, now_ms, why=why)
             return
         packet_id = packet.packet_id
         if packet_id is None:
-            self._take(session.key, packet, now_ms, heard)
+            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
         elif packet.qos == 1:
-            self._take(session.key, packet, now_ms, heard)
+            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
             self._reply(link, Puback(packet_id))
         elif packet_id in session.received:
             self._reply(link, Pubrec(packet_id))
         elif len(session.received) >= self._limits.received_ids:
-            self._close(link, f"{len(session.received)} QoS 2 messages were begun and not finished")
+            text = f"{len(session.received)} QoS 2 messages were begun and not finished"
+            self._close(link, text, Reason.RECEIVE_MAXIMUM_EXCEEDED)
         else:
-            self._take(session.key, packet, now_ms, heard)
+            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
             self._memory.remember_id(session, packet_id)
             self._reply(link, Pubrec(packet_id))
 
-    def _take(self, key: tuple[str, str], packet: Publish, now_ms: int, heard: Hearing = Hearing.OWN) -> None:
-        self._memory.ingest(
-            Published(
-                username=key[0],
-                client_id=key[1],
-                topic=packet.topic,
-                payload=packet.payload,
-                qos=packet.qos,
-                retain=packet.retain,
-                duplicate=packet.dup,
-                packet_id=packet.packet_id,
-                received_ms=now_ms,
-            )
-        )
-        if heard is not Hearing.OWN:
-            return
-        if packet.retain:
-            self._memory.retain(key[0], Message(packet.topic, packet.payload, packet.qos, retain=True))
-        for session, granted in self._memory.subscribers(packet.topic):
-            self._owe(session, Message(packet.topic, packet.payload, min(granted, packet.qos)), extra=0)
-
-    def _owe(self, session: Session, message: Message, *, extra: int) -> None:
-        if not message.qos:
-            self._pass_on(session, message)
-        elif self._make_queue_room(session, message, extra):
-            self._memory.enqueue(session, message)
+    def _refuse(self, session: Session, link: int, packet: Publish, now_ms: int, *, why: tuple[str, Reason]) -> None:
+        text, reason = why
+        username = session.key[0]
+        self.facts.append(PublishRefused(username, packet.topic, text, now_ms))
+        sentence = f"{username} may not publish on {packet.topic}: {text}"
+        if session.version != V5 or packet.packet_id is None:
+            # MQTT 3.1.1 has no way to refuse a PUBLISH other than to close [MQTT-3.3.5-2], nor has anybody at QoS 0
+            self._close(link, sentence, reason)
+        elif packet.qos == 1:
+            self._reply(link, Puback(packet.packet_id, reason, sentence))
         else:
-            self.dropped += 1
-        self._touched[session] = None
-
-    def _pass_on(self, session: Session, message: Message) -> None:
-        if session.link is None:
-            return
-        if session.link in self.blocked or session.passing_bytes + message.size > self._limits.queued_bytes:
-            self.dropped += 1
-            return
-        session.passing.append(message)
-        session.passing_bytes += message.size
-
-    def _make_queue_room(self, session: Session, message: Message, extra: int) -> bool:
-        outbox, limits = session.outbox, self._limits
-        while len(outbox) and (
-            len(outbox) >= limits.queued_messages + extra or outbox.size_bytes + message.size > limits.queued_bytes
-        ):
-            # what is newest matters most to somebody who comes back; what was sent is only waiting for its answer
-            oldest = outbox.oldest_unsent()
-            if oldest is None:
-                return False
-            self._memory.dequeue(session, oldest.packet_id)
-            self.dropped += 1
-        return True
-
-    def _refuse(
-        self, link: int, username: str, topic: str, now_ms: int, *, reason: str = "not below its own name"
-    ) -> None:
-        # MQTT 3.1.1 has no way to refuse a PUBLISH other than to close [MQTT-3.3.5-2]
-        self.facts.append(PublishRefused(username, topic, reason, now_ms))
-        self._close(link, f"{username} may not publish on {topic}: {reason}")
+            self._reply(link, Pubrec(packet.packet_id, reason, sentence))
 
     def _puback(self, session: Session, _link: int, packet: Puback | Pubcomp, _now_ms: int) -> None:
         self._memory.dequeue(session, packet.packet_id)
-        self._touched[session] = None
+        self._delivery.touched[session] = None
 
     def _pubrec(self, session: Session, link: int, packet: Pubrec, _now_ms: int) -> None:
+        if packet.reason >= FAILURES_FROM:  # the client does not want it: the exchange is over [MQTT-4.3.3-4 of MQTT 5]
+            self._memory.dequeue(session, packet.packet_id)
+            self._delivery.touched[session] = None
+            return
         outgoing = session.outbox.get(packet.packet_id)
         if outgoing is not None and outgoing.message.qos == 2 and outgoing.stage is Stage.SENT:  # noqa: PLR2004 - QoS 2
             self._memory.release(session, outgoing)
         # also for an id that is not known: the client can only forget it when it gets this
-        self._reply(link, Pubrel(packet.packet_id))
+        self._reply(link, Pubrel(packet.packet_id, Reason.SUCCESS if outgoing else Reason.PACKET_ID_NOT_FOUND))
 
     def _pubrel(self, session: Session, link: int, packet: Pubrel, _now_ms: int) -> None:
         # answered after the commit: else a crash could take the next message under this id for a repetition
+        known = packet.packet_id in session.received
         self._memory.forget_id(session, packet.packet_id)
-        self._reply(link, Pubcomp(packet.packet_id))
+        self._reply(link, Pubcomp(packet.packet_id, Reason.SUCCESS if known else Reason.PACKET_ID_NOT_FOUND))
 
     def _subscribe(self, session: Session, link: int, packet: Subscribe, _now_ms: int) -> None:
-        codes = [self._grant(session, topic_filter, qos) for topic_filter, qos in packet.filters]
+        wishes = [(topic_filter, wish_of(wanted)) for topic_filter, wanted in packet.filters]
+        known = [topic_filter in session.subscriptions for topic_filter, _ in wishes]
+        codes = [self._grant(session, topic_filter, wish, packet.identifier) for topic_filter, wish in wishes]
         self._reply(link, Suback(packet.packet_id, tuple(codes)))
-        for (topic_filter, _), granted in zip(packet.filters, codes, strict=True):
-            if granted == FAILURE:
-                continue
-            for message in list(self._memory.retained(topic_filter)):
-                owed = Message(message.topic, message.payload, min(granted, message.qos), retain=True)
-                self._owe(session, owed, extra=self._limits.queued_messages)
+        identifier = subscription_ids((packet.identifier,) if packet.identifier else ())
+        for (topic_filter, wish), code, old in zip(wishes, codes, known, strict=True):
+            if code < FAILURES_FROM:
+                self._delivery.give_retained(session, topic_filter, wish, identifier, new=not old)
 
-    def _grant(self, session: Session, topic_filter: str, qos: int) -> int:
-        known = topic_filter in session.subscriptions
+    def _grant(self, session: Session, topic_filter: str, wish: Wish, identifier: int | None) -> int:
+        if not self._may_read(session, topic_filter):
+            return Reason.NOT_AUTHORIZED
         full = len(session.subscriptions) >= self._limits.subscriptions_per_session
-        if not self._may_read(session, topic_filter) or (full and not known):
-            return FAILURE
-        self._memory.subscribe(session, topic_filter, qos)
-        return qos
+        if full and topic_filter not in session.subscriptions:
+            return Reason.QUOTA_EXCEEDED
+        shared = topic_filter if shared_filter(topic_filter) else ""
+        subscription = Subscription.of(wish, identifier, shared=shared)
+        self._memory.subscribe(session, topic_filter, subscription)
+        return wish.qos
 
     def _may_read(self, session: Session, topic_filter: str) -> bool:
         username = session.key[0]
-        return may_subscribe(username, topic_filter, self._grants.get(username))
+        wanted = shared_filter(topic_filter) or topic_filter
+        return self._access.may_subscribe(username, wanted, self._grants.get(username))
+
+    def _hearing(self, username: str, topic: str) -> Hearing:
+        return self._access.hearing(username, topic, self._grants.get(username))
 
     def _unsubscribe(self, session: Session, link: int, packet: Unsubscribe, _now_ms: int) -> None:
+        codes = []
         for topic_filter in packet.filters:
+            known = topic_filter in session.subscriptions
+            codes.append(Reason.SUCCESS if known else Reason.NO_SUBSCRIPTION_EXISTED)
             self._memory.unsubscribe(session, topic_filter)
-        self._reply(link, Unsuback(packet.packet_id))
+        self._reply(link, Unsuback(packet.packet_id, tuple(codes)))
 
-    def _disconnect(self, session: Session, link: int, _packet: Disconnect, _now_ms: int) -> None:
-        self._memory.clear_will(session)
-        self._close(link, "the client disconnected")
+    def _disconnect(self, session: Session, link: int, packet: Disconnect, _now_ms: int) -> None:
+        wanted = packet.session_expiry_s
+        if wanted is not None and wanted != session.kept_s:
+            if session.kept_s == 0:
+                text = (
+                    "a session that was to end with its connection cannot be kept after all [MQTT-3.1.2-23 of MQTT 5]"
+                )
+                self._close(link, text, Reason.PROTOCOL_ERROR)
+                return
+            self._memory.keep_for(session, wanted)
+        if packet.reason == Reason.SUCCESS:
+            self._memory.clear_will(session)
+        self._close(link, "the client disconnected", Reason.SUCCESS)

@@ -18,7 +18,7 @@ from kit.broker.protocol.packets import (
     Pingresp,
     Publish,
 )
-from kit.broker.protocol.writer import encode
+from kit.broker.protocol.reasons import Reason
 
 PACKET_OVERHEAD = 64
 """What a waiting packet counts for besides its payload, in bytes."""
@@ -124,9 +124,7 @@ class Link(asyncio.Protocol):
                     break
                 self._take(packet)
         except RemoteProtocolError as error:
-            if error.return_code is not None:
-                self.send([Connack(session_present=False, code=error.return_code)])
-            self.close(str(error))
+            self.close(str(error), answer=error.answer)
         self._set_paused(paused=self._is_choked())
         # while the sign-in is judged, the end of the connection has to wait for what came with the CONNECT
         if self._gone and not self._told and self._connection.state is not State.SIGNING_IN:
@@ -141,7 +139,7 @@ class Link(asyncio.Protocol):
 
     def stop_reading(self) -> None:
         """Take nothing more; what is already on its way to the disk is still answered."""
-        self._connection.close()
+        self._connection.end()
         self._set_paused(paused=True)
 
     def accept(self, connect: Connect, *, username: str, mark: str) -> bool:
@@ -152,23 +150,31 @@ class Link(asyncio.Protocol):
         self._connection.accept(connect, now=self._loop.time())
         return True
 
-    def refuse(self, code: int, reason: str) -> None:
+    def refuse(self, code: Reason, reason: str) -> None:
         """The client may not come in."""
         self._connection.close()
-        self.send([Connack(session_present=False, code=code)])
-        self.close(reason)
+        self.close(reason, answer=Connack(session_present=False, code=code, text=reason))
         if self._gone:
             self.read()
 
     def send(self, packets: Iterable[Packet]) -> None:
         """Write packets; after the end of the connection they go nowhere."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(map(encode, packets)))
+            self._transport.write(self._connection.encode(packets))
 
-    def close(self, reason: str) -> None:
-        """Send what is written, then close; the client's further packets are not taken."""
+    def close(self, reason: str, code: Reason = Reason.UNSPECIFIED, *, answer: Packet | None = None) -> None:
+        """Send what is written, then close; the client's further packets are not taken.
+
+        Args:
+            reason: for the log, and for a client that speaks MQTT 5.
+            code: the same as a number.
+            answer: to be sent instead of what `reason` and `code` would say.
+        """
         self.closed_because = self.closed_because or reason
+        answer = answer or self._connection.farewell(code, reason)
         self._connection.close()
+        if answer is not None:
+            self.send([answer])
         transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.close()
@@ -184,7 +190,7 @@ class Link(asyncio.Protocol):
         try:
             self._connection.check_time(now=self._loop.time())
         except RemoteProtocolError as error:
-            self.close(str(error))
+            self.close(str(error), answer=error.answer)
 
     # --- inside
 

@@ -12,19 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
+from kit.broker.access import Access
 from kit.broker.changes import Fact
 from kit.broker.committer import Committer
 from kit.broker.door import Answer, Door
-from kit.broker.hub import Hub, Outcome
+from kit.broker.hub import Farewell, Hub, Outcome
 from kit.broker.link import Link
 from kit.broker.listening import explain_listen_error
 from kit.broker.ports import Claim, Journal, JournalError, Pass, Users
+from kit.broker.protocol.lifetimes import Instant
 from kit.broker.protocol.limits import Limits
-from kit.broker.protocol.packets import Connect, ConnectCode, Packet
+from kit.broker.protocol.packets import Connect, Packet
+from kit.broker.protocol.reasons import Reason
 from kit.clock import Clock
 from kit.errors import KitError
 
@@ -45,6 +50,11 @@ REPORT_EVERY_S = 10.0
 GOODBYE_S = 5.0
 """How long stopping waits for what was already received to reach the disk, real seconds."""
 
+ASSIGNED_ID_BYTES = 8
+"""Of randomness in the client id of who brings none: it may be kept for years and must not be another's."""
+
+UNWRITTEN = Farewell("what it sent could not be written to disk; send it again", Reason.NOT_ACCEPTED_HERE)
+
 OVERLOAD = 64
 """Clients that may each have their full `unread_bytes` on the way to the disk before all of them have to wait."""
 
@@ -59,6 +69,7 @@ class Broker:
         journal: keeps what must not be lost.
         clock: dates what comes in. Keep-alives are between real machines and run in real seconds.
         limits: on everything.
+        access: who may publish and read what; without it, each device below its own name.
         on_problem: called on the event loop with a sentence for the technician.
     """
 
@@ -71,19 +82,22 @@ class Broker:
         journal: Journal,
         clock: Clock,
         limits: Limits | None = None,
+        access: Access | None = None,
         on_problem: Callable[[str], None] | None = None,
     ) -> None:
         self._host, self._port = host, port
         self._users, self._journal, self._clock = users, journal, clock
         self._limits = limits or Limits()
         self._on_problem = on_problem
-        self._hub = Hub(self._limits)
+        self._hub = Hub(self._limits, access=access)
         self._links: dict[int, Link] = {}
         self._inbox: deque[tuple[Link | None, Callable[[], None], int]] = deque()
         self._pending_bytes = 0
         self._writing = self._scheduled = self._stopped = False
         self._batch = self._limits.batch
         self._numbers = 0
+        # asked now and then, not for every batch: these two are files and system calls
+        self._boot, self._trusted = clock.boot, clock.trusted
         self._reported = ("", 0.0)
         self.failed_commits = 0
         self.problem: str | None = None
@@ -102,7 +116,7 @@ class Broker:
         self._loop = asyncio.get_running_loop()
         with Committer(self._journal, self._loop) as self._committer, Door(self._users, self._loop) as self._door:
             try:
-                self._hub.restore(await self._committer.load())
+                self._hub.restore(await self._committer.load(), self._now())
             except JournalError as error:
                 raise KitError(f"the broker's tables cannot be read ({error}); run `kit doctor`") from error
             server = await self._listen()
@@ -141,24 +155,29 @@ class Broker:
 
     def sign_in(self, link: Link, connect: Connect) -> None:
         """Ask the door, answer when it knows."""
-        username = connect.username
-        if username is None or connect.password is None:
-            link.refuse(ConnectCode.NOT_AUTHORISED, "no user name and password")
+        username, password = connect.username, connect.password
+        if connect.auth_method is not None:
+            link.refuse(Reason.BAD_AUTHENTICATION_METHOD, "this broker has no enhanced authentication")
             return
+        if username is None or password is None:
+            link.refuse(Reason.NOT_AUTHORIZED, "no user name and password")
+            return
+        if not connect.client_id:
+            connect = replace(connect, client_id=f"auto-{secrets.token_hex(ASSIGNED_ID_BYTES)}", assigned=True)
 
         def answer(found: Answer) -> None:
             if found is None:
-                link.refuse(ConnectCode.NOT_AUTHORISED, f"wrong user name or password for {username}")
+                link.refuse(Reason.BAD_CREDENTIALS, f"wrong user name or password for {username}")
                 return
             if isinstance(found, BaseException):
                 self._report(f"the table of devices cannot be read, nobody can sign in: {found}")
-                link.refuse(ConnectCode.SERVER_UNAVAILABLE, "the table of devices cannot be read")
+                link.refuse(Reason.SERVER_UNAVAILABLE, "the table of devices cannot be read")
                 return
             if link.accept(connect, username=found.username, mark=found.mark):
                 self._do(link, lambda: self._connected(link, connect, found))
             link.read()
 
-        claim = Claim(username, connect.password, connect.client_id, link.address)
+        claim = Claim(username, password, connect.client_id, link.address)
         self._door.sign_in(claim, answer=answer)
 
     def packet_came(self, link: Link, packet: Packet, size: int) -> None:
@@ -203,11 +222,12 @@ class Broker:
         if self._writing:
             return
         members: list[tuple[Link | None, int]] = []
+        self._hub.now = self._now()
         while self._inbox and len(members) < self._batch:
             link, work, size = self._inbox.popleft()
             members.append((link, size))
             self._try(link, work)
-        self._hub.publish_wills(now_ms=self._now_ms())
+        self._hub.finish(now_ms=self._hub.now.ms)
         if not self._hub.changes:
             self._finish(members, self._hub.settle())
             return
@@ -236,7 +256,7 @@ class Broker:
         outcome = self._hub.roll_back()
         for link, _ in members:
             if link is not None:
-                outcome.closing.setdefault(link.number, "what it sent could not be written to disk")
+                outcome.closing.setdefault(link.number, UNWRITTEN)
         self._report(f"messages could not be written to disk and were not acknowledged: {problem}")
         self._finish(members, outcome)
 
@@ -244,9 +264,9 @@ class Broker:
         for number, packets in outcome.packets.items():
             if number in self._links:
                 self._links[number].send(packets)
-        for number, reason in outcome.closing.items():
+        for number, farewell in outcome.closing.items():
             if number in self._links:
-                self._links[number].close(reason)
+                self._links[number].close(farewell.text, farewell.reason)
         for link, size in members:
             self._pending_bytes -= size
             if link is not None:
@@ -295,7 +315,9 @@ class Broker:
         while True:
             await asyncio.sleep(FACTS_EVERY_S)
             self._hub.facts += self._door.facts(now_ms=self._now_ms())
-            if self._hub.has_wills_due:
+            self._trusted = self._clock.trusted
+            self._hub.now = self._now()
+            if self._hub.has_something_due:
                 self._schedule()
             elif self._hub.facts and not self._writing:
                 self._writing = True
@@ -338,8 +360,11 @@ class Broker:
         self._committer.submit(self._take_facts(), self._facts_written)
         # their wills stay written down and are published at the next start (3.1.2.5 lets a server defer them)
         for link in list(self._links.values()):
-            link.close("the broker is stopping")
+            link.close("the broker is stopping", Reason.SERVER_SHUTTING_DOWN)
         self._links.clear()
+
+    def _now(self) -> Instant:
+        return Instant(self._now_ms(), self._clock.monotonic(), self._boot, self._trusted)
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)

@@ -29,6 +29,7 @@ from kit.broker.changes import (
     RetainedCleared,
     Saved,
     SessionEnded,
+    SessionLeft,
     SessionOpened,
     Subscribed,
     Unsubscribed,
@@ -36,8 +37,9 @@ from kit.broker.changes import (
     WillSet,
 )
 from kit.broker.ports import JournalError
+from kit.broker.protocol.lifetimes import Instant, Life
 from kit.broker.protocol.packets import Message
-from kit.broker.protocol.session import Stage
+from kit.broker.protocol.session import Stage, Subscription, Will
 from kit.errors import KitError
 from kit.model.messages import Published
 from kit.store.database import Database
@@ -83,6 +85,26 @@ MIGRATIONS = (
         CREATE TABLE broker_failed_logins (
             address TEXT PRIMARY KEY, username TEXT NOT NULL, count INTEGER NOT NULL, last_ms INTEGER NOT NULL
         ) WITHOUT ROWID
+        """,
+    ),
+    # what MQTT 5 adds; a life is "<seconds> <seconds since boot when it began> <Unix ms, or -> <boot>"
+    sql(
+        "mqtt",
+        "0002_mqtt_5",
+        """
+        ALTER TABLE mqtt_sessions ADD COLUMN kept_s INTEGER NOT NULL DEFAULT 4294967295;
+        ALTER TABLE mqtt_sessions ADD COLUMN life TEXT;
+        ALTER TABLE mqtt_subscriptions ADD COLUMN no_local INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE mqtt_subscriptions ADD COLUMN as_published INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE mqtt_subscriptions ADD COLUMN identifier INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE mqtt_subscriptions ADD COLUMN shared TEXT NOT NULL DEFAULT '';
+        ALTER TABLE mqtt_queue ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE mqtt_queue ADD COLUMN life TEXT;
+        ALTER TABLE mqtt_retained ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE mqtt_retained ADD COLUMN life TEXT;
+        ALTER TABLE mqtt_wills ADD COLUMN properties BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE mqtt_wills ADD COLUMN delay_s INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE mqtt_wills ADD COLUMN expiry_s INTEGER
         """,
     ),
 )
@@ -199,19 +221,22 @@ def _load(connection: sqlite3.Connection) -> Saved:
 
     # a session without its row (it ended) owns nothing; the joins keep a half-copied file from stopping the broker
     return Saved(
-        sessions=[SessionOpened(*row) for row in rows("SELECT username, client_id FROM mqtt_sessions")],
+        sessions=[
+            SessionOpened(user, client, kept_s, _life(life))
+            for user, client, kept_s, life in rows("SELECT username, client_id, kept_s, life FROM mqtt_sessions")
+        ],
         subscriptions=[
-            Subscribed(*row)
-            for row in rows(
-                "SELECT username, client_id, filter, qos FROM mqtt_subscriptions "
-                "JOIN mqtt_sessions USING (username, client_id)"
+            Subscribed(user, client, name, Subscription(qos, bool(no_local), bool(as_published), identifier, shared))
+            for user, client, name, qos, no_local, as_published, identifier, shared in rows(
+                "SELECT username, client_id, filter, qos, no_local, as_published, identifier, shared "
+                "FROM mqtt_subscriptions JOIN mqtt_sessions USING (username, client_id)"
             )
         ],
         queue=[
-            Queued(user, client, position, packet_id, Message(topic, payload, qos, bool(retain)), Stage(stage))
-            for user, client, position, packet_id, topic, payload, qos, retain, stage in rows(
-                "SELECT username, client_id, position, packet_id, topic, payload, qos, retain, stage "
-                "FROM mqtt_queue JOIN mqtt_sessions USING (username, client_id) ORDER BY position"
+            Queued(user, client, position, packet_id, _message(*message), Stage(stage))
+            for user, client, position, packet_id, stage, *message in rows(
+                "SELECT username, client_id, position, packet_id, stage, topic, payload, qos, retain, properties, "
+                "mqtt_queue.life FROM mqtt_queue JOIN mqtt_sessions USING (username, client_id) ORDER BY position"
             )
         ],
         received=[
@@ -222,14 +247,35 @@ def _load(connection: sqlite3.Connection) -> Saved:
             )
         ],
         retained=[
-            Retained(user, Message(topic, payload, qos, retain=True))
-            for topic, user, payload, qos in rows("SELECT topic, username, payload, qos FROM mqtt_retained")
+            Retained(user, _message(*message))
+            for user, *message in rows("SELECT username, topic, payload, qos, 1, properties, life FROM mqtt_retained")
         ],
         wills=[
-            WillSet(user, client, Message(topic, payload, qos, bool(retain)))
-            for user, client, topic, payload, qos, retain in rows("SELECT * FROM mqtt_wills")
+            WillSet(user, client, Will(_message(*message), delay_s, expiry_s))
+            for user, client, delay_s, expiry_s, *message in rows(
+                "SELECT username, client_id, delay_s, expiry_s, topic, payload, qos, retain, properties, NULL "
+                "FROM mqtt_wills"
+            )
         ],
     )
+
+
+def _message(topic: str, payload: bytes, qos: int, retain: int, properties: bytes, life: str | None) -> Message:
+    return Message(topic, payload, qos, bool(retain), properties, _life(life))
+
+
+def _life(text: str | None) -> Life | None:
+    if text is None:
+        return None
+    lasts_s, steady_s, ms, boot = text.split(" ", 3)
+    return Life(int(lasts_s), Instant(0 if ms == "-" else int(ms), float(steady_s), boot, ms != "-"))
+
+
+def _life_text(life: Life | None) -> str | None:
+    if life is None:
+        return None
+    since = life.since
+    return f"{life.lasts_s} {since.steady_s!r} {since.ms if since.trusted else '-'} {since.boot}"
 
 
 def _write(connection: sqlite3.Connection, changes: Sequence[Change | Fact]) -> None:
@@ -293,30 +339,63 @@ _WRITERS: dict[type, Callable[[sqlite3.Connection, Any], None]] = {
 }
 
 _STATEMENTS: dict[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
-    SessionOpened: ("REPLACE INTO mqtt_sessions VALUES (?, ?)", lambda c: (c.username, c.client_id)),
+    SessionOpened: (
+        "REPLACE INTO mqtt_sessions VALUES (?, ?, ?, ?)",
+        lambda c: (c.username, c.client_id, c.kept_s, _life_text(c.left)),
+    ),
+    SessionLeft: (
+        "UPDATE mqtt_sessions SET life = ? WHERE username = ? AND client_id = ?",
+        lambda c: (_life_text(c.left), c.username, c.client_id),
+    ),
     Subscribed: (
-        "REPLACE INTO mqtt_subscriptions VALUES (?, ?, ?, ?)",
-        lambda c: (c.username, c.client_id, c.topic_filter, c.qos),
+        "REPLACE INTO mqtt_subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        lambda c: (
+            c.username,
+            c.client_id,
+            c.topic_filter,
+            c.subscription.qos,
+            c.subscription.no_local,
+            c.subscription.as_published,
+            c.subscription.identifier,
+            c.subscription.shared,
+        ),
     ),
     Unsubscribed: (
         "DELETE FROM mqtt_subscriptions WHERE username = ? AND client_id = ? AND filter = ?",
         lambda c: (c.username, c.client_id, c.topic_filter),
     ),
     Retained: (
-        "REPLACE INTO mqtt_retained VALUES (?, ?, ?, ?)",
-        lambda c: (c.message.topic, c.username, c.message.payload, c.message.qos),
+        "REPLACE INTO mqtt_retained VALUES (?, ?, ?, ?, ?, ?)",
+        lambda c: (
+            c.message.topic,
+            c.username,
+            c.message.payload,
+            c.message.qos,
+            c.message.properties,
+            _life_text(c.message.life),
+        ),
     ),
     RetainedCleared: ("DELETE FROM mqtt_retained WHERE topic = ?", lambda c: (c.topic,)),
     WillSet: (
-        "REPLACE INTO mqtt_wills VALUES (?, ?, ?, ?, ?, ?)",
-        lambda c: (c.username, c.client_id, c.message.topic, c.message.payload, c.message.qos, c.message.retain),
+        "REPLACE INTO mqtt_wills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        lambda c: (
+            c.username,
+            c.client_id,
+            c.will.message.topic,
+            c.will.message.payload,
+            c.will.message.qos,
+            c.will.message.retain,
+            c.will.message.properties,
+            c.will.delay_s,
+            c.will.expiry_s,
+        ),
     ),
     WillCleared: (
         "DELETE FROM mqtt_wills WHERE username = ? AND client_id = ?",
         lambda c: (c.username, c.client_id),
     ),
     Queued: (
-        "INSERT INTO mqtt_queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO mqtt_queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         lambda c: (
             c.position,
             c.username,
@@ -327,6 +406,8 @@ _STATEMENTS: dict[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
             c.message.qos,
             c.message.retain,
             c.stage,
+            c.message.properties,
+            _life_text(c.message.life),
         ),
     ),
     QueueSent: (

@@ -19,6 +19,7 @@ import pytest
 
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
+    V5,
     Connack,
     Connect,
     Message,
@@ -52,7 +53,20 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
-        self._reader = PacketReader(Limits(), packet_bytes=1_000_000)
+        self._reader = PacketReader(Limits(), packet_bytes=2_000_000, reads_server=True)
+
+        self.welcome = Connack(session_present=False, code=0)
+
+    @property
+    def version(self) -> int:
+        """The protocol level that is spoken; 4 is MQTT 3.1.1, 5 is MQTT 5."""
+        return self._reader.version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self._reader.version = version
+
+        self.welcome = Connack(session_present=False, code=0)
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +75,7 @@ class Client:
         self.socket.close()
 
     def send(self, *packets: Packet) -> None:
-        self.socket.sendall(b"".join(map(encode, packets)))
+        self.socket.sendall(b"".join(encode(packet, self.version) for packet in packets))
 
     def receive(self) -> Packet:
         """The next packet from the broker."""
@@ -163,6 +177,19 @@ class Unit:
             )
         )
         client.expect(Connack(present, 0))
+        return client
+
+    def connect5(self, username: str = SERVICE[0], *, present: bool = False, **wishes: Any) -> Client:
+        """A client of MQTT 5 that has signed in; `wishes` as in `Connect`."""
+        client = Client(self.port)
+        client.version = V5
+        password = self.passwords[username].encode()
+        wishes = {"client_id": username, **wishes}
+        client.send(Connect(username=username, password=password, version=V5, **wishes))
+        answer = client.receive()
+        assert isinstance(answer, Connack)
+        assert (answer.session_present, answer.code) == (present, 0), answer
+        client.welcome = answer
         return client
 
     def start_process(self) -> None:

@@ -26,6 +26,7 @@ from kit.broker.protocol.packets import (
     Unsuback,
     Unsubscribe,
 )
+from kit.broker.protocol.reasons import Reason
 from kit.broker.protocol.writer import encode
 
 if TYPE_CHECKING:
@@ -249,11 +250,17 @@ def test_a_malformed_packet_closes_only_that_connection(unit: Unit) -> None:
         field.publish("sensors/field", b"still here")
 
 
-def test_an_mqtt_5_client_is_told_which_version_is_spoken(unit: Unit) -> None:
-    with unit.dial() as client:
-        client.socket.sendall(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a")
-        client.expect(Connack(session_present=False, code=1))
-        assert client.is_closed()
+def test_a_client_of_a_version_that_is_not_spoken_is_told_so(unit: Unit) -> None:
+    with unit.dial() as old, unit.dial() as new:
+        old.socket.sendall(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01a")
+        old.expect(Connack(session_present=False, code=1))
+        assert old.is_closed()
+        new.version = 5
+        new.socket.sendall(b"\x10\x0e\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x01a")
+        answer = new.receive()
+        assert isinstance(answer, Connack)
+        assert (answer.code, "protocol level 6" in answer.text) == (Reason.UNSUPPORTED_VERSION, True)
+        assert new.is_closed()
 
 
 def test_a_packet_beyond_the_limit_closes_the_connection_before_it_is_buffered(unit: Unit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from kit.broker.changes import (
     RetainedCleared,
     Saved,
     SessionEnded,
+    SessionLeft,
     SessionOpened,
     Subscribed,
     Unsubscribed,
@@ -28,7 +30,9 @@ from kit.broker.changes import (
     WillSet,
 )
 from kit.broker.hub import Hub
+from kit.broker.memory import Memory
 from kit.broker.protocol.errors import LocalProtocolError
+from kit.broker.protocol.lifetimes import NEVER_S
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
     Connect,
@@ -43,7 +47,8 @@ from kit.broker.protocol.packets import (
     Subscribe,
     Unsubscribe,
 )
-from kit.broker.protocol.session import Outbox, Outgoing, Stage
+from kit.broker.protocol.reasons import Reason
+from kit.broker.protocol.session import Outbox, Outgoing, Stage, Subscription, Will
 
 LIMITS = Limits(inflight=2, queued_messages=4, received_ids=3, sessions_per_user=2, retained_per_user=3)
 
@@ -52,25 +57,27 @@ class Paper:
     """A journal in the plainest form: dictionaries."""
 
     def __init__(self) -> None:
-        self.sessions: set[tuple[str, str]] = set()
-        self.subscriptions: dict[tuple[str, str, str], int] = {}
+        self.sessions: dict[tuple[str, str], SessionOpened] = {}
+        self.subscriptions: dict[tuple[str, str, str], Subscription] = {}
         self.queue: dict[int, Queued] = {}
         self.received: set[tuple[str, str, int]] = set()
         self.retained: dict[str, Retained] = {}
-        self.wills: dict[tuple[str, str], Message] = {}
+        self.wills: dict[tuple[str, str], Will] = {}
 
     def write(self, changes: list[Change]) -> None:  # noqa: C901, PLR0912 - one arm per kind of change
         for change in changes:
             match change:
                 case SessionOpened(user, client):
-                    self.sessions.add((user, client))
+                    self.sessions[user, client] = change
+                case SessionLeft(user, client, left):
+                    self.sessions[user, client] = replace(self.sessions[user, client], left=left)
                 case SessionEnded(user, client):
-                    self.sessions.discard((user, client))
+                    self.sessions.pop((user, client), None)
                     self.subscriptions = {k: v for k, v in self.subscriptions.items() if k[:2] != (user, client)}
                     self.queue = {k: q for k, q in self.queue.items() if (q.username, q.client_id) != (user, client)}
                     self.received = {r for r in self.received if r[:2] != (user, client)}
-                case Subscribed(user, client, topic_filter, qos):
-                    self.subscriptions[user, client, topic_filter] = qos
+                case Subscribed(user, client, topic_filter, subscription):
+                    self.subscriptions[user, client, topic_filter] = subscription
                 case Unsubscribed(user, client, topic_filter):
                     del self.subscriptions[user, client, topic_filter]
                 case Queued():
@@ -93,26 +100,26 @@ class Paper:
                     self.retained[change.message.topic] = change
                 case RetainedCleared(topic):
                     del self.retained[topic]
-                case WillSet(user, client, message):
-                    self.wills[user, client] = message
+                case WillSet(user, client, will):
+                    self.wills[user, client] = will
                 case WillCleared(user, client):
                     del self.wills[user, client]
 
     def saved(self) -> Saved:
         return Saved(
-            sessions=[SessionOpened(*key) for key in self.sessions],
-            subscriptions=[Subscribed(*key, qos) for key, qos in self.subscriptions.items()],
+            sessions=list(self.sessions.values()),
+            subscriptions=[Subscribed(*key, subscription) for key, subscription in self.subscriptions.items()],
             queue=[self.queue[position] for position in sorted(self.queue)],
             received=[IdReceived(*key) for key in self.received],
             retained=list(self.retained.values()),
-            wills=[WillSet(*key, message) for key, message in self.wills.items()],
+            wills=[WillSet(*key, will) for key, will in self.wills.items()],
         )
 
 
 def portrait(hub: Hub) -> dict[str, Any]:
     """What a hub knows of the things that are written down."""
     memory = hub._memory
-    kept = {key: session for key, session in memory.sessions.items() if not session.clean}
+    kept = {key: session for key, session in memory.sessions.items() if session.kept_s}
     wills = {key for key, session in memory.sessions.items() if session.will}
     wills |= memory.wills_due.keys() | memory.wills_left
     return {
@@ -125,13 +132,28 @@ def portrait(hub: Hub) -> dict[str, Any]:
         "retained": {topic: r.message for topic, r in memory._retained.items()},
         "wills": wills,
         "accounts": {u: (a.messages, a.size_bytes) for u, a in memory._accounts.items() if a.messages},
-        "routes": {topic: sorted((s.key, q) for s, q in memory.subscribers(topic) if not s.clean) for topic in TOPICS},
+        "routes": {topic: routes(memory, topic) for topic in TOPICS},
         "bytes": {key: session.outbox.size_bytes for key, session in kept.items()},
     }
 
 
+def routes(memory: Memory, topic: str) -> list[Any]:
+    route = memory.subscribers(topic)
+    everybody = [route.each, *route.groups]
+    return sorted(sorted((s.key, g.qos, g.identifiers) for s, g in members if s.kept_s) for members in everybody)
+
+
 TOPICS = ["sensors/roof", "sensors/roof/a", "alerts/village", "commands/roof/x"]
-FILTERS = ["sensors/roof/#", "sensors/roof/+", "alerts/#", "commands/roof/x", "#", "sensors/field/#"]
+FILTERS = [
+    "sensors/roof/#",
+    "sensors/roof/+",
+    "alerts/#",
+    "commands/roof/x",
+    "#",
+    "sensors/field/#",
+    "$share/g/sensors/#",
+]
+spans = st.sampled_from([(4, 0), (5, 0), (5, 600), (5, NEVER_S)])
 links = st.integers(1, 4)
 ids = st.integers(1, 5)
 qos = st.integers(0, 2)
@@ -148,7 +170,7 @@ packets: st.SearchStrategy[Packet] = st.one_of(
     *[ids.map(kind) for kind in (Puback, Pubrec, Pubrel, Pubcomp)],
     st.builds(Subscribe, ids, st.lists(st.tuples(st.sampled_from(FILTERS), qos), min_size=1, max_size=3).map(tuple)),
     st.builds(Unsubscribe, ids, st.lists(st.sampled_from(FILTERS), min_size=1, max_size=2).map(tuple)),
-    st.just(Disconnect()),
+    st.sampled_from([Disconnect(), Disconnect(session_expiry_s=0), Disconnect(Reason.DISCONNECT_WITH_WILL)]),
 )
 
 
@@ -164,7 +186,7 @@ class AnyBatches(RuleBasedStateMachine):
     @rule(
         events=st.lists(
             st.one_of(
-                st.tuples(st.just("connect"), st.sampled_from("ab"), st.booleans(), st.booleans()),
+                st.tuples(st.just("connect"), st.sampled_from("ab"), st.booleans(), st.booleans(), spans),
                 st.tuples(st.just("packet"), links, packets),
                 st.tuples(st.just("lost"), links),
                 st.tuples(st.just("forget"), st.just("roof")),
@@ -175,7 +197,7 @@ class AnyBatches(RuleBasedStateMachine):
     )
     def batch(self, events: list[tuple[Any, ...]], written: bool) -> None:
         members = [member for event in events for member in self.happen(event)]
-        self.hub.publish_wills(now_ms=0)
+        self.hub.finish(now_ms=0)
         if written:
             self.paper.write(self.hub.changes)
             outcome = self.hub.settle()
@@ -194,7 +216,10 @@ class AnyBatches(RuleBasedStateMachine):
             self.number += 1
             self.alive.add(self.number)
             will = Message("sensors/roof", b"will", 1, retain=True) if event[3] else None
-            connect = Connect(client_id=event[1], clean_session=event[2], will=will)
+            version, kept_s = event[4]
+            connect = Connect(
+                client_id=event[1], clean_session=event[2], will=will, version=version, session_expiry_s=kept_s
+            )
             self.hub.connected(self.number, connect, username="roof", address="", now_ms=0)
             return [self.number]
         if event[0] == "forget":
@@ -213,8 +238,8 @@ class AnyBatches(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """A last batch that goes well: what connections left behind is written, too."""
-        while self.hub.changes or self.hub.has_wills_due:
-            self.hub.publish_wills(now_ms=0)
+        while self.hub.changes or self.hub.has_something_due:
+            self.hub.finish(now_ms=0)
             self.paper.write(self.hub.changes)
             for number in sorted(set(self.hub.settle().closing) & self.alive):
                 self.lose(number)

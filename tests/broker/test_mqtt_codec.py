@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -38,8 +39,11 @@ from kit.broker.protocol.packets import (
     Subscribe,
     Unsuback,
     Unsubscribe,
+    Wish,
 )
+from kit.broker.protocol.properties import Prop, encode_property
 from kit.broker.protocol.reader import PacketReader
+from kit.broker.protocol.reasons import Reason
 from kit.broker.protocol.writer import encode
 
 LIMITS = Limits()
@@ -73,6 +77,79 @@ def connects(draw: st.DrawFn) -> Connect:
     )
 
 
+numbers = st.integers(1, 0xFFFFFFFF)
+reasons = st.integers(0, 0xFF)
+passed_on = st.lists(
+    st.one_of(
+        st.tuples(st.just(Prop.USER_PROPERTY), st.tuples(words, words)),
+        st.tuples(st.just(Prop.SUBSCRIPTION_ID), st.integers(1, 0xFFFFFFF)),
+    ),
+    max_size=3,
+).map(
+    lambda pairs: (
+        b"".join(encode_property(*pair) for pair in pairs if pair[0] == Prop.USER_PROPERTY)
+        + b"".join(encode_property(*pair) for pair in pairs if pair[0] != Prop.USER_PROPERTY)
+    )
+)
+
+
+@st.composite
+def publishes5(draw: st.DrawFn) -> Publish:
+    alias = draw(st.none() | st.integers(0, 0xFFFF))
+    return replace(
+        draw(publishes()),
+        properties=draw(passed_on),
+        expiry_s=draw(st.none() | numbers),
+        alias=alias,
+        topic="" if alias is not None and draw(st.booleans()) else draw(topics),
+    )
+
+
+@st.composite
+def connects5(draw: st.DrawFn) -> Connect:
+    will = draw(st.none() | messages)
+    return replace(
+        draw(connects()),
+        version=5,
+        will=will,
+        session_expiry_s=draw(st.just(0) | numbers),
+        receive_maximum=draw(ids),
+        packet_bytes=draw(st.none() | numbers),
+        topic_alias_maximum=draw(st.integers(0, 0xFFFF)),
+        problem_information=draw(st.booleans()),
+        auth_method=draw(st.none() | words),
+        will_delay_s=draw(st.just(0) | numbers) if will else 0,
+        will_expiry_s=draw(st.none() | numbers) if will else None,
+    )
+
+
+shared = st.builds("$share/{}/{}".format, words.filter(bool), filters.filter(lambda f: not f.startswith("$share/")))
+wishes = st.builds(Wish, qos, st.booleans(), st.booleans(), st.integers(0, 2))
+wanted = st.one_of(
+    st.tuples(filters, wishes), st.tuples(shared, st.builds(Wish, qos, st.just(value=False), st.booleans()))
+)
+packets5: st.SearchStrategy[Packet] = st.one_of(
+    publishes5(),
+    st.builds(
+        Connack,
+        st.booleans(),
+        reasons,
+        words,
+        st.none() | words,
+        st.none() | st.integers(0, 0xFFFF),
+        st.none() | ids,
+        st.none() | numbers,
+        st.none() | st.integers(0, 0xFFFF),
+    ),
+    *[st.builds(kind, ids, reasons, words) for kind in (Puback, Pubrec, Pubrel, Pubcomp)],
+    st.builds(Subscribe, ids, st.lists(wanted, min_size=1, max_size=4).map(tuple), st.none() | st.integers(1, 9999)),
+    st.builds(Suback, ids, st.lists(reasons, min_size=1, max_size=4).map(tuple)),
+    st.builds(Unsuback, ids, st.lists(reasons, min_size=1, max_size=4).map(tuple)),
+    st.builds(Unsubscribe, ids, st.lists(filters, min_size=1, max_size=4).map(tuple)),
+    st.builds(Disconnect, reasons, words, st.none() | numbers),
+    st.sampled_from([Pingreq(), Pingresp()]),
+)
+
 packets: st.SearchStrategy[Packet] = st.one_of(
     connects(),
     publishes(),
@@ -85,9 +162,10 @@ packets: st.SearchStrategy[Packet] = st.one_of(
 )
 
 
-def read_all(chunks: list[bytes], limits: Limits = LIMITS) -> tuple[list[Packet], str | None]:
+def read_all(chunks: list[bytes], limits: Limits = LIMITS, version: int = 4) -> tuple[list[Packet], str | None]:
     """The packets in the bytes, and the error that ended them."""
-    reader = PacketReader(limits, packet_bytes=limits.packet_bytes)
+    reader = PacketReader(limits, packet_bytes=limits.packet_bytes, reads_server=True)
+    reader.version = version
     found: list[Packet] = []
     for chunk in chunks:
         reader.receive_data(chunk)
@@ -110,6 +188,17 @@ def test_every_packet_comes_back_from_its_bytes(sent: list[Packet]) -> None:
     assert read_all([b"".join(map(encode, sent))]) == (sent, None)
 
 
+@given(st.lists(packets5, max_size=5))
+def test_every_packet_of_mqtt_5_comes_back_from_its_bytes(sent: list[Packet]) -> None:
+    assert read_all([b"".join(encode(packet, 5) for packet in sent)], version=5) == (sent, None)
+
+
+@given(connects5())
+def test_a_connect_of_mqtt_5_comes_back_and_sets_the_version(connect: Connect) -> None:
+    follows = Publish("t", b"", properties=encode_property(Prop.USER_PROPERTY, ("a", "b")))
+    assert read_all([encode(connect) + encode(follows, 5)]) == ([connect, follows], None)
+
+
 @given(st.lists(packets, max_size=4), st.binary(max_size=40), st.lists(st.integers(0, 400), max_size=12))
 def test_how_the_network_cuts_the_bytes_makes_no_difference(sent: list[Packet], noise: bytes, cuts: list[int]) -> None:
     data = b"".join(map(encode, sent)) + noise
@@ -121,6 +210,7 @@ def test_how_the_network_cuts_the_bytes_makes_no_difference(sent: list[Packet], 
 @given(st.binary(max_size=400))
 def test_any_bytes_at_all_raise_nothing_but_typed_errors(data: bytes) -> None:
     read_all([data])
+    read_all([data], version=5)
     connection = ServerConnection(LIMITS, now=0.0)
     connection.receive_data(data, now=0.0)
     try:
@@ -136,6 +226,15 @@ def test_a_packet_with_one_byte_changed_raises_nothing_but_typed_errors(packet: 
     data = bytearray(encode(packet))
     data[at % len(data)] = byte
     read_all([bytes(data)])
+
+
+@given(packets5 | connects5(), st.integers(0, 400), st.integers(0, 255))
+def test_a_packet_of_mqtt_5_with_one_byte_changed_raises_nothing_but_typed_errors(
+    packet: Packet, at: int, byte: int
+) -> None:
+    data = bytearray(encode(packet, 5))
+    data[at % len(data)] = byte
+    read_all([bytes(data)], version=5)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +271,11 @@ def test_what_the_standard_forbids_is_malformed_and_says_why(data: bytes, why: s
 
 
 def test_a_client_of_another_mqtt_version_is_told_so() -> None:
-    with pytest.raises(UnacceptableVersion, match="level 5") as five:
-        read(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a")
+    with pytest.raises(UnacceptableVersion, match="level 6") as six:
+        read(b"\x10\x0e\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x01a")
     with pytest.raises(UnacceptableVersion, match=r"MQTT 3\.1"):
         read(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01a")
-    assert five.value.return_code == 1
+    assert (six.value.return_code, six.value.reason) == (1, Reason.UNSUPPORTED_VERSION)
 
 
 def test_lengths_beyond_the_limits_are_refused_before_they_are_buffered() -> None:

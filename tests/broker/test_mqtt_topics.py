@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.broker.access import may_publish, may_subscribe
-from kit.broker.protocol.topics import TopicTrie, is_topic_filter, is_topic_name, matches
+from kit.broker.protocol.topics import TopicTrie, is_topic_filter, is_topic_name, matches, shared_filter
 
 SPEC = [
     # 4.7.1.2 multi-level wildcard
@@ -40,7 +40,7 @@ SPEC = [
 @pytest.mark.parametrize(("topic_filter", "topic", "expected"), SPEC)
 def test_the_examples_of_the_standard_hold(topic_filter: str, topic: str, expected: bool) -> None:
     assert matches(topic_filter, topic) is expected
-    trie: TopicTrie[str] = TopicTrie()
+    trie: TopicTrie[str, int] = TopicTrie()
     trie.put(topic_filter, "somebody", 1)
     assert bool(trie.match(topic)) is expected
 
@@ -70,7 +70,7 @@ subscriptions = st.lists(st.tuples(wild.filter(is_topic_filter), st.integers(0, 
 def test_the_tree_finds_whom_the_definition_finds(
     subscribed: list[tuple[str, int, int]], topic: str, data: st.DataObject
 ) -> None:
-    trie: TopicTrie[int] = TopicTrie()
+    trie: TopicTrie[int, int] = TopicTrie()
     held: dict[tuple[str, int], int] = {}
     for topic_filter, who, qos in subscribed:
         trie.put(topic_filter, who, qos)
@@ -78,15 +78,16 @@ def test_the_tree_finds_whom_the_definition_finds(
     for topic_filter, who in data.draw(st.lists(st.sampled_from(sorted(held)), unique=True)) if held else []:
         trie.remove(topic_filter, who)
         del held[topic_filter, who]
-    expected: dict[int, int] = {}
+    expected: dict[int, list[int]] = {}
     for (topic_filter, who), qos in held.items():
         if matches(topic_filter, topic):
-            expected[who] = max(qos, expected.get(who, 0))
-    assert trie.match(topic) == expected
+            expected.setdefault(who, []).append(qos)
+    found = trie.match(topic)
+    assert {who: sorted(values) for who, values in found.items()} == {w: sorted(v) for w, v in expected.items()}
 
 
 def test_an_empty_tree_keeps_no_nodes_of_former_filters() -> None:
-    trie: TopicTrie[str] = TopicTrie()
+    trie: TopicTrie[str, int] = TopicTrie()
     trie.put("a/b/c", "x", 0)
     trie.put("a/+", "x", 0)
     trie.remove("a/b/c", "x")
@@ -121,3 +122,12 @@ def test_no_filter_that_is_granted_reaches_a_topic_that_is_not_the_devices(topic
         wanted, name = prefix + topic_filter, prefix + topic
         if may_subscribe("a", wanted) and matches(wanted, name):
             assert name.split("/")[0] == "alerts" or name.split("/")[:2] in (["sensors", "a"], ["commands", "a"])
+
+
+def test_a_shared_subscription_names_its_group_and_a_filter() -> None:
+    assert shared_filter("$share/readers/sensors/+") == "sensors/+"
+    assert shared_filter("$share/readers//") == "/"
+    for bad in ("$share/readers", "$share/readers/", "$share//sensors", "$share/a+/b", "$share/#/b", "$share/a/b/#/c"):
+        assert not is_topic_filter(bad), bad
+    assert shared_filter("$shared/a/b") is None
+    assert shared_filter("$share/a/$share/b/c") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from kit.broker.changes import (
     RetainedCleared,
     Saved,
     SessionEnded,
+    SessionLeft,
     SessionOpened,
     Subscribed,
     Unsubscribed,
@@ -30,8 +32,9 @@ from kit.broker.changes import (
     WillSet,
 )
 from kit.broker.ports import JournalError
+from kit.broker.protocol.lifetimes import NEVER_S, Instant, Life
 from kit.broker.protocol.packets import Message
-from kit.broker.protocol.session import Stage
+from kit.broker.protocol.session import Stage, Subscription, Will
 from kit.model.messages import Published
 from kit.store.database import Database
 from kit.store.migrations import sql
@@ -95,11 +98,11 @@ def queued(position: int, stage: Stage = Stage.WAITING) -> Queued:
 def test_what_was_written_comes_back_as_it_was(journal: MqttJournal) -> None:
     saved = Saved(
         sessions=[SessionOpened("roof", "c")],
-        subscriptions=[Subscribed("roof", "c", "commands/roof/#", 2)],
+        subscriptions=[Subscribed("roof", "c", "commands/roof/#", Subscription(2))],
         queue=[queued(1), queued(2, Stage.SENT), queued(3, Stage.RELEASED)],
         received=[IdReceived("roof", "c", 7)],
         retained=[Retained("roof", STATE)],
-        wills=[WillSet("roof", "c", Message("sensors/roof", b"gone", 2, retain=True))],
+        wills=[WillSet("roof", "c", Will(Message("sensors/roof", b"gone", 2, retain=True)))],
     )
     journal.commit(
         [*saved.sessions, *saved.subscriptions, *saved.queue, *saved.received, *saved.retained, *saved.wills]
@@ -107,17 +110,64 @@ def test_what_was_written_comes_back_as_it_was(journal: MqttJournal) -> None:
     assert journal.load() == saved
 
 
+def test_what_mqtt_5_adds_comes_back_as_it_was(journal: MqttJournal) -> None:
+    dated, undated = Instant(1_700_000_000_123, 12.345678, "boot one"), Instant(0, 99.5, "b", trusted=False)
+    message = Message("commands/roof", b"x", 1, True, b"\x26\x00\x01a\x00\x01b", Life(60, dated))
+    saved = Saved(
+        sessions=[SessionOpened("roof", "a", 600), SessionOpened("roof", "b", 0)],
+        subscriptions=[Subscribed("roof", "a", "$share/g/x", Subscription(1, True, True, 7, "$share/g/x"))],
+        queue=[Queued("roof", "a", 1, 1, message, Stage.WAITING)],
+        retained=[Retained("roof", message)],
+        wills=[WillSet("roof", "a", Will(replace(message, life=None), 30, 90))],
+    )
+    journal.commit([*saved.sessions, *saved.subscriptions, *saved.queue, *saved.retained, *saved.wills])
+    assert journal.load() == saved
+    journal.commit([SessionLeft("roof", "a", Life(600, undated))])
+    assert journal.load().sessions[0] == SessionOpened("roof", "a", 600, Life(600, undated))
+    journal.commit([SessionOpened("roof", "a", NEVER_S)])
+    assert journal.load().sessions[0] == SessionOpened("roof", "a")
+
+
+def test_a_journal_of_the_first_version_is_taken_over(tmp_path: Path, collector: Collector) -> None:
+    file = tmp_path / "old.db"
+    with Database(file, migrations=(MIGRATIONS[0], SEEN)) as old:
+        old.connection.execute("INSERT INTO mqtt_sessions VALUES ('roof', 'c')")
+        old.connection.execute("INSERT INTO mqtt_subscriptions VALUES ('roof', 'c', 'alerts/#', 1)")
+        old.connection.execute("INSERT INTO mqtt_queue VALUES (1, 'roof', 'c', 1, 'alerts/x', x'01', 1, 0, 0)")
+        old.connection.execute("INSERT INTO mqtt_retained VALUES ('alerts/x', 'kit-collect', x'02', 1)")
+        old.connection.execute("INSERT INTO mqtt_wills VALUES ('roof', 'c', 'sensors/roof', x'03', 1, 0)")
+    with Database(file, migrations=(*MIGRATIONS, SEEN)) as new:
+        assert MqttJournal(new, ingest=collector).load() == Saved(
+            sessions=[SessionOpened("roof", "c")],
+            subscriptions=[Subscribed("roof", "c", "alerts/#", Subscription(1))],
+            queue=[Queued("roof", "c", 1, 1, Message("alerts/x", b"\x01", 1), Stage.WAITING)],
+            retained=[Retained("kit-collect", Message("alerts/x", b"\x02", 1, retain=True))],
+            wills=[WillSet("roof", "c", Will(Message("sensors/roof", b"\x03", 1)))],
+        )
+
+
 def test_changes_apply_in_their_order(journal: MqttJournal) -> None:
-    journal.commit([SessionOpened("roof", "c"), Subscribed("roof", "c", "a", 0), queued(1), IdReceived("roof", "c", 1)])
-    journal.commit([SessionEnded("roof", "c"), SessionOpened("roof", "c"), Subscribed("roof", "c", "b", 1)])
+    journal.commit(
+        [
+            SessionOpened("roof", "c"),
+            Subscribed("roof", "c", "a", Subscription(0)),
+            queued(1),
+            IdReceived("roof", "c", 1),
+        ]
+    )
+    journal.commit(
+        [SessionEnded("roof", "c"), SessionOpened("roof", "c"), Subscribed("roof", "c", "b", Subscription(1))]
+    )
     assert journal.load() == Saved(
-        sessions=[SessionOpened("roof", "c")], subscriptions=[Subscribed("roof", "c", "b", 1)]
+        sessions=[SessionOpened("roof", "c")], subscriptions=[Subscribed("roof", "c", "b", Subscription(1))]
     )
 
 
 def test_each_change_has_its_opposite(journal: MqttJournal) -> None:
-    journal.commit([SessionOpened("roof", "c"), Subscribed("roof", "c", "a", 0), queued(1), queued(2), queued(3)])
-    journal.commit([IdReceived("roof", "c", 1), Retained("roof", STATE), WillSet("roof", "c", STATE)])
+    journal.commit(
+        [SessionOpened("roof", "c"), Subscribed("roof", "c", "a", Subscription(0)), queued(1), queued(2), queued(3)]
+    )
+    journal.commit([IdReceived("roof", "c", 1), Retained("roof", STATE), WillSet("roof", "c", Will(STATE))])
     journal.commit([QueueSent("roof", "c"), Released(2), Dequeued(3)])
     assert [entry.stage for entry in journal.load().queue] == [Stage.SENT, Stage.RELEASED]
     journal.commit([QueueSent("roof", "c")])

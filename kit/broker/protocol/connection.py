@@ -5,6 +5,8 @@ What the packets mean for sessions and subscribers is `kit.broker.hub`'s; this k
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import Enum
 
 from kit.broker.protocol.errors import (
@@ -16,6 +18,9 @@ from kit.broker.protocol.errors import (
 )
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
+    MAX_PACKETS,
+    V5,
+    Connack,
     Connect,
     Disconnect,
     Packet,
@@ -29,6 +34,8 @@ from kit.broker.protocol.packets import (
     Unsubscribe,
 )
 from kit.broker.protocol.reader import PacketReader
+from kit.broker.protocol.reasons import FAILURES_FROM, Reason
+from kit.broker.protocol.writer import encode
 
 KEEP_ALIVE_GRACE = 1.5
 """A client may be silent for one and a half times its keep-alive [MQTT-3.1.2-24]."""
@@ -40,6 +47,7 @@ class State(Enum):
     NEW = "new"  # only a CONNECT may come [MQTT-3.1.0-1]
     SIGNING_IN = "signing in"  # the CONNECT is being judged; what follows waits in the buffer
     OPEN = "open"
+    ENDING = "ending"  # nothing more is taken, but what was taken is still answered
     CLOSED = "closed"
 
 
@@ -63,6 +71,10 @@ class ServerConnection:
         self._reader = PacketReader(limits, packet_bytes=limits.connect_bytes)
         self._deadline: float | None = now + limits.connect_timeout_s
         self._patience_s: float | None = None
+        self._connect = Connect(client_id="")
+        self._unanswered: set[int] = set()
+        self._topics: dict[int, str] = {}
+        self._aliases: dict[str, int] = {}
         self.state = State.NEW
 
     @property
@@ -72,7 +84,7 @@ class ServerConnection:
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take what the network brought; after the end of the conversation it is ignored."""
-        if self.state is State.CLOSED:
+        if self.state in {State.ENDING, State.CLOSED}:
             return
         self._reader.receive_data(data)
         if self._patience_s is not None:
@@ -84,17 +96,33 @@ class ServerConnection:
         Raises:
             RemoteProtocolError: answer `return_code` if it has one and close.
         """
-        if self.state in {State.SIGNING_IN, State.CLOSED}:
+        if self.state in {State.SIGNING_IN, State.ENDING, State.CLOSED}:
             return None
         try:
             packet = self._reader.next_packet()
             if packet is None:
                 return None
             self._check(packet)
-        except RemoteProtocolError:
+            if type(packet) is Publish and self._reader.version == V5:
+                packet = self._take_publish(packet)
+        except RemoteProtocolError as error:
+            error.answer = self._answer(error)
             self.close()
             raise
         return packet
+
+    def farewell(self, reason: int, text: str) -> Packet | None:
+        """What to send to the client before this side closes the connection; MQTT 3.1.1 knows nothing to say."""
+        if self.state not in {State.OPEN, State.ENDING} or self._reader.version != V5:
+            return None
+        return Disconnect(reason, text)
+
+    def encode(self, packets: Iterable[Packet]) -> bytes:
+        """The packets as this client is to get them, in this order."""
+        version = self._reader.version
+        if version == V5:
+            return b"".join(encode(self._for_version_5(packet), V5) for packet in packets)
+        return b"".join(map(encode, packets))
 
     def accept(self, connect: Connect, *, now: float) -> None:
         """The CONNECT was found good: from now on anything may come, and the keep-alive runs."""
@@ -102,16 +130,25 @@ class ServerConnection:
             raise LocalProtocolError(f"a connection that is {self.state.value} has no CONNECT to accept")
         self.state = State.OPEN
         self._reader.packet_bytes = self._limits.packet_bytes
+        self._connect = connect
         # a keep-alive of zero turns the mechanism off (3.1.2.10)
-        self._patience_s = connect.keep_alive_s * KEEP_ALIVE_GRACE or None
+        keep_alive_s = connect.keep_alive_s
+        if connect.version == V5:
+            keep_alive_s = min(keep_alive_s, self._limits.keep_alive_s)
+        self._patience_s = keep_alive_s * KEEP_ALIVE_GRACE or None
         self.heard(now=now)
 
     def heard(self, *, now: float) -> None:
         """Let the keep-alive start anew: it was this side that did not read."""
         self._deadline = None if self._patience_s is None else now + self._patience_s
 
+    def end(self) -> None:
+        """Nothing further is taken, but there may be something left to say."""
+        self.state = State.ENDING if self.state is State.OPEN else State.CLOSED
+        self._deadline = None
+
     def close(self) -> None:
-        """Nothing further is taken."""
+        """Nothing further is taken or said."""
         self.state = State.CLOSED
         self._deadline = None
 
@@ -127,10 +164,12 @@ class ServerConnection:
         """
         if self._deadline is None or now < self._deadline:
             return
-        was = self.state
+        if self.state is State.OPEN:
+            error = TimedOut("the client was silent for 1.5 × its keep-alive")
+            error.answer = self.farewell(error.reason, str(error))
+            self.close()
+            raise error
         self.close()
-        if was is State.OPEN:
-            raise TimedOut("the client was silent for 1.5 × its keep-alive")
         raise TimedOut(f"no CONNECT was completed in {self._limits.connect_timeout_s:g} s")
 
     def _check(self, packet: Packet) -> None:
@@ -139,8 +178,78 @@ class ServerConnection:
                 f"{type(packet).__name__.upper()} from a client whose connection is {self.state.value}"
             )
         if isinstance(packet, Connect):
-            if not packet.client_id and not packet.clean_session:
+            if not packet.client_id and not packet.clean_session and packet.version != V5:
                 raise IdentifierRejected("an empty client id needs clean session 1 [MQTT-3.1.3-8]")
             self.state = State.SIGNING_IN
         elif isinstance(packet, Disconnect):
+            if packet.session_expiry_s and not self._connect.kept_s:
+                raise UnexpectedPacket(
+                    "a session that was to end with its connection cannot be kept after all [MQTT-3.14.2-2 of MQTT 5]"
+                )
             self.close()
+
+    def _answer(self, error: RemoteProtocolError) -> Packet | None:
+        if self.state is State.OPEN:
+            return self.farewell(error.reason, str(error))
+        if self._reader.version == V5:
+            return Connack(session_present=False, code=error.reason, text=str(error))
+        return None if error.return_code is None else Connack(session_present=False, code=error.return_code)
+
+    def _take_publish(self, packet: Publish) -> Publish:
+        if packet.packet_id is not None:
+            self._unanswered.add(packet.packet_id)
+            if len(self._unanswered) > self._limits.receive_maximum:
+                raise UnexpectedPacket(
+                    f"more than {self._limits.receive_maximum} messages were begun and not acknowledged",
+                    reason=Reason.RECEIVE_MAXIMUM_EXCEEDED,
+                )
+        if packet.alias is None:
+            return packet
+        if not 0 < packet.alias <= self._limits.topic_aliases:
+            raise UnexpectedPacket(
+                f"topic alias {packet.alias}; they go from 1 to {self._limits.topic_aliases}",
+                reason=Reason.TOPIC_ALIAS_INVALID,
+            )
+        if packet.topic:
+            self._topics[packet.alias] = packet.topic
+        elif packet.alias not in self._topics:
+            raise UnexpectedPacket(f"topic alias {packet.alias} stands for nothing yet (3.3.2.3.4)")
+        return replace(packet, topic=self._topics[packet.alias], alias=None)
+
+    def _for_version_5(self, packet: Packet) -> Packet:
+        match packet:
+            case Publish():
+                return self._abbreviated(packet)
+            case Puback() | Pubrec() | Pubcomp() | Pubrel():
+                # a PUBREC that is no refusal leaves the message open until its PUBCOMP (4.9)
+                if type(packet) is not Pubrel and (type(packet) is not Pubrec or packet.reason >= FAILURES_FROM):
+                    self._unanswered.discard(packet.packet_id)
+                if packet.text and not self._connect.problem_information:
+                    return replace(packet, text="")
+            case Connack(code=Reason.SUCCESS):
+                return self._introduced(packet)
+            case Connack():
+                self.close()  # after a refusal there is nothing more to say, not even DISCONNECT
+            case _:
+                pass
+        return packet
+
+    def _introduced(self, packet: Connack) -> Connack:
+        limits = self._limits
+        return replace(
+            packet,
+            receive_maximum=limits.receive_maximum if limits.receive_maximum < MAX_PACKETS else None,
+            packet_bytes=limits.packet_bytes,
+            topic_alias_maximum=limits.topic_aliases or None,
+            keep_alive_s=limits.keep_alive_s if self._connect.keep_alive_s > limits.keep_alive_s else None,
+        )
+
+    def _abbreviated(self, packet: Publish) -> Publish:
+        known = self._aliases.get(packet.topic)
+        if known is not None:
+            return replace(packet, topic="", alias=known)
+        alias = len(self._aliases) + 1
+        if alias > min(self._connect.topic_alias_maximum, self._limits.topic_aliases):
+            return packet
+        self._aliases[packet.topic] = alias
+        return replace(packet, alias=alias)

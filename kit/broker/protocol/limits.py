@@ -24,6 +24,11 @@ class Limits:
         queued_messages: messages waiting for one session; the oldest unsent one makes room.
         queued_bytes: the same, counted as topic and payload bytes.
         received_ids: QoS 2 packet ids a client may leave without PUBREL.
+        receive_maximum: QoS 1 and 2 messages an MQTT 5 client may have unacknowledged.
+        property_bytes: the properties of an MQTT 5 packet.
+        user_properties: of these, the number of user properties.
+        topic_aliases: topics that a client, and the broker towards a client, may abbreviate.
+        keep_alive_s: the longest keep-alive of an MQTT 5 client, in seconds; who asks for more is told this.
         retained_per_user: topics one user may keep a retained message on.
         retained_bytes_per_user: the same, counted as topic and payload bytes.
         connections: open connections.
@@ -47,6 +52,11 @@ class Limits:
     queued_messages: int = 1_000
     queued_bytes: int = 4_194_304
     received_ids: int = 256
+    receive_maximum: int = 256
+    property_bytes: int = 16_384
+    user_properties: int = 64
+    topic_aliases: int = 32
+    keep_alive_s: int = 3_600
     retained_per_user: int = 500
     retained_bytes_per_user: int = 2_097_152
     connections: int = 800

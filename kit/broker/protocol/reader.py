@@ -1,21 +1,24 @@
-"""Bytes to packets (MQTT 3.1.1 chapters 2 and 3).
+"""Bytes to packets (MQTT 3.1.1 and 5, chapters 2 and 3).
 
 Invariant: the packets that come out, and the error that ends them, depend on the bytes alone and not on how the
-network cut them into pieces.
+network cut them into pieces. The CONNECT sets the version in which the rest is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from kit.broker.protocol.errors import LimitExceeded, MalformedPacket, UnacceptableVersion
+from kit.broker.protocol import properties
+from kit.broker.protocol.body import Body
+from kit.broker.protocol.connect_reader import read_connect
+from kit.broker.protocol.errors import LimitExceeded, MalformedPacket, UnexpectedPacket
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
     FAILURE,
+    V3,
+    V5,
     Connack,
-    Connect,
     Disconnect,
-    Message,
     Packet,
     Pingreq,
     Pingresp,
@@ -28,10 +31,15 @@ from kit.broker.protocol.packets import (
     Subscribe,
     Unsuback,
     Unsubscribe,
+    Wish,
 )
-from kit.broker.protocol.topics import is_topic_filter, is_topic_name
+from kit.broker.protocol.properties import Prop, read_message_properties, read_properties
+from kit.broker.protocol.reasons import Reason
+from kit.broker.protocol.topics import is_topic_filter, is_topic_name, shared_filter
 
+CONNECT = 0x10
 PUBLISH = 3
+AUTH = 0xF0
 MAX_QOS = 2
 MAX_LENGTH_BYTES = 4
 
@@ -42,12 +50,15 @@ class PacketReader:
     Args:
         limits: on every length.
         packet_bytes: the largest packet taken; may be raised later (after the client has signed in).
+        reads_server: it is a server that is read, whose messages may carry subscription ids.
     """
 
-    def __init__(self, limits: Limits, *, packet_bytes: int) -> None:
+    def __init__(self, limits: Limits, *, packet_bytes: int, reads_server: bool = False) -> None:
         self._limits = limits
+        self._reads_server = reads_server
         self._buffer = bytearray()
         self.packet_bytes = packet_bytes
+        self.version = V3
 
     def receive_data(self, data: bytes) -> None:
         """Append what the network brought."""
@@ -76,8 +87,27 @@ class PacketReader:
         body = bytes(buffer[start : start + size])
         del buffer[: start + size]
         if first >> 4 == PUBLISH:
-            return _publish(first & 0x0F, body, self._limits)
-        return _decode(first, body, self._limits)
+            if self.version == V5:
+                return _publish5(first & 0x0F, Body(body), self._limits, reads_server=self._reads_server)
+            return _publish(first & 0x0F, Body(body), self._limits)
+        return self._decode(first, Body(body))
+
+    def _decode(self, first: int, body: Body) -> Packet:
+        if first == CONNECT:
+            head = read_connect(body, self._limits, topic=_topic, version_found=self._set_version)
+            body.end()
+            return head
+        decoder = (_DECODERS5 if self.version == V5 else _DECODERS).get(first)
+        if decoder is None:
+            if first == AUTH and self.version == V5:
+                raise UnexpectedPacket("AUTH, but this broker has no enhanced authentication")
+            raise MalformedPacket(f"0x{first:02x} begins no MQTT packet of this version")
+        packet = decoder(body, self._limits)
+        body.end()
+        return packet
+
+    def _set_version(self, version: int) -> None:
+        self.version = version
 
     def _packet_size(self) -> tuple[int, int]:
         """The remaining length and where the body starts; (0, 0) while that is not known (2.2.3)."""
@@ -91,123 +121,52 @@ class PacketReader:
         return 0, 0
 
 
-class _Body:
-    """A cursor over a packet's variable header and payload."""
-
-    __slots__ = ("at", "data")
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def take(self, size: int, what: str) -> bytes:
-        end = self.at + size
-        if end > len(self.data):
-            raise MalformedPacket(f"the packet ends inside {what}")
-        taken = self.data[self.at : end]
-        self.at = end
-        return taken
-
-    def number(self, size: int, what: str) -> int:
-        return int.from_bytes(self.take(size, what), "big")
-
-    def binary(self, what: str, *, limit: int) -> bytes:
-        size = self.number(2, what)
-        if size > limit:
-            raise LimitExceeded(f"the length of {what} in bytes", size=size, limit=limit)
-        return self.take(size, what)
-
-    def text(self, what: str, *, limit: int) -> str:
-        return _text(self.binary(what, limit=limit), what)
-
-    def packet_id(self) -> int:
-        packet_id = self.number(2, "the packet id")
-        if packet_id == 0:
-            raise MalformedPacket("packet id 0 is not allowed [MQTT-2.3.1-1]")
-        return packet_id
-
-    def end(self) -> None:
-        if self.at != len(self.data):
-            raise MalformedPacket(f"{len(self.data) - self.at} bytes are left over at the end of the packet")
-
-    @property
-    def more(self) -> bool:
-        return self.at < len(self.data)
+def _topic(body: Body, limits: Limits, what: str = "the topic") -> str:
+    return _checked(body.text(what, limit=limits.topic_bytes, reason=Reason.TOPIC_NAME_INVALID), limits)
 
 
-def _text(raw: bytes, what: str) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        raise MalformedPacket(f"{what} is not UTF-8 [MQTT-1.5.3-1]") from None
-    if "\0" in text:
-        raise MalformedPacket(f"{what} contains U+0000 [MQTT-1.5.3-2]")
-    return text
-
-
-def _topic(topic: str, limits: Limits, *, is_filter: bool) -> str:
+def _checked(topic: str, limits: Limits, *, is_filter: bool = False) -> str:
     if not (is_topic_filter(topic) if is_filter else is_topic_name(topic)):
-        raise MalformedPacket(f"{topic!r} is no topic {'filter' if is_filter else 'name'} (section 4.7)")
+        reason = Reason.TOPIC_FILTER_INVALID if is_filter else Reason.TOPIC_NAME_INVALID
+        raise MalformedPacket(f"{topic!r} is no topic {'filter' if is_filter else 'name'} (section 4.7)", reason=reason)
     levels = topic.count("/") + 1
     if levels > limits.topic_levels:
-        raise LimitExceeded("the number of levels in a topic", size=levels, limit=limits.topic_levels)
+        raise LimitExceeded(
+            "the number of levels in a topic", size=levels, limit=limits.topic_levels, reason=Reason.TOPIC_NAME_INVALID
+        )
     return topic
 
 
-def _publish(flags: int, data: bytes, limits: Limits) -> Publish:
-    body = _Body(data)
-    qos = flags >> 1 & 3
-    dup = bool(flags & 8)
+def _publish_flags(flags: int) -> tuple[int, bool, bool]:
+    qos, dup = flags >> 1 & 3, bool(flags & 8)
     if qos > MAX_QOS or (dup and not qos):
         raise MalformedPacket(f"PUBLISH with QoS {qos}, DUP {int(dup)} [MQTT-3.3.1-2, -4]")
-    topic = _topic(body.text("the topic", limit=limits.topic_bytes), limits, is_filter=False)
+    return qos, bool(flags & 1), dup
+
+
+def _publish(flags: int, body: Body, limits: Limits) -> Publish:
+    qos, retain, dup = _publish_flags(flags)
+    topic = _topic(body, limits)
     packet_id = body.packet_id() if qos else None
-    return Publish(topic, data[body.at :], qos, bool(flags & 1), dup, packet_id)
+    return Publish(topic, body.rest(), qos, retain, dup, packet_id)
 
 
-def _connect(body: _Body, limits: Limits) -> Connect:
-    name = body.binary("the protocol name", limit=6)
-    level = body.number(1, "the protocol level")
-    if name != b"MQTT":
-        if name == b"MQIsdp":
-            raise UnacceptableVersion("the client speaks MQTT 3.1; this broker speaks 3.1.1 (protocol level 4)")
-        raise MalformedPacket(f"{name!r} is not the protocol name MQTT [MQTT-3.1.2-1]")
-    if level != 4:  # noqa: PLR2004 - MQTT 3.1.1 is level 4
-        raise UnacceptableVersion(f"the client speaks protocol level {level}; this broker speaks 3.1.1 (level 4)")
-    flags = body.number(1, "the connect flags")
-    _check_connect_flags(flags)
-    keep_alive_s = body.number(2, "the keep-alive")
-    client_id = body.text("the client id", limit=limits.client_id_bytes)
-    will = _will(body, flags, limits) if flags & 0x04 else None
-    username = body.text("the user name", limit=limits.credential_bytes) if flags & 0x80 else None
-    password = body.binary("the password", limit=limits.credential_bytes) if flags & 0x40 else None
-    return Connect(
-        client_id=client_id,
-        clean_session=bool(flags & 0x02),
-        keep_alive_s=keep_alive_s,
-        username=username,
-        password=password,
-        will=will,
-    )
+def _publish5(flags: int, body: Body, limits: Limits, *, reads_server: bool) -> Publish:
+    qos, retain, dup = _publish_flags(flags)
+    topic = body.text("the topic", limit=limits.topic_bytes, reason=Reason.TOPIC_NAME_INVALID)
+    packet_id = body.packet_id() if qos else None
+    found, passed = read_message_properties(body, properties.IN_PUBLISH, limits)
+    alias = found.get(Prop.TOPIC_ALIAS)
+    if topic or alias is None:
+        topic = _checked(topic, limits)
+    if Prop.SUBSCRIPTION_ID in found:
+        if not reads_server:
+            raise UnexpectedPacket("a client's PUBLISH with a subscription id [MQTT-3.3.4-6]")
+        passed += properties.subscription_ids(found[Prop.SUBSCRIPTION_ID])
+    return Publish(topic, body.rest(), qos, retain, dup, packet_id, passed, found.get(Prop.MESSAGE_EXPIRY), alias)
 
 
-def _check_connect_flags(flags: int) -> None:
-    if flags & 0x01:
-        raise MalformedPacket("the reserved connect flag is set [MQTT-3.1.2-3]")
-    if flags & 0x40 and not flags & 0x80:
-        raise MalformedPacket("a password without a user name [MQTT-3.1.2-22]")
-    if not flags & 0x04 and flags & 0x38:
-        raise MalformedPacket("will QoS or will retain without a will [MQTT-3.1.2-13, -15]")
-    if flags >> 3 & 3 > MAX_QOS:
-        raise MalformedPacket("will QoS 3 [MQTT-3.1.2-14]")
-
-
-def _will(body: _Body, flags: int, limits: Limits) -> Message:
-    topic = _topic(body.text("the will topic", limit=limits.topic_bytes), limits, is_filter=False)
-    payload = body.binary("the will message", limit=limits.connect_bytes)
-    return Message(topic, payload, flags >> 3 & 3, bool(flags & 0x20))
-
-
-def _connack(body: _Body, limits: Limits) -> Connack:
+def _connack(body: Body, limits: Limits) -> Connack:
     del limits
     present, code = body.number(1, "the acknowledge flags"), body.number(1, "the return code")
     if present > 1:
@@ -215,9 +174,24 @@ def _connack(body: _Body, limits: Limits) -> Connack:
     return Connack(bool(present), code)
 
 
-def _subscribe(body: _Body, limits: Limits) -> Subscribe:
+def _connack5(body: Body, limits: Limits) -> Connack:
+    head = _connack(body, limits)
+    found = read_properties(body, properties.IN_CONNACK, limits)
+    return Connack(
+        head.session_present,
+        head.code,
+        found.get(Prop.REASON_STRING, ""),
+        found.get(Prop.ASSIGNED_CLIENT_ID),
+        found.get(Prop.SERVER_KEEP_ALIVE),
+        found.get(Prop.RECEIVE_MAXIMUM),
+        found.get(Prop.MAXIMUM_PACKET_SIZE),
+        found.get(Prop.TOPIC_ALIAS_MAXIMUM),
+    )
+
+
+def _subscribe(body: Body, limits: Limits) -> Subscribe:
     packet_id = body.packet_id()
-    filters: list[tuple[str, int]] = []
+    filters: list[tuple[str, int | Wish]] = []
     while body.more:
         topic_filter = _filter(body, limits, so_far=len(filters))
         qos = body.number(1, "the requested QoS")
@@ -229,8 +203,42 @@ def _subscribe(body: _Body, limits: Limits) -> Subscribe:
     return Subscribe(packet_id, tuple(filters))
 
 
-def _unsubscribe(body: _Body, limits: Limits) -> Unsubscribe:
+def _subscribe5(body: Body, limits: Limits) -> Subscribe:
     packet_id = body.packet_id()
+    found = read_properties(body, properties.IN_SUBSCRIBE, limits)
+    identifiers = found.get(Prop.SUBSCRIPTION_ID, [None])
+    if len(identifiers) > 1:
+        raise UnexpectedPacket("SUBSCRIBE with two subscription ids (3.8.2.1.2)")
+    filters: list[tuple[str, int | Wish]] = []
+    while body.more:
+        topic_filter = _filter(body, limits, so_far=len(filters))
+        filters.append((topic_filter, _wish(body.number(1, "the subscription options"), topic_filter)))
+    if not filters:
+        raise UnexpectedPacket("SUBSCRIBE without a filter [MQTT-3.8.3-2]")
+    return Subscribe(packet_id, tuple(filters), identifiers[0])
+
+
+def _wish(options: int, topic_filter: str) -> Wish:
+    qos, handling = options & 3, options >> 4 & 3
+    if options & 0xC0 or qos > MAX_QOS or handling > 2:  # noqa: PLR2004 - retain handling is 0, 1 or 2
+        raise MalformedPacket(f"subscription options 0x{options:02x} [MQTT-3.8.3-5]")
+    no_local = bool(options & 4)
+    if no_local and shared_filter(topic_filter) is not None:
+        raise UnexpectedPacket("a shared subscription with No Local [MQTT-3.8.3-4]")
+    return Wish(qos, no_local, bool(options & 8), handling)
+
+
+def _unsubscribe(body: Body, limits: Limits) -> Unsubscribe:
+    return _unsubscribe_filters(body.packet_id(), body, limits)
+
+
+def _unsubscribe5(body: Body, limits: Limits) -> Unsubscribe:
+    packet_id = body.packet_id()
+    read_properties(body, properties.IN_UNSUBSCRIBE, limits)
+    return _unsubscribe_filters(packet_id, body, limits)
+
+
+def _unsubscribe_filters(packet_id: int, body: Body, limits: Limits) -> Unsubscribe:
     filters: list[str] = []
     while body.more:
         filters.append(_filter(body, limits, so_far=len(filters)))
@@ -239,33 +247,63 @@ def _unsubscribe(body: _Body, limits: Limits) -> Unsubscribe:
     return Unsubscribe(packet_id, tuple(filters))
 
 
-def _filter(body: _Body, limits: Limits, *, so_far: int) -> str:
+def _filter(body: Body, limits: Limits, *, so_far: int) -> str:
     if so_far >= limits.subscriptions_per_packet:
         raise LimitExceeded(
-            "the number of filters in one packet", size=so_far + 1, limit=limits.subscriptions_per_packet
+            "the number of filters in one packet",
+            size=so_far + 1,
+            limit=limits.subscriptions_per_packet,
+            reason=Reason.QUOTA_EXCEEDED,
         )
-    return _topic(body.text("the topic filter", limit=limits.topic_bytes), limits, is_filter=True)
+    text = body.text("the topic filter", limit=limits.topic_bytes, reason=Reason.TOPIC_FILTER_INVALID)
+    return _checked(text, limits, is_filter=True)
 
 
-def _suback(body: _Body, limits: Limits) -> Suback:
+def _suback(body: Body, limits: Limits) -> Suback:
     del limits
     packet_id = body.packet_id()
-    codes = tuple(body.take(len(body.data) - body.at, "the return codes"))
+    codes = tuple(body.rest())
     if not codes or any(code > MAX_QOS and code != FAILURE for code in codes):
         raise MalformedPacket(f"SUBACK with the codes {codes} [MQTT-3.9.3-2]")
     return Suback(packet_id, codes)
 
 
-def _with_id(kind: Callable[[int], Packet]) -> Callable[[_Body, Limits], Packet]:
+def _codes5(kind: Callable[[int, tuple[int, ...]], Packet]) -> Callable[[Body, Limits], Packet]:
+    def decode(body: Body, limits: Limits) -> Packet:
+        packet_id = body.packet_id()
+        read_properties(body, properties.IN_ACK, limits)
+        return kind(packet_id, tuple(body.rest()))
+
+    return decode
+
+
+def _with_id(kind: Callable[[int], Packet]) -> Callable[[Body, Limits], Packet]:
     return lambda body, _: kind(body.packet_id())
 
 
-def _empty(kind: Callable[[], Packet]) -> Callable[[_Body, Limits], Packet]:
+def _ack5(kind: Callable[[int, int, str], Packet]) -> Callable[[Body, Limits], Packet]:
+    """PUBACK, PUBREC, PUBREL, PUBCOMP: the reason may be left out if it is 0, the properties if there are none."""
+
+    def decode(body: Body, limits: Limits) -> Packet:
+        packet_id = body.packet_id()
+        reason = body.number(1, "the reason code") if body.more else 0
+        found = read_properties(body, properties.IN_ACK, limits) if body.more else {}
+        return kind(packet_id, reason, found.get(Prop.REASON_STRING, ""))
+
+    return decode
+
+
+def _disconnect5(body: Body, limits: Limits) -> Disconnect:
+    reason = body.number(1, "the reason code") if body.more else 0
+    found = read_properties(body, properties.IN_DISCONNECT, limits) if body.more else {}
+    return Disconnect(reason, found.get(Prop.REASON_STRING, ""), found.get(Prop.SESSION_EXPIRY))
+
+
+def _empty(kind: Callable[[], Packet]) -> Callable[[Body, Limits], Packet]:
     return lambda _body, _limits: kind()
 
 
-_DECODERS: dict[int, Callable[[_Body, Limits], Packet]] = {
-    0x10: _connect,
+_DECODERS: dict[int, Callable[[Body, Limits], Packet]] = {
     0x20: _connack,
     0x40: _with_id(Puback),
     0x50: _with_id(Pubrec),
@@ -281,12 +319,15 @@ _DECODERS: dict[int, Callable[[_Body, Limits], Packet]] = {
 }
 """By the whole first byte: a packet type with other flags than these is malformed [MQTT-2.2.2-2]."""
 
-
-def _decode(first: int, data: bytes, limits: Limits) -> Packet:
-    decoder = _DECODERS.get(first)
-    if decoder is None:
-        raise MalformedPacket(f"0x{first:02x} begins no MQTT 3.1.1 packet")
-    body = _Body(data)
-    packet = decoder(body, limits)
-    body.end()
-    return packet
+_DECODERS5 = _DECODERS | {
+    0x20: _connack5,
+    0x40: _ack5(Puback),
+    0x50: _ack5(Pubrec),
+    0x62: _ack5(Pubrel),
+    0x70: _ack5(Pubcomp),
+    0x82: _subscribe5,
+    0x90: _codes5(Suback),
+    0xA2: _unsubscribe5,
+    0xB0: _codes5(Unsuback),
+    0xE0: _disconnect5,
+}

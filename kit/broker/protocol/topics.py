@@ -1,4 +1,4 @@
-"""Topic names, topic filters, and which of them match (MQTT 3.1.1 section 4.7).
+"""Topic names, topic filters, and which of them match (section 4.7 of MQTT 3.1.1 and 5).
 
 A filter's `#` also matches the parent level (`sport/#` matches `sport`); a wildcard in the first level does not match
 names that begin with `$` [MQTT-4.7.2-1].
@@ -10,6 +10,10 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+SHARE = "$share/"
+"""A filter that begins so is a shared subscription: `$share/<name>/<filter>` (MQTT 5 section 4.8.2)."""
 
 
 def is_topic_name(topic: str) -> bool:
@@ -21,8 +25,20 @@ def is_topic_filter(topic_filter: str) -> bool:
     """Whether it may be subscribed to: each wildcard fills its level, `#` only as the last [MQTT-4.7.1-2, -3]."""
     if not topic_filter or "\0" in topic_filter:
         return False
+    if topic_filter.startswith(SHARE):
+        shared = shared_filter(topic_filter)
+        return shared is not None and is_topic_filter(shared)
     levels = topic_filter.split("/")
     return all(_level_is_fine(level, last=number == len(levels)) for number, level in enumerate(levels, start=1))
+
+
+def shared_filter(topic_filter: str) -> str | None:
+    """The filter inside a shared subscription; None if it is none, or not a proper one [MQTT-4.8.2-1, -2]."""
+    if not topic_filter.startswith(SHARE):
+        return None
+    name, _, inner = topic_filter[len(SHARE) :].partition("/")
+    proper = name and "+" not in name and "#" not in name and not inner.startswith(SHARE)
+    return inner if proper and inner else None
 
 
 def matches(topic_filter: str, topic: str) -> bool:
@@ -38,22 +54,22 @@ def matches(topic_filter: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
-class TopicTrie(Generic[Key]):
+class TopicTrie(Generic[Key, Value]):
     """Who subscribed to what, as a tree of levels: a match costs the depth of the topic, not the number of filters."""
 
     def __init__(self) -> None:
-        self._root: _Node[Key] = _Node()
+        self._root: _Node[Key, Value] = _Node()
 
-    def put(self, topic_filter: str, key: Key, qos: int) -> None:
-        """Subscribe `key`, or change its QoS."""
+    def put(self, topic_filter: str, key: Key, value: Value) -> None:
+        """Subscribe `key`, or change its subscription."""
         node = self._root
         for level in topic_filter.split("/"):
             node = node.children.setdefault(level, _Node())
-        node.subscribers[key] = qos
+        node.subscribers[key] = value
 
     def remove(self, topic_filter: str, key: Key) -> None:
         """Undo `put`; nothing happens if there was none."""
-        path: list[tuple[_Node[Key], str]] = []
+        path: list[tuple[_Node[Key, Value], str]] = []
         node = self._root
         for level in topic_filter.split("/"):
             if level not in node.children:
@@ -67,18 +83,17 @@ class TopicTrie(Generic[Key]):
                 return
             del parent.children[level]
 
-    def match(self, topic: str) -> dict[Key, int]:
-        """Everybody who gets a message on `topic`, once each, with the greatest QoS of their matching filters."""
-        found: dict[Key, int] = {}
+    def match(self, topic: str) -> dict[Key, list[Value]]:
+        """Everybody who gets a message on `topic`, with all their subscriptions that match it."""
+        found: dict[Key, list[Value]] = {}
         for node in self._matching(topic.split("/"), wild_first=topic[:1] != "$"):
-            for key, qos in node.subscribers.items():
-                if qos > found.get(key, -1):
-                    found[key] = qos
+            for key, value in node.subscribers.items():
+                found.setdefault(key, []).append(value)
         return found
 
-    def _matching(self, levels: list[str], *, wild_first: bool) -> Iterator[_Node[Key]]:
+    def _matching(self, levels: list[str], *, wild_first: bool) -> Iterator[_Node[Key, Value]]:
         last = len(levels)
-        stack: list[tuple[_Node[Key], int]] = [(self._root, 0)]
+        stack: list[tuple[_Node[Key, Value], int]] = [(self._root, 0)]
         while stack:
             node, depth = stack.pop()
             children = node.children
@@ -94,12 +109,12 @@ class TopicTrie(Generic[Key]):
                 stack.append((children[levels[depth]], depth + 1))
 
 
-class _Node(Generic[Key]):
+class _Node(Generic[Key, Value]):
     __slots__ = ("children", "subscribers")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Node[Key]] = {}
-        self.subscribers: dict[Key, int] = {}
+        self.children: dict[str, _Node[Key, Value]] = {}
+        self.subscribers: dict[Key, Value] = {}
 
 
 def _level_is_fine(level: str, *, last: bool) -> bool:
