@@ -7,7 +7,6 @@ may be acknowledged.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -28,6 +27,8 @@ from kit.store.ingest_state import (
     count_problem,
     forget_old_undated,
     remember_undated,
+    undated_digest,
+    undated_key,
     undated_taken,
 )
 from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter
@@ -51,19 +52,21 @@ class Ingest:
         self._dialects = dialects
         self._writer = ReadingWriter()
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._undated: dict[tuple[str, int], tuple[bytes, int]] = {}
+        self._undated: dict[bytes, tuple[bytes, int]] = {}
+        self._taken: dict[bytes, tuple[bytes, int]] | None = None
         self._since_tidied = 0
 
     def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
         """Take the messages, inside the caller's transaction."""
         self._problems.clear()
         self._undated.clear()
+        self._taken = None
         self._writer.begin(connection)
         trusted = self._clock.trusted if publishes else False
         for published in publishes:
             self._take(connection, published, trusted=trusted)
         stored = self._writer.flush(connection)
-        self._write_state(connection)
+        self._write_state(connection, publishes[-1].received_ms if publishes else 0)
         if stored:
             count_change(connection, "readings")
         if self._problems:
@@ -140,10 +143,12 @@ class Ingest:
         """Whether this very message, undated, was taken already; remembers it if not."""
         if published.qos != 1 or published.packet_id is None:
             return False  # QoS 0 is sent once, QoS 2 is the broker's to keep apart
-        key = (published.client_id, published.packet_id)
-        digest = hashlib.blake2b(published.topic.encode() + b"\0" + published.payload, digest_size=16).digest()
+        key = undated_key(published.client_id, published.packet_id)
+        digest = undated_digest(published.topic, published.payload)
         if published.duplicate:
-            held = self._undated.get(key) or undated_taken(connection, *key)
+            if key not in self._undated and self._taken is None:
+                self._taken = undated_taken(connection)
+            held = self._undated.get(key) or (self._taken or {}).get(key)
             if held and held[0] == digest and published.received_ms - held[1] < REPEAT_WITHIN_MS:
                 return True
         self._undated[key] = (digest, published.received_ms)
@@ -161,13 +166,13 @@ class Ingest:
             last_reason=printable(reason),
         )
 
-    def _write_state(self, connection: sqlite3.Connection) -> None:
+    def _write_state(self, connection: sqlite3.Connection, now_ms: int) -> None:
         for problem in self._problems.values():
             count_problem(connection, problem)
         if not self._undated:
             return
-        remember_undated(connection, [(*key, *taken) for key, taken in self._undated.items()])
+        remember_undated(connection, self._undated, at_ms=now_ms)
         self._since_tidied += len(self._undated)
         if self._since_tidied >= TIDY_EVERY:
             self._since_tidied = 0
-            forget_old_undated(connection, now_ms=max(at_ms for _, at_ms in self._undated.values()))
+            forget_old_undated(connection, now_ms=now_ms)

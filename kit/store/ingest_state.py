@@ -2,17 +2,39 @@
 
 - *Problems*: per device and kind, how often, and the last one with its payload, for the technician.
 - *Undated*: messages without a time of their own get the kit's; if such a message comes twice (MQTT QoS 1 may deliver
-  twice), only its packet id and content can tell. Kept for `REPEAT_WITHIN_MS`.
+  twice), only its packet id and content can tell. Kept for `REPEAT_WITHIN_MS`, in one row for each transaction: nearly
+  none of it is ever looked for, so it must cost little to write.
 - *Token*: see `kit.store.reading_writer`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from kit.store.migrations import sql
+from kit.store.migrations import Migration, sql
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+KEY_BYTES, DIGEST_BYTES = 8, 8
+ENTRY_BYTES = KEY_BYTES + DIGEST_BYTES
+
+
+def _taken_by_transaction(db: sqlite_utils.Database) -> None:
+    connection = db.conn
+    connection.execute(
+        "CREATE TABLE ingest_taken (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, messages BLOB NOT NULL)"
+    )
+    rows = connection.execute("SELECT client_id, packet_id, digest, at_ms FROM ingest_undated ORDER BY at_ms")
+    for client_id, packet_id, digest, at_ms in rows.fetchall():
+        remember_undated(connection, {undated_key(client_id, packet_id): (digest[:DIGEST_BYTES], at_ms)}, at_ms=at_ms)
+    connection.execute("DROP TABLE ingest_undated")
+
 
 MIGRATIONS = (
     sql(
@@ -31,6 +53,7 @@ MIGRATIONS = (
         CREATE TABLE ingest_token (one INTEGER PRIMARY KEY CHECK (one = 1), token BLOB NOT NULL)
         """,
     ),
+    Migration("ingest", "0002_taken_by_transaction", _taken_by_transaction),
 )
 
 MALFORMED = "malformed"
@@ -47,7 +70,7 @@ REPEAT_WITHIN_MS = 3_600_000
 wake-up could have a new message, equal to an old one, mistaken for a repetition."""
 
 UNDATED_AT_MOST = 100_000
-"""Rows; the oldest go first."""
+"""Messages; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +114,43 @@ def malformed(connection: sqlite3.Connection) -> list[Problem]:
     return [problem for problem in problems(connection) if problem.kind == MALFORMED]
 
 
-def undated_taken(connection: sqlite3.Connection, client_id: str, packet_id: int) -> tuple[bytes, int] | None:
-    """The digest of the undated message last taken under this packet id, and when that was (Unix ms)."""
-    row = connection.execute(
-        "SELECT digest, at_ms FROM ingest_undated WHERE client_id = ? AND packet_id = ?", (client_id, packet_id)
-    ).fetchone()
-    return None if row is None else (bytes(row[0]), int(row[1]))
+def undated_key(client_id: str, packet_id: int) -> bytes:
+    """What a client's packet id is remembered under."""
+    return _client_mark(client_id) + packet_id.to_bytes(2, "big")
 
 
-def remember_undated(connection: sqlite3.Connection, taken: Iterable[tuple[str, int, bytes, int]]) -> None:
-    """Remember (client id, packet id, digest, Unix ms) of undated messages, in the transaction that took them."""
-    connection.executemany("INSERT OR REPLACE INTO ingest_undated VALUES (?, ?, ?, ?)", taken)
+@lru_cache(maxsize=4096)
+def _client_mark(client_id: str) -> bytes:
+    return hashlib.blake2b(client_id.encode(), digest_size=KEY_BYTES - 2).digest()
+
+
+def undated_digest(topic: str, payload: bytes) -> bytes:
+    """What tells a repeated message from a new one."""
+    return hashlib.blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
+
+
+def undated_taken(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, int]]:
+    """By key, the digest of the undated message last taken under it, and when that was (Unix ms)."""
+    taken: dict[bytes, tuple[bytes, int]] = {}
+    for at_ms, messages in connection.execute("SELECT at_ms, messages FROM ingest_taken ORDER BY id"):
+        for at in range(0, len(messages), ENTRY_BYTES):
+            taken[messages[at : at + KEY_BYTES]] = (messages[at + KEY_BYTES : at + ENTRY_BYTES], at_ms)
+    return taken
+
+
+def remember_undated(connection: sqlite3.Connection, taken: Mapping[bytes, tuple[bytes, int]], *, at_ms: int) -> None:
+    """Remember by key the digest of undated messages, in the transaction that took them."""
+    messages = b"".join([key + digest for key, (digest, _) in taken.items()])
+    connection.execute("INSERT INTO ingest_taken (at_ms, messages) VALUES (?, ?)", (at_ms, messages))
 
 
 def forget_old_undated(connection: sqlite3.Connection, *, now_ms: int) -> None:
     """Drop what is too old to come again, and bound the rest."""
-    connection.execute("DELETE FROM ingest_undated WHERE at_ms <= ?", (now_ms - REPEAT_WITHIN_MS,))
+    connection.execute("DELETE FROM ingest_taken WHERE at_ms <= ?", (now_ms - REPEAT_WITHIN_MS,))
     connection.execute(
-        "DELETE FROM ingest_undated "
-        "WHERE at_ms < (SELECT at_ms FROM ingest_undated ORDER BY at_ms DESC LIMIT 1 OFFSET ?)",
-        (UNDATED_AT_MOST,),
+        "DELETE FROM ingest_taken WHERE id <= (SELECT max(id) FROM "
+        "(SELECT id, sum(length(messages)) OVER (ORDER BY id DESC) AS bytes FROM ingest_taken) WHERE bytes > ?)",
+        (UNDATED_AT_MOST * ENTRY_BYTES,),
     )
 
 

@@ -141,11 +141,10 @@ class ReadingWriter:
                 quality |= _TIME_SHIFTED
             if free_ms > newest_ms:
                 series.newest_ms = free_ms
-        stored, decimals = pack_value(value, series.decimals)
-        series.decimals = decimals
+        stored, series.decimals = pack_value(value, series.decimals)
         if not self._rows:
             self._arrived_ms = arrived_ms
-        self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | decimals)
+        self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
         if raw is not None:
             self._raw.append((series.id, time_ms, raw.value, raw.unit))
         self._remember(series, time_ms, value, quality, arrived_ms)
@@ -158,11 +157,7 @@ class ReadingWriter:
     def flush(self, connection: sqlite3.Connection) -> int:
         """Write everything added since `begin`; returns how many readings were new."""
         if self._seen:
-            connection.executemany(
-                "INSERT INTO heard_devices VALUES (?, ?) "
-                "ON CONFLICT (device) DO UPDATE SET last_seen_ms = excluded.last_seen_ms",
-                self._seen.items(),
-            )
+            connection.executemany("INSERT OR REPLACE INTO heard_devices VALUES (?, ?)", self._seen.items())
             self._seen.clear()
         count = len(self._rows)
         if count:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from kit.collect.dialects.port import DialectError, Observation, Parsed
 from kit.model.quantities import QUANTITIES, convert, plain_name, recognise_name, recognise_unit, spell_unit
 from kit.model.readings import Raw
-from kit.model.senml import Record, SenMLError, parse_senml
+from kit.model.senml import SenMLError, parse_senml
+from kit.model.senml_shape import Shape, learn_shape
 
 PREFIX = "sensors/"
 _GENERIC = frozenset({"", "data", "senml", "telemetry", "state", "readings", "json", "cbor", "values"})
@@ -22,8 +23,9 @@ _GENERIC = frozenset({"", "data", "senml", "telemetry", "state", "readings", "js
 
 _SEPARATORS = re.compile(r"[:/;]")
 UNNAMED = "value"
-REMEMBERED_RECORDS = 32
-"""Of one message; the names of longer ones would fill the memory."""
+SHAPES_PER_TOPIC = 4
+TOPICS_REMEMBERED = 512
+"""A few kilobytes each. A device says one or two kinds of message; one that never says the same twice is parsed."""
 
 
 class _Meaning(NamedTuple):
@@ -45,46 +47,78 @@ class SenMLDialect:
 
     def parse(self, topic: str, payload: bytes) -> Parsed:
         """Read a pack."""
+        known = _PACKS.read(topic, payload)
+        if known is not None:
+            return known
         try:
             records, ignored = parse_senml(payload)
         except SenMLError as error:
             raise DialectError(str(error)) from None
         below = topic[len(PREFIX) :].partition("/")[2]
-        named = tuple([(record[0], record[1]) for record in records])
-        if len(named) <= REMEMBERED_RECORDS:
-            meanings = _name_records(named, below)
-        else:
-            names = _name_series(tuple(dict.fromkeys(named)), below)
-            meanings = [names[pair] for pair in named]
-        return Parsed([_observe(record, meaning) for record, meaning in zip(records, meanings, strict=True)], ignored)
+        names = _name_series(tuple(dict.fromkeys((r.name, r.unit) for r in records)), below)
+        meanings = [names[record.name, record.unit] for record in records]
+        if not ignored:
+            _PACKS.learn(topic, payload, meanings)
+        return Parsed(
+            [_observe(*record[1:], meaning) for record, meaning in zip(records, meanings, strict=True)], ignored
+        )
 
 
 DIALECT = SenMLDialect()
 
 
-def _observe(record: Record, meaning: _Meaning) -> Observation:
-    _, unit, value, time_s, relative = record
+class _Packs:
+    """What each topic's messages look like, so that only their numbers have to be read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[Shape, list[_Meaning], bool]]] = {}
+        self._tries: dict[str, int] = {}
+
+    def read(self, topic: str, payload: bytes) -> Parsed | None:
+        """The observations of a message that looks like an earlier one; None if it has to be parsed."""
+        for shape, meanings, as_told in self._known.get(topic, ()):
+            found = shape.read(payload)
+            if found is None:
+                continue
+            if as_told:
+                return Parsed([Observation(m[0], m[1], *one) for m, one in zip(meanings, found, strict=True)])
+            places = zip(shape.places, found, meanings, strict=True)
+            return Parsed([_observe(place.unit, *one, meaning) for place, one, meaning in places])
+        return None
+
+    def learn(self, topic: str, payload: bytes, meanings: list[_Meaning]) -> None:
+        """Look at a message that was parsed, unless the topic's messages have all been different so far."""
+        tries = self._tries.get(topic, 0)
+        if tries >= SHAPES_PER_TOPIC:
+            return
+        if len(self._tries) >= TOPICS_REMEMBERED:
+            self._known.clear()
+            self._tries.clear()
+        self._tries[topic] = tries + 1
+        shape = learn_shape(payload)
+        if shape is not None:
+            as_told = all(p.unit == m.unit or not m.known for p, m in zip(shape.places, meanings, strict=True))
+            self._known.setdefault(topic, []).append((shape, meanings, as_told))
+
+
+_PACKS = _Packs()
+
+
+def _observe(unit: str, value: float, time_s: float, relative: bool, meaning: _Meaning) -> Observation:  # noqa: FBT001 - a record's fields, once for every value the kit ever keeps
     quantity, kept_unit, known = meaning
     if unit == kept_unit or not known:
         return Observation(quantity, kept_unit, value, time_s, relative)
-    converted = convert(value, unit, meaning.unit)
+    converted = convert(value, unit, kept_unit)
     if converted is None:
-        return Observation(meaning.quantity, spell_unit(unit), value, time_s, relative, unit_unknown=True)
+        return Observation(quantity, spell_unit(unit), value, time_s, relative, unit_unknown=True)
     return Observation(
-        meaning.quantity, meaning.unit, converted, time_s, relative, Raw(value, unit) if converted != value else None
+        quantity, kept_unit, converted, time_s, relative, Raw(value, unit) if converted != value else None
     )
 
 
 @lru_cache(maxsize=1024)
-def _name_records(named: tuple[tuple[str, str], ...], below: str) -> list[_Meaning]:
-    """The meaning of each record of a short message: a sensor always sends the same, so the cache answers."""
-    names = _name_series(tuple(dict.fromkeys(named)), below)
-    return [names[pair] for pair in named]
-
-
-@lru_cache(maxsize=256)
 def _name_series(named: tuple[tuple[str, str], ...], below: str) -> dict[tuple[str, str], _Meaning]:
-    """The series for each (name, unit) of a message."""
+    """The series for each (name, unit) of a message; a sensor always sends the same, so the cache answers."""
     last = below.rpartition("/")[2]
     meanings = {pair: _meaning(*pair, last) for pair in named}
     label = plain_name(below.replace("/", "_"))
