@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -63,6 +65,31 @@ class Modem(Protocol):
 
     def online(self) -> bool:
         """Whether there is a way out now."""
+        ...
+
+
+@dataclass(frozen=True)
+class PluggedStick:
+    """A USB stick of a wanted label that is plugged in.
+
+    Attributes:
+        label: of its file system.
+        path: where it is mounted; None = it is not.
+        serial: changes when another stick, or the same one again, is plugged in.
+        trouble: "" or why it cannot be used, and what to do.
+    """
+
+    label: str
+    path: Path | None
+    serial: str
+    trouble: str = ""
+
+
+class StickWatcher(Protocol):
+    """The USB sticks that belong to the kit: known by the label of their file system."""
+
+    def sticks(self) -> Sequence[PluggedStick]:
+        """Those that are plugged in now. Mounted or not: mounting is the operating system's."""
         ...
 
 

@@ -118,6 +118,14 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StickSettings:
+    """USB sticks that carry records."""
+
+    driver: str = setting("usb", '"usb" = sticks at this machine; "simulated"; "none" = nothing happens by itself.')
+    label: str = setting("VILLAGE-KIT", "A stick whose file system has this label is read and filled when plugged in.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CoreLinkSettings:
     """The core's own ways to its kits."""
 
@@ -147,6 +155,7 @@ class Settings:
     siren: SirenSettings = section(SirenSettings, "What wakes the village.")
     power: PowerSettings = section(PowerSettings, "The battery.")
     links: LinkSettings = section(LinkSettings, "The ways to the city core.")
+    sticks: StickSettings = section(StickSettings, "USB sticks that carry records.")
     core: CoreSettings = section(CoreSettings, "The city core (only in a core's home).")
 
 

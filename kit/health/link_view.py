@@ -14,7 +14,7 @@ from sync.protocol.records import Priority
 
 
 def link_rows(connection: sqlite3.Connection, *, now_ms: int, serving: bool) -> list[dict[str, Any]]:
-    """[{name, state, explain, queued: {"0": n, …}, last_heard, last_sent, airtime_left_s}], by name.
+    """[{name, state, explain, queued: {"0": n, …}, last_heard, last_sent, airtime_left_s, fault, …}].
 
     Args:
         connection: the store.
@@ -43,4 +43,6 @@ def _row(link: LinkRow, waiting: Mapping[int, int], *, serving: bool) -> dict[st
         "last_heard": rfc3339(link.last_heard_ms),
         "last_sent": rfc3339(link.last_sent_ms),
         "airtime_left_s": None if link.airtime_left_ms is None else link.airtime_left_ms / 1000,
+        "fault": link.fault if serving else "",
+        "facts": dict(link.facts),
     }

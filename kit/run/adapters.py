@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware.ports import Modem, Power, Siren
+from hardware.ports import Modem, Power, Siren, StickWatcher
 from kit.bus import Bus
 from kit.errors import KitError, SettingsError
 from kit.home import Home
 from kit.identity import load_or_create_service_passwords
-from kit.settings import LoraSettings, Settings, listen_address
+from kit.settings import LoraSettings, Settings, StickSettings, listen_address
 
 if TYPE_CHECKING:
     from kit.run.services import UnitProcess
@@ -106,6 +106,22 @@ def modem(unit: UnitProcess) -> Modem:
 
         return SimulatedModem(_simulation_file(SimulationFiles(unit.home).modem))
     raise SettingsError(f'[links.cellular] modem = "{kind}" is unknown; use "always" or "simulated"')
+
+
+def sticks(home: Home, settings: StickSettings) -> StickWatcher | None:
+    """The USB sticks that carry records; None where nobody looks for any."""
+    if settings.driver == "none":
+        return None
+    if settings.driver == "simulated":
+        from hardware.simulated.sticks import SimulatedSticks
+        from kit.run.simulation import SimulationFiles
+
+        return SimulatedSticks([settings.label], SimulationFiles(home).sticks)
+    if settings.driver == "usb":
+        from hardware.drivers.usb_sticks import UsbSticks
+
+        return UsbSticks([settings.label])
+    raise SettingsError(f'[sticks] driver = "{settings.driver}" is unknown; use "usb", "simulated" or "none"')
 
 
 def radio_address(home: Home, settings: LoraSettings, *, number: int) -> str:

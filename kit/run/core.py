@@ -73,6 +73,8 @@ def serve(arguments: argparse.Namespace) -> int:
 
 def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     """Take what the kits send, and send what is for them."""
+    from kit.run.services import run_together
+    from kit.run.sticks import core_sticks
     from kit.run.syncing import lora_link, tell_links
     from kit.store.database import Database
     from kit.store.links import MIGRATIONS as LINKS
@@ -111,7 +113,8 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         except LinkError as error:
             raise KitError(f"[core] listen: {error}") from error
         ready({"address": cellular.address.removeprefix("tcp://")})
-        engine.run(stop)
+        sticks = partial(core_sticks, core, Database(file, migrations=LINKS))
+        run_together({"links": engine.run, "sticks": sticks}, stop)
 
 
 def may_connect(core: Core, curve_public_z85: bytes) -> bool:

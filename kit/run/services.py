@@ -183,10 +183,14 @@ def serve_web(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
 
 
 def serve_sync(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
-    """Store-and-forward to the city core."""
+    """Store-and-forward to the city core, by links and by sticks."""
+    from kit.run.sticks import unit_sticks
     from kit.run.syncing import serve_unit_sync
 
-    serve_unit_sync(unit, stop, ready)
+    run_together(
+        {"links": lambda ended: serve_unit_sync(unit, ended, ready), "sticks": lambda ended: unit_sticks(unit, ended)},
+        stop,
+    )
 
 
 def serve_care(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:

@@ -44,6 +44,7 @@ from kit.settings import (
     PowerSettings,
     Settings,
     SirenSettings,
+    StickSettings,
     UnitSettings,
     settings_as_toml,
 )
@@ -95,6 +96,11 @@ class SimulationFiles:
     def modem(self) -> Path:
         """Control file of the modem: `{"online": true}`."""
         return self.directory / "modem.json"
+
+    @property
+    def sticks(self) -> Path:
+        """Where a folder is a stick that is plugged in."""
+        return self.directory / "sticks"
 
     @property
     def siren(self) -> Path:
@@ -166,6 +172,7 @@ def simulated_settings(night: FrostNight) -> Settings:
         ),
         siren=SirenSettings(driver="simulated", sound_s=300.0),
         power=PowerSettings(driver="simulated"),
+        sticks=StickSettings(driver="simulated"),
         links=LinkSettings(
             lora=LoraSettings(radio="simulated"),
             cellular=CellularSettings(modem="simulated"),
@@ -192,7 +199,9 @@ def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> Home:
             public="tcp://127.0.0.1:7450",
             links=CoreLinkSettings(lora=LoraSettings(radio="simulated")),
         )
-        home.settings_file.write_text(settings_as_toml(Settings(core=values)), encoding="utf-8")
+        home.settings_file.write_text(
+            settings_as_toml(Settings(core=values, sticks=StickSettings(driver="simulated"))), encoding="utf-8"
+        )
     core = setup.prepare_core(home)
     if not has_joined(files.home):
         join(files.home, make_invite(core, "Orchard village", days=INVITE_DAYS), clock=clock)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sync.join import Membership
     from sync.links.port import Link
 
+STICK = "stick"
+"""Told by `kit.run.sticks`, not by the engine."""
+
 JOIN_LOOK_S = 0.5
 """Real seconds between two looks whether the unit has joined a core, or another one."""
 
@@ -126,7 +129,7 @@ def lora_link(home: Home, settings: LoraSettings, clock: Clock, *, number: int) 
 def tell_links(database: Database, reports: Sequence[LinkReport], clock: Clock) -> None:
     """Write down what `kit status` shows of the links."""
     with database.atomic() as connection:
-        forget_links_except(connection, {report.name for report in reports})
+        forget_links_except(connection, {STICK, *(report.name for report in reports)})
         for report in reports:
             put_link(
                 connection,
@@ -139,5 +142,7 @@ def tell_links(database: Database, reports: Sequence[LinkReport], clock: Clock) 
                     last_sent_ms=report.last_sent_ms,
                     airtime_left_ms=report.airtime_left_ms,
                     updated_ms=int(clock.now() * 1000),
+                    fault=report.fault,
+                    facts=report.facts,
                 ),
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from kit.clock import Clock
 from sync.links.port import Arrival, Link, LinkError, LinkState
@@ -30,6 +30,19 @@ class MetersAirtime(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsMore(Protocol):
+    """A link may say what is wrong with it, and what it is set to."""
+
+    def fault(self) -> str:
+        """What is wrong and what to do about it, "" where nothing is; a link that is merely down is not at fault."""
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """What it is set to and what it has left, as JSON."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkReport:
     """What is to be shown of a link.
@@ -43,6 +56,8 @@ class LinkReport:
         last_sent_ms: when a frame last left by it.
         airtime_left_ms: what may still be sent in this hour; None = no limit, or not metered.
         dropped: frames that were not taken, by reason: foreign, forged, replayed, malformed.
+        fault: what is wrong and what to do about it; "" where nothing is.
+        facts: what it is set to and what it has left.
     """
 
     name: str
@@ -53,6 +68,8 @@ class LinkReport:
     last_sent_ms: int | None
     airtime_left_ms: int | None
     dropped: tuple[tuple[str, int], ...] = ()
+    fault: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class WatchedLink:
@@ -65,13 +82,18 @@ class WatchedLink:
 
     def __init__(self, link: Link, clock: Clock) -> None:
         self._link, self._clock = link, clock
-        self.name, self.mtu_bytes, self.lowest_priority = link.name, link.mtu_bytes, link.lowest_priority
+        self.name, self.mtu_bytes = link.name, link.mtu_bytes
         self.last_heard_ms: int | None = None
         self.last_sent_ms: int | None = None
         self.dropped: dict[str, int] = {}
         self._is_open = False
         self._trouble = ""
         self._open_at: float | None = None
+
+    @property
+    def lowest_priority(self) -> int:
+        """The largest priority number it carries now: a metered link carries less when its day's bytes run out."""
+        return self._link.lowest_priority
 
     def open_if_due(self) -> None:
         """Open it, or try again after a while."""
@@ -138,6 +160,7 @@ class WatchedLink:
         """How it stands; `note` is what the engine adds to its explanation."""
         state = self.state()
         explain = self._trouble if not self._is_open and self._trouble else self._explain()
+        more = self._link if isinstance(self._link, TellsMore) else None
         return LinkReport(
             name=self.name,
             state=state,
@@ -147,6 +170,8 @@ class WatchedLink:
             last_sent_ms=self.last_sent_ms,
             airtime_left_ms=self._link.airtime_left_ms() if isinstance(self._link, MetersAirtime) else None,
             dropped=tuple(sorted(self.dropped.items())),
+            fault=self._trouble if not self._is_open else more.fault() if more else "",
+            facts=more.facts() if more else {},
         )
 
     def _explain(self) -> str:
