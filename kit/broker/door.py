@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from kit.broker.changes import LoginRefused
-from kit.broker.ports import Claim, Pass, Users
+from kit.broker.ports import Claim, Mark, Pass, Users
 
 Answer = Pass | BaseException | None
 
@@ -63,7 +63,7 @@ class Door:
     ) -> None:
         self._pool.shutdown()
 
-    async def marks(self) -> Mapping[str, str]:
+    async def marks(self) -> Mapping[str, Mark]:
         """See `Users.marks`."""
         return await self._loop.run_in_executor(self._pool, self._users.marks)
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from typing import Protocol
 
+from kit.broker.ports import Mark
 from kit.broker.protocol.connection import ServerConnection, State
 from kit.broker.protocol.errors import RemoteProtocolError
 from kit.broker.protocol.limits import Limits
@@ -66,7 +67,7 @@ class Link(asyncio.Protocol):
         self.number = number
         self.address = ""
         self.username: str | None = None
-        self.mark = ""
+        self.mark: Mark | None = None
         self.pending_bytes = 0
         self.closed_because = ""
         self._owner, self._limits, self._loop = owner, limits, loop
@@ -142,7 +143,7 @@ class Link(asyncio.Protocol):
         self._connection.end()
         self._set_paused(paused=True)
 
-    def accept(self, connect: Connect, *, username: str, mark: str) -> bool:
+    def accept(self, connect: Connect, *, username: str, mark: Mark) -> bool:
         """The client may come in; False if it was shown out meanwhile."""
         if self._connection.state is not State.SIGNING_IN:
             return False

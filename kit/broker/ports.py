@@ -50,17 +50,29 @@ class Claim(NamedTuple):
     open: bool = False
 
 
+class Mark(NamedTuple):
+    """By what a client was let in.
+
+    Attributes:
+        holder: of the user and its rights; changes when it is removed and added again, or when its grants change.
+        secret: of its password; changes when that is replaced.
+    """
+
+    holder: str
+    secret: str
+
+
 class Pass(NamedTuple):
     """A client that may come in.
 
     Attributes:
         username: who it is to the broker; not always what it called itself.
-        mark: of the credentials; changes when the user is removed and added again, or when its grants change.
+        mark: by what it was let in.
         grants: what it may do; None = what a native device of that name may.
     """
 
     username: str
-    mark: str
+    mark: Mark
     grants: Grants | None = None
 
 
@@ -71,6 +83,9 @@ class Users(Protocol):
         """Let a client in, or None if what it says is wrong."""
         ...
 
-    def marks(self) -> Mapping[str, str]:
-        """The present mark of every user; a connection whose user has another, or none, is closed."""
+    def marks(self) -> Mapping[str, Mark]:
+        """The present mark of every user; a connection whose user has another, or none, is closed.
+
+        Its sessions end, too, unless only the secret has changed.
+        """
         ...

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -25,7 +25,7 @@ from kit.broker.door import Answer, Door
 from kit.broker.hub import Farewell, Hub, Outcome
 from kit.broker.link import Link
 from kit.broker.listening import explain_listen_error
-from kit.broker.ports import Claim, Journal, JournalError, Pass, Users
+from kit.broker.ports import Claim, Journal, JournalError, Mark, Pass, Users
 from kit.broker.protocol.lifetimes import Instant
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Connect, Packet
@@ -306,10 +306,21 @@ class Broker:
             except Exception as error:  # noqa: BLE001 - whatever keeps the table from being read now; signed-in clients stay
                 self._report(f"the table of devices cannot be read: {error}")
                 continue
-            signed_in = [(link.username, link.mark) for link in self._links.values() if link.username is not None]
-            changed = {username for username, mark in signed_in if marks.get(username) != mark}
-            for username in changed | (self._hub.usernames() - marks.keys()):
-                self._do(None, partial(self._hub.forget_user, username, now_ms=self._now_ms()))
+            self._show_out(marks)
+
+    def _show_out(self, marks: Mapping[str, Mark]) -> None:
+        """Close the connections of users that are no more, may do something else, or have another password."""
+        gone = self._hub.usernames() - marks.keys()
+        for link in list(self._links.values()):
+            if link.username is None or link.mark is None:
+                continue
+            mark = marks.get(link.username)
+            if mark is None or mark.holder != link.mark.holder:
+                gone.add(link.username)
+            elif mark.secret != link.mark.secret:
+                link.close(f"the password of {link.username} was replaced", Reason.ADMINISTRATIVE_ACTION)
+        for username in gone:
+            self._do(None, partial(self._hub.forget_user, username, now_ms=self._now_ms()))
 
     async def _write_facts(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""`kit device add | list | remove`: who may publish to the broker. Works while the unit runs, without a restart."""
+"""`kit device add | list | rotate | remove`: who may publish to the broker. Works while the unit runs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.settings import listen_address
-from kit.store.devices import NATIVE, Credentials, add_device, list_devices, remove_device
+from kit.store.devices import NATIVE, Credentials, add_device, list_devices, remove_device, rotate_password
 
 
 def add_device_commands(parser: argparse.ArgumentParser) -> None:
-    """`kit device add NAME [--kind K] | list | remove NAME`."""
-    words = parser.add_subparsers(metavar="add|list|remove")
+    """`kit device add NAME [--kind K] | list | rotate NAME | remove NAME`."""
+    words = parser.add_subparsers(metavar="add|list|rotate|remove")
     add = words.add_parser("add", help="let a device in; shows its password once")
     add.add_argument("name", metavar="NAME", help="small letters, digits, - and _; also its MQTT user name")
     add.add_argument("--kind", default=NATIVE, metavar="K", help=f"what it speaks (default {NATIVE})")
     add.set_defaults(run=add_one)
     listing = words.add_parser("list", help="all devices, and when each was last heard")
     listing.set_defaults(run=list_all)
+    rotate = words.add_parser("rotate", help="a new password in place of the old one; shows it once")
+    rotate.add_argument("name", metavar="NAME")
+    rotate.set_defaults(run=rotate_one)
     remove = words.add_parser("remove", help="shut a device out; its readings stay")
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(run=remove_one)
@@ -73,6 +76,23 @@ def list_all(arguments: argparse.Namespace) -> int:
         for device in devices
     ]
     print_table(("device", "kind", "last heard", "added"), lines, empty="No device yet: kit device add NAME")
+    return 0
+
+
+def rotate_one(arguments: argparse.Namespace) -> int:
+    """Make a new password and show it, this once."""
+    unit = unit_of(arguments)
+    with reading_store(unit):
+        pass  # as in remove_one
+    with writing_store(unit) as database, database.atomic() as connection:
+        credentials = rotate_password(connection, arguments.name)
+    if arguments.json:
+        print_json(_as_json(unit, credentials))
+        return 0
+    print(f"The old password of '{credentials.username}' is refused from now on; a connection made with it is closed.")
+    print("Type this into the device; it is shown only now:")
+    print()
+    print(f"  {'password':<10} {credentials.password}")
     return 0
 
 

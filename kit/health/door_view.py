@@ -27,8 +27,8 @@ def turned_away(connection: sqlite3.Connection, *, now_ms: int) -> list[str]:
 
     sentences = [
         f"the broker refused {_times(login.count)} a wrong user name or password from {login.address} (the last was "
-        f"'{login.username}', {_ago(login.last_ms, now_ms)}); check them on that device, or make new ones: "
-        f"kit device remove, then kit device add"
+        f"'{login.username}', {_ago(login.last_ms, now_ms)}); check them on that device, or make a new "
+        f"password: kit device rotate NAME"
         for login in list_failed_logins(connection)[:SHOWN]
         if login.last_ms >= since_ms
     ]

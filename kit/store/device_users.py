@@ -7,7 +7,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 
-from kit.broker.ports import Claim, Pass
+from kit.broker.ports import Claim, Mark, Pass
 from kit.model.grants import Grants, native_grants
 from kit.store.database import Database
 from kit.store.devices import SALT_BYTES, all_grants, digest, grants_of
@@ -28,7 +28,7 @@ class DeviceUsers:
         self._salt = secrets.token_bytes(SALT_BYTES)
         self._services = {name: digest(self._salt, password.encode()) for name, password in services.items()}
         self._version: int | None = None
-        self._marks: dict[str, str] = {}
+        self._marks: dict[str, Mark] = {}
 
     def sign_in(self, claim: Claim) -> Pass | None:
         """The device's pass, or None if its credentials are wrong."""
@@ -43,22 +43,24 @@ class DeviceUsers:
             grants = grants_of(self._database.connection, claim.username) if row else None
         if not hmac.compare_digest(digest(salt, claim.password), known):
             return None
-        return Pass(claim.username, _mark(known, grants), grants)
+        return Pass(claim.username, _mark(salt, known, grants), grants)
 
-    def marks(self) -> Mapping[str, str]:
+    def marks(self) -> Mapping[str, Mark]:
         """The present mark of every user."""
         version = self._database.changed_elsewhere()
         if version != self._version:
             connection = self._database.connection
             grants = all_grants(connection)
-            rows = connection.execute("SELECT name, hash FROM devices")
-            self._marks = {name: _mark(known, grants.get(name) or native_grants(name)) for name, known in rows}
-            self._marks |= {name: _mark(known, None) for name, known in self._services.items()}
+            rows = connection.execute("SELECT name, salt, hash FROM devices")
+            self._marks = {
+                name: _mark(salt, known, grants.get(name) or native_grants(name)) for name, salt, known in rows
+            }
+            self._marks |= {name: _mark(self._salt, known, None) for name, known in self._services.items()}
             self._version = version
         return self._marks
 
 
-def _mark(known: bytes, grants: Grants | None) -> str:
-    """What a connection was let in with: when the password or the grants change, the mark does."""
+def _mark(salt: bytes, known: bytes, grants: Grants | None) -> Mark:
+    """A device keeps its salt for as long as it is the same device; see `kit.store.devices.rotate_password`."""
     granted = "" if grants is None else hashlib.sha256(repr(grants).encode()).hexdigest()
-    return known.hex() + granted
+    return Mark(salt.hex() + granted, known.hex())

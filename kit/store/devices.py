@@ -98,7 +98,7 @@ class DuplicateDevice(KitError):  # noqa: N818 - says what is wrong
     def __init__(self, name: str) -> None:
         super().__init__(
             f"there is a device named '{name}' already; choose another name, "
-            f"or `kit device remove {name}` first if its password is lost"
+            f"or make a new password for that one: kit device rotate {name}"
         )
         self.name = name
 
@@ -255,6 +255,27 @@ def place_device(connection: sqlite3.Connection, name: str, place: Place) -> Non
     if not changed:
         raise _unknown(connection, name)
     count_change(connection, CHANGED)
+
+
+def rotate_password(connection: sqlite3.Connection, name: str) -> Credentials:
+    """Replace a device's password; the old one is refused at once, and a connection made with it is closed.
+
+    Its sessions, and what waits in them, stay: it is the same device, which is why it keeps its salt.
+
+    Raises:
+        UnknownDevice: there is none of that name.
+        UsageError: it has no password to replace.
+    """
+    row = connection.execute("SELECT salt, open FROM devices WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise _unknown(connection, name)
+    salt, is_open = row
+    if is_open:
+        raise UsageError(f"'{name}' signs in without a password, so there is none to replace; `kit device remove` it")
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    connection.execute("UPDATE devices SET hash = ? WHERE name = ?", (digest(salt, password.encode()), name))
+    count_change(connection, CHANGED)
+    return Credentials(name, password)
 
 
 def remove_device(connection: sqlite3.Connection, name: str) -> None:

@@ -142,6 +142,10 @@ class Unit:
         with Database(self.file) as database, database.atomic() as connection:
             devices.remove_device(connection, name)
 
+    def rotate(self, name: str) -> None:
+        with Database(self.file) as database, database.atomic() as connection:
+            self.passwords[name] = devices.rotate_password(connection, name).password
+
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with Database(self.file, read_only=True) as database:
             return [tuple(row) for row in database.connection.execute(statement, parameters)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kit.broker.ports import Claim, Pass
+from kit.broker.ports import Claim, Mark, Pass
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Message, Puback, Publish
 from kit.broker.protocol.writer import encode
@@ -164,7 +164,7 @@ def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
             del claim
             return None
 
-        def marks(self) -> dict[str, str]:
+        def marks(self) -> dict[str, Mark]:
             return {}
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -86,6 +86,15 @@ def test_a_device_that_listens_on_one_address_only_is_told_that_one(
     assert (shown["host"], shown["port"]) == ("127.0.0.1", 1999)
 
 
+def test_a_devices_password_is_replaced_by_one_command(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    old = told(capsys, unit, "device", "add", "orchard-low")
+    new = told(capsys, unit, "device", "rotate", "orchard-low")
+    assert new.keys() == old.keys()
+    assert new["password"] != old["password"]
+    assert "old password of 'orchard-low' is refused" in text(capsys, unit, "device", "rotate", "orchard-low")
+    assert "did you mean 'orchard-low'" in text(capsys, unit, "device", "rotate", "orchard", code=1)
+
+
 def test_a_removed_device_is_listed_no_more(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
     text(capsys, unit, "device", "add", "orchard-low")
     assert "is shut out" in text(capsys, unit, "device", "remove", "orchard-low")

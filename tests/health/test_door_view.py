@@ -34,7 +34,7 @@ def test_a_wrong_password_names_the_address_and_the_way_to_mend_it(connection: s
     (sentence,) = turned_away(connection, now_ms=NOW_MS)
     assert sentence == (
         "the broker refused 3 times a wrong user name or password from 10.0.0.9 (the last was 'orchard', 2 min ago); "
-        "check them on that device, or make new ones: kit device remove, then kit device add"
+        "check them on that device, or make a new password: kit device rotate NAME"
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.broker.access import SERVICE_PREFIX as BROKERS_PREFIX
-from kit.broker.ports import Claim
+from kit.broker.ports import Claim, Mark
 from kit.errors import UsageError
 from kit.model.grants import Grants, native_grants
 from kit.model.places import Place, PlaceError
@@ -28,6 +28,7 @@ from kit.store.devices import (
     list_devices,
     place_device,
     remove_device,
+    rotate_password,
     set_grants,
 )
 
@@ -80,7 +81,7 @@ def test_a_password_is_shown_once_and_never_stored(database: Database) -> None:
 def test_a_second_device_of_the_same_name_is_refused_and_the_first_keeps_its_password(database: Database) -> None:
     users = DeviceUsers(database, services={})
     first = add_device(database.connection, "roof", now_ms=0)
-    with pytest.raises(DuplicateDevice, match="kit device remove roof"):
+    with pytest.raises(DuplicateDevice, match="kit device rotate roof"):
         add_device(database.connection, "roof", now_ms=0)
     assert users.sign_in(Claim("roof", first.password.encode()))
 
@@ -113,6 +114,20 @@ def test_a_mark_changes_when_a_device_is_removed_and_added_again(database: Datab
         assert "roof" not in users.marks()
         add_device(database.connection, "roof", now_ms=0)
         assert users.marks()["roof"] != mark
+
+
+def test_a_new_password_takes_the_old_ones_place_and_the_device_stays_the_same(database: Database) -> None:
+    with Database(database.file) as other:
+        users = DeviceUsers(other, services={})
+        old = add_device(database.connection, "roof", now_ms=0)
+        before = users.marks()["roof"]
+        new = rotate_password(database.connection, "roof")
+        assert users.sign_in(Claim("roof", old.password.encode())) is None
+        assert users.sign_in(Claim("roof", new.password.encode()))
+        after = users.marks()["roof"]
+        assert (after.holder, after.secret == before.secret) == (before.holder, False)
+        with pytest.raises(UnknownDevice, match="did you mean 'roof'"):
+            rotate_password(database.connection, "rof")
 
 
 def test_a_mark_changes_with_what_the_device_may_do(database: Database) -> None:
@@ -184,7 +199,7 @@ def test_a_place_that_is_none_is_refused(name: str, latitude: float | None, long
         Place.of(name, latitude, longitude)
 
 
-def _mark(users: DeviceUsers, username: str, password: str) -> str:
+def _mark(users: DeviceUsers, username: str, password: str) -> Mark:
     found = users.sign_in(Claim(username, password.encode()))
     assert found is not None
     return found.mark
