@@ -111,3 +111,28 @@ class HardwareClock(Protocol):
     def real(self, seconds: float) -> float:
         """How many real seconds that many kit seconds take."""
         ...
+
+
+@dataclass(frozen=True)
+class TimeFix:
+    """What a satellite receiver says the time is.
+
+    Attributes:
+        unix_s: UTC as Unix seconds, as of when `read` returned.
+        satellites: how many were used; None if it does not say.
+    """
+
+    unix_s: float
+    satellites: int | None = None
+
+
+class TimeSource(Protocol):
+    """A receiver that knows the time."""
+
+    def read(self) -> TimeFix | None:
+        """The time now; None while it has no fix.
+
+        Raises:
+            HardwareError: the receiver does not answer.
+        """
+        ...

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 EARLIEST_BELIEVABLE_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """The kit was written after this: a system clock that shows less has not been set since boot."""
@@ -52,6 +52,11 @@ class Clock(Protocol):
         ...
 
     @property
+    def firm(self) -> bool:
+        """Whether it is so certain that what is dated by it never needs to be corrected."""
+        ...
+
+    @property
     def boot(self) -> str:
         """Names this boot of the machine; `(boot, monotonic)` orders events when wall time is unknown."""
         ...
@@ -81,6 +86,11 @@ class SystemClock:
     def trusted(self) -> bool:
         """Believable, and the kernel says it was synchronised."""
         return self.now() >= EARLIEST_BELIEVABLE_S and _kernel_clock_is_synchronised()
+
+    @property
+    def firm(self) -> bool:
+        """A synchronised kernel is."""
+        return self.trusted
 
     @property
     def boot(self) -> str:
@@ -121,12 +131,63 @@ class AcceleratedClock:
         return True
 
     @property
+    def firm(self) -> bool:
+        """It is what it is."""
+        return True
+
+    @property
     def boot(self) -> str:
         """The kernel's boot id."""
         return _boot_id()
 
     def _passed(self) -> float:
         return (time.clock_gettime(time.CLOCK_BOOTTIME) - self.started_at_s) * self.speed
+
+
+@dataclass(frozen=True)
+class FaultyMachine:
+    """A machine whose wall clock is wrong, as a file says; for demonstrations and tests with real processes.
+
+    The file may change at any time: `wrong_by_s` is added to the true time, `synchronised` says whether the kernel
+    vouches for it, `boot_name` and `booted_at_s` (CLOCK_BOOTTIME) pretend a reboot.
+    """
+
+    file: Path
+
+    def now(self) -> float:
+        """The wrong wall time."""
+        return time.time() + float(self._told().get("wrong_by_s", 0.0))
+
+    def monotonic(self) -> float:
+        """Seconds since the pretended boot."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(self._told().get("booted_at_s", 0.0))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def real(self, seconds: float) -> float:
+        """One for one."""
+        return seconds
+
+    @property
+    def trusted(self) -> bool:
+        """As the file says."""
+        return bool(self._told().get("synchronised", False)) and self.now() >= EARLIEST_BELIEVABLE_S
+
+    @property
+    def firm(self) -> bool:
+        """As the file says."""
+        return self.trusted
+
+    @property
+    def boot(self) -> str:
+        """As the file says."""
+        return str(self._told().get("boot_name", "first"))
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.file.read_text())
+        return told
 
 
 @dataclass
@@ -138,6 +199,11 @@ class ManualClock:
     boot: str = "manual"
     up_s: float = 0.0
     slept: list[float] = field(default_factory=list)
+
+    @property
+    def firm(self) -> bool:
+        """As trusted."""
+        return self.trusted
 
     def now(self) -> float:
         """Where it was moved to."""
@@ -186,7 +252,10 @@ def share(file: Path, clock: AcceleratedClock) -> None:
 
 
 def open_clock(file: Path) -> Clock:
-    """The clock this unit runs on: the simulation's while the process that started it lives, else the machine's."""
+    """The machine's clock, or the simulation's while the process that started it lives.
+
+    What a unit goes by is `kit.unit_clock.open_unit_clock`, which knows better than a machine that nobody has set.
+    """
     try:
         told = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -194,6 +263,8 @@ def open_clock(file: Path) -> Clock:
     # a clock left behind by a killed simulation, or by one before the last reboot, is nobody's time
     if told.get("boot") != _boot_id() or not Path(f"/proc/{told.get('pid')}").exists():
         return SystemClock()
+    if "wrong_by_s" in told:
+        return FaultyMachine(file)
     return AcceleratedClock(
         start_s=float(told["start_s"]), started_at_s=float(told["started_at_s"]), speed=float(told["speed"])
     )

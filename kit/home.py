@@ -96,7 +96,7 @@ class Home:
             self.keys.mkdir(mode=0o700, exist_ok=True)
             probe = self.run / ".writable"
             probe.write_bytes(b"x" * 4096)
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another process may be preparing the same home
         except OSError as error:
             raise KitError(explain_home_error(self.path, error)) from error
 

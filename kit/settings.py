@@ -89,6 +89,17 @@ class PowerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockSettings:
+    """Who may tell the kit the time, beside the network, the core and people."""
+
+    gps: str = setting("none", '"none", "simulated", or "gpsd:127.0.0.1:2947" for a receiver behind gpsd.')
+    ask_phones: bool = setting(
+        True,  # noqa: FBT003 - a default, named by the line it stands on
+        "Ask people on the first page for their phone's time while the kit has none.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoraSettings:
     """The Meshtastic radio."""
 
@@ -154,6 +165,7 @@ class Settings:
     frost: FrostSettings = section(FrostSettings, "The frost warning.")
     siren: SirenSettings = section(SirenSettings, "What wakes the village.")
     power: PowerSettings = section(PowerSettings, "The battery.")
+    clock: ClockSettings = section(ClockSettings, "Who may tell the kit the time.")
     links: LinkSettings = section(LinkSettings, "The ways to the city core.")
     sticks: StickSettings = section(StickSettings, "USB sticks that carry records.")
     core: CoreSettings = section(CoreSettings, "The city core (only in a core's home).")

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "init": Command("kit.cli.init_command", "add_init", "write a commented kit.toml", UNIT),
     "status": Command("kit.cli.status_command", "add_status", "what the unit does now, and what needs you", UNIT),
     "doctor": Command("kit.cli.doctor_command", "add_doctor", "check everything, and say what to do", UNIT),
+    "clock": Command("kit.cli.clock_command", "add_clock", "what the kit knows about the time, and telling it", UNIT),
     "tui": Command("kit.cli.tui_command", "add_tui", "the technician's screen", UNIT),
     "log": Command("kit.cli.log_command", "add_log", "the last lines of the services' logs", UNIT),
     "device": Command(

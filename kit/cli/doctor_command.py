@@ -7,12 +7,12 @@ import textwrap
 from collections.abc import Iterator
 
 from kit.cli.output import WIDTH, print_json
-from kit.clock import open_clock
 from kit.health.check import Check
 from kit.health.doctor import diagnose
 from kit.health.status import unit_status
 from kit.home import Home, find_home
 from kit.settings import load_settings
+from kit.unit_clock import open_unit_clock
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 def doctor(arguments: argparse.Namespace) -> int:
     """Print each check, the failed ones with what to do."""
     home = find_home(arguments.home)
-    clock = open_clock(home.clock_file)
+    clock = open_unit_clock(home)
     diagnosis = diagnose(
         home,
         clock,

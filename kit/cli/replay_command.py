@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.clock import open_clock
 from kit.errors import KitError
 from kit.home import Home, find_home
+from kit.unit_clock import open_unit_clock
 
 if TYPE_CHECKING:
     from kit.replay import BrokerAccount
@@ -78,7 +78,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             publisher=publisher,
             speed=arguments.speed,
-            clock=open_clock(home.clock_file),
+            clock=open_unit_clock(home),
             on_progress=progress.show,
         )
     progress.end()

@@ -13,6 +13,7 @@ from kit.health.words import (
     age_words,
     ago_words,
     alert_words,
+    clock_words,
     forecast_words,
     local_time,
     power_words,
@@ -36,6 +37,7 @@ def status_text(status: Status) -> str:
         lines += _block("Tonight", [forecast_words(status.get("forecast"), zone)])
         lines += _block("Warnings", [alert_words(a, status.get("time")) for a in status.get("alerts", [])] or ["none"])
         lines += _block("Sensors", _sensors(status))
+        lines += _block("Clock", clock_words(status))
         lines += _block("Power", [power_words(status.get("power")), summary_words(status.get("power_cuts"), zone)])
         if status.get("clients") is not None:
             lines += _block("Clients", [str(status["clients"])])

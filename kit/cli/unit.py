@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kit.clock import Clock, open_clock
+from kit.clock import Clock
 from kit.errors import KitError
 from kit.home import Home, find_home
 from kit.settings import Settings, load_settings
 from kit.store.database import Database
+from kit.unit_clock import open_unit_clock
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def unit_of(arguments: argparse.Namespace) -> Unit:
         SettingsError: its kit.toml cannot be used.
     """
     home = find_home(arguments.home)
-    return Unit(home, load_settings(home.settings_file), open_clock(home.clock_file))
+    return Unit(home, load_settings(home.settings_file), open_unit_clock(home))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kit.clock import Clock
 from kit.collect.dialects import DIALECTS, find_dialect
@@ -18,6 +19,7 @@ from kit.collect.judgement import judge_time, judge_value
 from kit.model.messages import Published
 from kit.model.quantities import printable
 from kit.model.readings import Quality
+from kit.store.boots import boot_number
 from kit.store.facts import count_change
 from kit.store.ingest_state import (
     IGNORED,
@@ -31,7 +33,7 @@ from kit.store.ingest_state import (
     undated_key,
     undated_taken,
 )
-from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter
+from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter, Undated
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +41,30 @@ TIDY_EVERY = 10_000
 """Undated messages between two clean-ups of what is remembered about them."""
 
 
+JUMP_MS = 60_000
+"""A message older than this when it is taken in either waited for a full disk, or the clock was set meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dating:
+    """How the kit dates what has no time of its own.
+
+    Attributes:
+        trusted: whether anything vouches for the kit's time.
+        jumped_ms: by how much the clock was set since the messages came in.
+        undated: where the time may have to be corrected.
+    """
+
+    trusted: bool = False
+    jumped_ms: int = 0
+    undated: Undated | None = None
+
+
 class Ingest:
     """Called with the messages of one transaction, by one thread. Also bumps the subject `readings`.
 
     Args:
-        clock: only asked whether it is trusted; times come with the messages.
+        clock: says how far the kit's time can be trusted; times come with the messages.
         dialects: what is understood, first come first served.
     """
 
@@ -55,6 +76,8 @@ class Ingest:
         self._undated: dict[bytes, tuple[bytes, int]] = {}
         self._taken: dict[bytes, tuple[bytes, int]] | None = None
         self._since_tidied = 0
+        self._dating = Dating()
+        self._offset_ms: int | None = None
 
     def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
         """Take the messages, inside the caller's transaction."""
@@ -62,9 +85,10 @@ class Ingest:
         self._undated.clear()
         self._taken = None
         self._writer.begin(connection)
-        trusted = self._clock.trusted if publishes else False
+        if publishes:
+            self._dating = self._date(connection, publishes[-1].received_ms)
         for published in publishes:
-            self._take(connection, published, trusted=trusted)
+            self._take(connection, published)
         stored = self._writer.flush(connection)
         self._write_state(connection, publishes[-1].received_ms if publishes else 0)
         if stored:
@@ -72,7 +96,26 @@ class Ingest:
         if self._problems:
             count_change(connection, "sensor-problems")
 
-    def _take(self, connection: sqlite3.Connection, published: Published, *, trusted: bool) -> None:
+    def _date(self, connection: sqlite3.Connection, latest_ms: int) -> Dating:
+        """How this batch's undated readings are dated; a time that may be corrected is noted with the boot."""
+        clock = self._clock
+        now_ms, up_ms = round(clock.now() * 1000), round(clock.monotonic() * 1000)
+        offset_ms = now_ms - up_ms
+        jumped_ms = 0
+        if self._offset_ms is not None and abs(now_ms - latest_ms) > JUMP_MS:
+            # the time was set between the message's arrival and now
+            jumped_ms = min((0, offset_ms - self._offset_ms), key=lambda by: abs(latest_ms + by - now_ms))
+        self._offset_ms = offset_ms
+        if clock.firm:
+            return Dating(trusted=True, jumped_ms=jumped_ms)
+        number = boot_number(connection, clock.boot, mono_ms=up_ms, offset_ms=offset_ms)
+        return Dating(
+            trusted=clock.trusted,
+            jumped_ms=jumped_ms,
+            undated=Undated(number, offset_ms, held=not clock.trusted),
+        )
+
+    def _take(self, connection: sqlite3.Connection, published: Published) -> None:
         found = find_dialect(published.topic, self._dialects)
         if found is None:
             return  # not a topic for readings
@@ -80,13 +123,15 @@ class Ingest:
         parsed = self._parse(dialect, device, published)
         if parsed is None:
             return
+        if self._dating.jumped_ms:
+            published = published._replace(received_ms=published.received_ms + self._dating.jumped_ms)
         self._writer.saw(device, published.received_ms)
         for reason in parsed.ignored:
             self._note(IGNORED, device, published, reason)
         if any(seen.relative for seen in parsed.observations) and self._came_before(connection, published):
             return
         for observation in parsed.observations:
-            self._keep(connection, device, observation, published, trusted=trusted)
+            self._keep(connection, device, observation, published)
 
     def _parse(self, dialect: Dialect, device: str, published: Published) -> Parsed | None:
         if not device:
@@ -110,8 +155,6 @@ class Ingest:
         device: str,
         observation: Observation,
         published: Published,
-        *,
-        trusted: bool,
     ) -> None:
         quantity, unit, value, time_s, relative, raw, unit_unknown = observation
         series = self._writer.series(connection, device, quantity, unit)
@@ -122,7 +165,7 @@ class Ingest:
         time_ms = round(time_s * 1000) + (published.received_ms if relative else 0)
         own_time = not relative
         quality = judge_value(quantity, value=value, time_ms=time_ms, before=series) | judge_time(
-            time_ms=time_ms, own_time=own_time, arrived_ms=published.received_ms, clock_trusted=trusted
+            time_ms=time_ms, own_time=own_time, arrived_ms=published.received_ms, clock_trusted=self._dating.trusted
         )
         if unit_unknown:
             quality |= int(Quality.UNIT_UNKNOWN)
@@ -135,6 +178,7 @@ class Ingest:
             raw=raw,
             arrived_ms=published.received_ms,
             own_time=own_time,
+            undated=None if own_time else self._dating.undated,
         )
         if outcome is Outcome.CROWDED_OUT:
             self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")

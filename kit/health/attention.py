@@ -88,7 +88,8 @@ def _power(status: Mapping[str, Any]) -> list[str]:
 def _clock(status: Mapping[str, Any]) -> list[str]:
     if status.get("clock", {}).get("trusted", True):
         return []
-    return ["the clock is not trusted: nothing has set it since boot; connect a network, or set it by hand (`date -s`)"]
+    todo = "tell it from a phone on the first page, or type: kit clock set 'YYYY-MM-DD HH:MM'"
+    return [f"the clock is not trusted: nothing has set it since boot; {todo}"]
 
 
 def _core(status: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from kit.clock import Clock
 from kit.errors import KitError
 from kit.health.check import Check
 from kit.settings import Settings, listen_address
+from kit.unit_clock import describe_clock
 
 ANSWER_S = 3.0
 """Real seconds; a Raspberry Pi that is busy training a model still answers within one."""
@@ -36,9 +37,14 @@ def check_settings(settings: Settings) -> Iterator[Check]:
 def check_clock(clock: Clock) -> Iterator[Check]:
     """Whether anything vouches for the time."""
     if clock.trusted:
-        yield Check("clock", ok=True, sentence="trusted")
+        told = describe_clock(clock)
+        by = f", by {told['source_words']} since {told['trusted_since']}" if told.get("source_words") else ""
+        yield Check("clock", ok=True, sentence=f"trusted{by}")
+        if told.get("disagrees"):
+            todo = "see which is right: kit clock; a better source corrects it"
+            yield Check("clock", ok=False, sentence=f"but {told['disagrees']}", todo=todo)
     else:
-        todo = "connect a network with NTP, or set it by hand: sudo date -s 'YYYY-MM-DD HH:MM'"
+        todo = "tell it: kit clock set 'YYYY-MM-DD HH:MM', or from a phone on the first page; or connect a network"
         yield Check("clock", ok=False, sentence="nothing has set the clock since the unit started", todo=todo)
 
 

@@ -22,6 +22,7 @@ from kit.health.times import rfc3339
 from kit.home import Home
 from kit.settings import Settings
 from kit.store.database import Database
+from kit.unit_clock import describe_clock
 
 PATIENCE_MS = 2_000
 """How long a status waits for a store that somebody else holds; a person waits in front of it."""
@@ -46,7 +47,7 @@ def unit_status(
         "home": str(home.path),
         "time": rfc3339(now_ms),
         "timezone": settings.unit.timezone,
-        "clock": {"trusted": clock.trusted},
+        "clock": describe_clock(clock),
         "running": states.running,
         "services": states.services,
         **store_view.nothing(),

@@ -137,6 +137,26 @@ def custody_words(row: Mapping[str, Any]) -> str:
     return str(row["state"]) + (f" by {', '.join(names)}" if names else "")
 
 
+def clock_words(status: Mapping[str, Any]) -> list[str]:
+    """Who vouches for the time, since when, and the last step."""
+    clock, zone = status.get("clock", {}), str(status.get("timezone") or "UTC")
+    if not clock.get("source"):
+        return ["trusted" if clock.get("trusted") else "not trusted"]
+    if clock.get("speed"):
+        return ["simulated"]
+    words = str(clock.get("source_words") or clock["source"])
+    since = local_time(clock.get("trusted_since"), zone, day=True) if clock.get("trusted_since") else ""
+    lines = [f"by {words}" + (f", since {since}" if since else "")]
+    if not clock.get("trusted"):
+        lines = [f"NOT trusted; it comes from {words}"]
+    if clock.get("last_step"):
+        step = clock["last_step"]
+        lines.append(f"last step {local_time(step['time'], zone, day=True)}: {step['why']}")
+    if clock.get("disagrees"):
+        lines.append(f"contradicted: {clock['disagrees']}")
+    return lines
+
+
 def service_words(service: Mapping[str, Any]) -> str:
     """`running`, `waiting, 3 restarts`."""
     restarts = int(service.get("restarts") or 0)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware.ports import Modem, Power, Siren, StickWatcher
+from hardware.ports import Modem, Power, Siren, StickWatcher, TimeSource
 from kit.bus import Bus
 from kit.errors import KitError, SettingsError
 from kit.home import Home
@@ -91,6 +91,25 @@ def power(unit: UnitProcess) -> Power | None:
 
         return SysfsPower()
     raise SettingsError(f'[power] driver = "{driver}" is unknown; use "none", "simulated" or "sysfs"')
+
+
+def gps(unit: UnitProcess) -> TimeSource | None:
+    """The satellite receiver; None where there is none."""
+    driver = unit.settings.clock.gps
+    if driver == "none":
+        return None
+    if driver == "simulated":
+        from hardware.simulated.gps import SimulatedGps
+        from kit.run.simulation import SimulationFiles
+
+        return SimulatedGps(_simulation_file(SimulationFiles(unit.home).gps), unit.clock)
+    name, _, address = driver.partition(":")
+    if name == "gpsd":
+        from hardware.drivers.gps_gpsd import GpsdTime
+
+        host, port = listen_address(address or "127.0.0.1:2947", key="[clock] gps")
+        return GpsdTime(host, port)
+    raise SettingsError(f'[clock] gps = "{driver}" is unknown; use "none", "simulated" or "gpsd:127.0.0.1:2947"')
 
 
 def modem(unit: UnitProcess) -> Modem:

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kit.clock import Clock, open_clock
+from kit.clock import Clock
 from kit.errors import UsageError
 from kit.home import Home, find_home
 from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
 from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.settings import Settings, listen_address, load_settings
+from kit.store.boots import latest_time_in
 from kit.supervise import become_supervised, stop_on_signals
+from kit.unit_clock import open_kept_clock
 from village_apps.app import AppContext
 
 Ready = Callable[[Mapping[str, Any]], None]
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     ready = become_supervised(home.run / f"{arguments.name}.self")
     stop = stop_on_signals()
     home.prepare()
-    clock = open_clock(home.clock_file)
+    clock = open_kept_clock(home, floor_s=partial(latest_time_in, home.database))
     unit = UnitProcess(
         home=home,
         settings=load_settings(home.settings_file),
@@ -140,11 +142,17 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
     """Batches readings into records, runs the apps' services (frost), delivers alerts, reads the battery."""
     from kit.alerts.delivery import AlertDelivery
     from kit.collect.batching import Batcher
+    from kit.collect.timekeeper import Timekeeper
     from kit.run import adapters
     from kit.run.power import PowerWatch
     from village_apps.app import find_apps
 
-    with adapters.bus(unit) as bus, open_unit_store(unit.home) as delivered, open_unit_store(unit.home) as batched:
+    with (
+        adapters.bus(unit) as bus,
+        open_unit_store(unit.home) as delivered,
+        open_unit_store(unit.home) as batched,
+        open_unit_store(unit.home) as kept,
+    ):
         context = app_context(unit, bus=bus)
         delivery = AlertDelivery(
             database=delivered,
@@ -157,6 +165,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
         jobs: dict[str, Callable[[threading.Event], None]] = {
             "alerts": delivery.run,
             "batching": Batcher(batched, unit.clock).run,
+            "clock": Timekeeper(kept, unit.clock, gps=adapters.gps(unit)).run,
             "power": PowerWatch(unit.home, adapters.power(unit), unit.clock).run,
         }
         for app in find_apps():

@@ -108,6 +108,11 @@ class SimulationFiles:
         return self.directory / "siren.json"
 
     @property
+    def gps(self) -> Path:
+        """What the simulated satellite receiver says: `{"booted_at_s": …}`, `{"fix": false}` or `{"broken": true}`."""
+        return self.directory / "gps.json"
+
+    @property
     def station(self) -> Path:
         """The weather station's own memory: its MQTT credentials and how far it has published."""
         return self.directory / "station.json"

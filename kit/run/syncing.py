@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kit.clock import Clock
@@ -79,8 +80,21 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
             due_now=store.take_retries,
             name=unit.settings.unit.name,
             curve_public=z85.decode(curve.public),
+            on_time=partial(_core_told, told, unit.clock),
             on_enrolled=lambda welcomed: enrolled(unit.home, core_name=welcomed.name),
         ).run(stop)
+
+
+CORE_DIFFERS_S = 10.0
+"""A beacon crosses the radio in seconds; a smaller difference is the way it took."""
+
+
+def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) -> None:  # noqa: FBT001 - the engine's callback
+    """The core said what time it is; a kit that knows it already need not write that down."""
+    from kit.collect.timekeeper import tell_time
+
+    if trusted and not (clock.firm and abs(clock.now() - time_ms / 1000) < CORE_DIFFERS_S):
+        tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
 
 
 def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys) -> list[Link]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kit.clock import Clock, SystemClock, open_clock
+from kit.clock import Clock, SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home
 from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
@@ -18,6 +18,7 @@ from kit.run.schema import open_unit_store
 from kit.settings import Settings, load_settings, settings_as_toml
 from kit.store.records import set_origin
 from kit.supervise import ServiceSpec, Supervisor, python_command, stop_on_signals
+from kit.unit_clock import open_unit_clock
 
 SERVICES = ("broker", "collect", "web", "sync", "care")
 
@@ -105,7 +106,7 @@ def say(line: str) -> None:
 
 def clock_of(home: Home) -> Clock:
     """The clock the unit in that home runs on."""
-    return open_clock(home.clock_file)
+    return open_unit_clock(home)
 
 
 @contextmanager

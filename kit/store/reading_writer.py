@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
@@ -56,6 +57,20 @@ class Series:
     decimals: int = 0
 
 
+class Undated(NamedTuple):
+    """How a reading was dated by the kit while its time was not certain (see `kit.store.boots`).
+
+    Attributes:
+        boot: number of the boot.
+        offset_ms: kit time is milliseconds since boot plus this.
+        held: it waits for its true time before it leaves for the core.
+    """
+
+    boot: int
+    offset_ms: int
+    held: bool
+
+
 class Outcome(Enum):
     """What became of a reading."""
 
@@ -76,6 +91,7 @@ class ReadingWriter:
         self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
         self._arrived_ms = 0
+        self._undated: dict[tuple[int, int], Undated] = {}
         self._touched: dict[int, Series] = {}
         self._seen: dict[str, int] = {}
 
@@ -85,7 +101,7 @@ class ReadingWriter:
             self._series.clear()
             self._per_device.clear()
         self._flushed = False
-        for pending in (self._rows, self._raw, self._touched, self._seen):
+        for pending in (self._rows, self._raw, self._undated, self._touched, self._seen):
             pending.clear()
 
     def series(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
@@ -110,6 +126,7 @@ class ReadingWriter:
         raw: Raw | None,
         arrived_ms: int,
         own_time: bool,
+        undated: Undated | None = None,
     ) -> Outcome:
         """Keep a reading until `flush`.
 
@@ -123,6 +140,7 @@ class ReadingWriter:
             arrived_ms: when the kit got it.
             own_time: the device itself dated it. Then the same time and value again is the same reading; without
                 it, two messages in one millisecond are two readings.
+            undated: the kit dated it and may have to correct that.
         """
         outcome = Outcome.STORED
         newest_ms = series.newest_ms
@@ -145,6 +163,8 @@ class ReadingWriter:
         if not self._rows:
             self._arrived_ms = arrived_ms
         self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
+        if undated is not None:
+            self._undated[series.id, time_ms] = undated
         if raw is not None:
             self._raw.append((series.id, time_ms, raw.value, raw.unit))
         self._remember(series, time_ms, value, quality, arrived_ms)
@@ -170,7 +190,13 @@ class ReadingWriter:
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
         connection.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", self._rows.values())
-        keys = [number for key in self._rows for number in key]
+        undated = self._undated
+        if undated:
+            connection.executemany(
+                "INSERT INTO undated_readings (boot, mono_ms, series, time_ms, held) VALUES (?, ?, ?, ?, ?)",
+                [(by.boot, key[1] - by.offset_ms, *key, int(by.held)) for key, by in undated.items()],
+            )
+        keys = [number for key in self._rows if key not in undated or not undated[key].held for number in key]
         connection.executemany(
             "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
             [
@@ -187,7 +213,7 @@ class ReadingWriter:
                 for s in self._touched.values()
             ],
         )
-        for pending in (self._rows, self._raw, self._touched):
+        for pending in (self._rows, self._raw, self._undated, self._touched):
             pending.clear()
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from kit.model.alert import rfc3339
 from kit.model.ledger import LedgerFile, Names, RecordKey
+from kit.store.boots import moved_times
 from kit.store.facts import get_fact
 
 SHED_FACT = "readings/shed"
@@ -153,8 +154,10 @@ def _is_series(connection: sqlite3.Connection, series: int, names: Names) -> boo
 
 
 def _holds_reading(connection: sqlite3.Connection, series: int, time_ms: int) -> bool:
-    row = connection.execute("SELECT 1 FROM readings WHERE series = ? AND time_ms = ?", (series, time_ms)).fetchone()
-    return row is not None
+    return any(
+        connection.execute("SELECT 1 FROM readings WHERE series = ? AND time_ms = ?", (series, at_ms)).fetchone()
+        for at_ms in (time_ms, *moved_times(connection, time_ms))
+    )
 
 
 def _moment(time_ms: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.store import alerts, devices, facts, ingest_state, links, mqtt, readings, records
+from kit.store import alerts, boots, devices, facts, ingest_state, links, mqtt, readings, records
 from kit.store.migrations import Migration
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -14,4 +14,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     *ingest_state.MIGRATIONS,
     *alerts.MIGRATIONS,
     *links.MIGRATIONS,
+    *boots.MIGRATIONS,
 )

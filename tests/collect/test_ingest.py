@@ -17,11 +17,11 @@ from kit.clock import ManualClock
 from kit.collect.dialects.port import Parsed
 from kit.collect.ingest import Ingest
 from kit.model.messages import Published
-from kit.store import facts, ingest_state, readings
 from kit.store.database import Database
 from kit.store.facts import change_versions
 from kit.store.ingest_state import PAYLOAD_KEPT_BYTES, malformed, problems
 from kit.store.readings import find_readings, latest_readings, raw_reading, sensors
+from kit.store.schema import MIGRATIONS
 
 NOON_S = 1_460_462_400
 NOON = NOON_S * 1000
@@ -30,8 +30,7 @@ LATER = NOON + 2 * 86_400_000
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    migrations = (*facts.MIGRATIONS, *readings.MIGRATIONS, *ingest_state.MIGRATIONS)
-    with Database(tmp_path / "kit.db", migrations=migrations) as opened:
+    with Database(tmp_path / "kit.db", migrations=MIGRATIONS) as opened:
         yield opened
 
 

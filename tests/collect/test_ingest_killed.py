@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kit.store import facts, ingest_state, readings
 from kit.store.database import Database
 from kit.store.readings import count_unsynced, find_readings
+from kit.store.schema import MIGRATIONS
 
-MIGRATIONS = (*facts.MIGRATIONS, *readings.MIGRATIONS, *ingest_state.MIGRATIONS)
 KILLS = 6
 
 SENSOR = """
@@ -22,6 +21,7 @@ from kit.clock import ManualClock
 from kit.collect.ingest import Ingest
 from kit.model.messages import Published
 from kit.store.database import Database
+from kit.store.schema import MIGRATIONS
 
 number = first = int(sys.argv[2])
 ingest = Ingest(ManualClock(at_s=2e9))

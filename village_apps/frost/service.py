@@ -134,7 +134,9 @@ class FrostService:
             silent_s = _silence_s(learned, now_s)
         if silent_s > SILENT_AFTER_S:
             hours = int(min(silent_s, 999 * 3600.0) / 3600)
-            self._say_problem(database, wording.silent_sensor(learned.device, hours=hours))
+            silent = wording.silent_sensor(learned.device, hours=hours)
+            # readings dated by a guess are not used: a night that begins at the wrong hour is no night
+            self._say_problem(database, silent if self._context.clock.trusted else wording.NO_TIME)
             self._end_warning(database, alerts, learned, now_s)
             return
         self._say_problem(database, None)

@@ -96,3 +96,8 @@ def silent_sensor(device: str, *, hours: int) -> Phrase:
 
 
 NO_SENSOR = phrase("No thermometer has reported yet. The forecast begins when one does.")
+
+NO_TIME = phrase(
+    "The kit does not know what time it is, and without that there is no forecast. "
+    "Tell it from a phone on the first page."
+)

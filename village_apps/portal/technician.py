@@ -12,8 +12,10 @@ from kit.health.words import age_words
 from kit.identity import check_technician_password, set_technician_password
 from village_apps.app import AppContext, StatusLine
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
+from village_apps.portal.time_offer import clock_words, told_time, typed_time, wait_until_considered
 from village_apps.portal.unit_state import read_unit_state
 from village_apps.web.reader import context, database, frame
+from village_apps.web.safety import PHONE_TIME_SCRIPT, policy_with
 
 COOKIE = "technician"
 FORBIDDEN = 403
@@ -27,6 +29,7 @@ def add_technician_routes(routes: Blueprint, own: AppContext) -> None:
     routes.add_url_rule("/technician/", "technician", pages.show)
     routes.add_url_rule("/technician/sign-in", "sign_in", pages.sign_in, methods=["POST"])
     routes.add_url_rule("/technician/password", "change_password", pages.change_password, methods=["POST"])
+    routes.add_url_rule("/technician/time", "set_time", pages.set_time, methods=["POST"])
     routes.add_url_rule("/technician/sign-out", "sign_out", pages.sign_out, methods=["POST"])
 
 
@@ -45,8 +48,28 @@ class TechnicianPages:
         if self._sign_ins.must_change(token):
             return self._ask_new_password()
         state = read_unit_state(self._context, database().connection, _lines_of_apps())
-        page = render_template("portal/technician.html", state=state, age_words=age_words, off_words=off_words)
-        return _private(make_response(page))
+        page = render_template(
+            "portal/technician.html",
+            state=state,
+            age_words=age_words,
+            off_words=off_words,
+            clock=clock_words(self._context, told=request.args.get("time", "")),
+        )
+        response = _private(make_response(page))
+        response.headers["Content-Security-Policy"] = policy_with(PHONE_TIME_SCRIPT)
+        return response
+
+    def set_time(self) -> Response:
+        """Set the unit's clock from this phone, or as typed."""
+        token = request.cookies.get(COOKIE, "")
+        if not self._sign_ins.holds(token, self._now_s()) or self._sign_ins.must_change(token):
+            return self._ask("over", FORBIDDEN)
+        wall_s = typed_time(self._context)
+        told = "bad"
+        if wall_s is not None:
+            number = told_time(self._context, source="technician", who="page", wall_s=wall_s)
+            told = wait_until_considered(self._context, number, source="technician")
+        return make_response(redirect(url_for("portal.technician", time=told), 303))
 
     def sign_in(self) -> Response:
         """Check the password."""

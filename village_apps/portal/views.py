@@ -10,8 +10,10 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from village_apps.app import AppContext, Card
 from village_apps.portal.names import LONGEST_NAME, tidy_name
 from village_apps.portal.technician import add_technician_routes
+from village_apps.portal.time_offer import add_time_routes, asks_phones, time_offer
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, frame, language
+from village_apps.web.safety import PHONE_TIME_SCRIPT, policy_with
 from village_apps.web.warnings import all_clears, confirm_warning, standing_warnings
 
 LOG = logging.getLogger("web")
@@ -24,18 +26,26 @@ UNPROCESSABLE = 422
 def make_blueprint(context: AppContext) -> Blueprint:
     """The routes of the app."""
     routes = Blueprint("portal", __name__, template_folder="templates")
-    routes.add_url_rule("/", "first", _first)
+    routes.add_url_rule("/", "first", _first_page)
     routes.add_url_rule("/alerts/<identifier>/seen", "seen", _seen, methods=["POST"])
     routes.add_url_rule("/alerts/<identifier>/seen", "seen_again", _seen_again)
     add_technician_routes(routes, context)
+    add_time_routes(routes, context)
     return routes
 
 
 def _subjects_of_cards() -> tuple[str, ...]:
-    return tuple(sorted({subject for app in frame().apps for subject in app.card_subjects}))
+    return ("clock", *sorted({subject for app in frame().apps for subject in app.card_subjects}))
 
 
-@cached_page(of=_subjects_of_cards, arguments=("seen",), cookies=(NAME_COOKIE,))
+def _first_page() -> Response:
+    response = _first()
+    if asks_phones(context()):
+        response.headers["Content-Security-Policy"] = policy_with(PHONE_TIME_SCRIPT)
+    return response
+
+
+@cached_page(of=_subjects_of_cards, arguments=("seen", "time"), cookies=(NAME_COOKIE,))
 def _first() -> str:
     return _render(seen=request.args.get("seen", ""), name=_name_kept())
 
@@ -57,6 +67,7 @@ def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
         name=name,
         nameless=nameless,
         longest_name=LONGEST_NAME,
+        offer=time_offer(told=request.args.get("time", "")),
     )
 
 

@@ -1,0 +1,465 @@
+"""The boots of this machine, and what was dated in them by a guess.
+
+While the time is a guess, a reading that the kit dates carries (boot, milliseconds since boot) beside it
+(`undated_readings`). Own records and alerts need no mark of their own: `boots` remembers their numbers at the start of
+each boot, and numbers count in the order of writing, whatever the clock says. When the time of a boot becomes known,
+`settle_boot` moves records, alerts and receipts at once, and `move_readings` the readings, some thousand at a time;
+killed in between, it goes on where it was, because every move is to an absolute time.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from kit.clock import EARLIEST_BELIEVABLE_S
+from kit.model.alert import Alert, Receipt, receipt_body, receipt_from_body, to_record_body
+from kit.model.cap import from_json, to_json
+from kit.model.readings import Quality
+from kit.store.ingest_state import save_token
+from kit.store.migrations import sql
+from kit.store.packed_value import DECIMAL_BITS, DECIMAL_MASK, QUALITY_SQL, VALUE_SQL, pack_keys, unpack_keys
+from kit.store.reading_writer import KEYS_AT_ONCE
+
+MIGRATIONS = (
+    sql(
+        "boots",
+        "0001_boots_and_what_is_undated",
+        """
+        CREATE TABLE boots (
+            number INTEGER PRIMARY KEY, boot TEXT NOT NULL UNIQUE,
+            first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
+            source TEXT NOT NULL, known INTEGER NOT NULL, firm INTEGER NOT NULL,
+            records_before INTEGER NOT NULL, alerts_before INTEGER NOT NULL
+        );
+        CREATE TABLE undated_readings (
+            boot INTEGER NOT NULL, mono_ms INTEGER NOT NULL, series INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+            held INTEGER NOT NULL, moved INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (series, time_ms)
+        ) WITHOUT ROWID;
+        CREATE INDEX undated_by_boot ON undated_readings (boot, moved, mono_ms);
+        CREATE TABLE time_reports (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL,
+            source TEXT NOT NULL, who TEXT NOT NULL, wall_ms INTEGER NOT NULL
+        );
+        CREATE TABLE time_moves (
+            number INTEGER PRIMARY KEY, low_ms INTEGER NOT NULL, high_ms INTEGER NOT NULL, delta_ms INTEGER NOT NULL
+        )
+        """,
+    ),
+)
+
+BELIEVABLE_MS = EARLIEST_BELIEVABLE_S * 1000
+
+REPORTS_KEPT = 200
+UNDATED_AT_MOST = 200_000
+"""Of readings whose date is trusted and might yet be corrected; the oldest are then left as they are. 30 bytes each."""
+
+SAME_FOR_AT_MOST_MS = 7 * 86_400_000
+"""Nobody asks for how much longer a value has stood still; the longest limit of `kit.model.quantities` is 72 h."""
+
+GUESSED = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
+
+
+class BootRow(NamedTuple):
+    """A row of `boots`; `known`: its time is the truth; `firm`: it will never be corrected."""
+
+    number: int
+    boot: str
+    first_ms: int
+    last_ms: int
+    offset_ms: int
+    source: str
+    known: int
+    firm: int
+    records_before: int
+    alerts_before: int
+
+
+class TimeReport(NamedTuple):
+    """What somebody said the time was."""
+
+    number: int
+    boot: str
+    mono_ms: int
+    source: str
+    who: str
+    wall_ms: int
+
+
+def boot_number(connection: sqlite3.Connection, boot: str, *, mono_ms: int, offset_ms: int) -> int:
+    """The number of this boot, made if it is new."""
+    row = connection.execute("SELECT number FROM boots WHERE boot = ?", (boot,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    made = connection.execute(
+        "INSERT INTO boots (boot, first_ms, last_ms, offset_ms, source, known, firm, records_before, alerts_before) "
+        "VALUES (?, ?, ?, ?, 'none', 0, 0, (SELECT coalesce(max(number), 0) FROM records), "
+        "(SELECT coalesce(max(number), 0) FROM alerts))",
+        (boot, mono_ms, mono_ms, offset_ms),
+    )
+    return int(made.lastrowid or 0)
+
+
+def boots(connection: sqlite3.Connection) -> list[BootRow]:
+    """All boots in their order."""
+    return [BootRow(*row) for row in connection.execute("SELECT * FROM boots ORDER BY number")]
+
+
+def note_ends(connection: sqlite3.Connection) -> None:
+    """A boot lasted at least until its last reading, also where the power was cut before it was noted."""
+    connection.execute(
+        "UPDATE boots SET last_ms = max(last_ms, "
+        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number), 0))"
+    )
+
+
+def report_time(connection: sqlite3.Connection, *, boot: str, mono_ms: int, source: str, who: str, wall_ms: int) -> int:
+    """Keep what somebody says the time is until the keeper of the time considers it; returns the report's number."""
+    made = connection.execute(
+        "INSERT INTO time_reports (boot, mono_ms, source, who, wall_ms) VALUES (?, ?, ?, ?, ?)",
+        (boot, mono_ms, source, who, wall_ms),
+    )
+    number = int(made.lastrowid or 0)
+    connection.execute("DELETE FROM time_reports WHERE number <= ?", (number - REPORTS_KEPT,))
+    return number
+
+
+def time_reports(connection: sqlite3.Connection, *, after: int) -> list[TimeReport]:
+    """What was said since that number, in order."""
+    rows = connection.execute("SELECT * FROM time_reports WHERE number > ? ORDER BY number", (after,))
+    return [TimeReport(*row) for row in rows]
+
+
+def latest_time_s(connection: sqlite3.Connection) -> float:
+    """The latest kit time at which anything is known to have come in, Unix seconds; 0 if nothing ever did."""
+    row = connection.execute(
+        "SELECT max(coalesce((SELECT max(last_seen_ms) FROM heard_devices), 0), "
+        "coalesce((SELECT max(last_ms + offset_ms) FROM boots), 0))"
+    ).fetchone()
+    return float(row[0]) / 1000
+
+
+def latest_time_in(file: Path) -> float:
+    """`latest_time_s` of that store; 0 where there is none, or one from before there was such a table."""
+    if not file.exists():
+        return 0.0
+    try:
+        connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5.0)
+    except sqlite3.Error:
+        return 0.0
+    try:
+        return latest_time_s(connection)
+    except sqlite3.Error:
+        return 0.0
+    finally:
+        connection.close()
+
+
+class Marks(NamedTuple):
+    """The last record and alert written before the time was changed."""
+
+    record: int
+    alert: int
+
+
+def last_written(connection: sqlite3.Connection) -> Marks:
+    """The numbers now."""
+    row = connection.execute(
+        "SELECT (SELECT coalesce(max(number), 0) FROM records), (SELECT coalesce(max(number), 0) FROM alerts)"
+    ).fetchone()
+    return Marks(int(row[0]), int(row[1]))
+
+
+def settle_boot(
+    connection: sqlite3.Connection, row: BootRow, *, offset_ms: int, source: str, known: bool, firm: bool, marks: Marks
+) -> None:
+    """Give a boot its offset, and move its records, alerts, receipts and the ages of its devices along.
+
+    Args:
+        connection: inside a transaction.
+        row: the boot as it was.
+        offset_ms: the new one.
+        source: who said so.
+        known: whether it is the truth.
+        firm: whether it is the last word.
+        marks: the last things written by the old offset.
+    """
+    delta = offset_ms - row.offset_ms
+    if delta and not row.firm:
+        _move_alerts(connection, row, delta, marks)
+        _move_receipts(connection, row, delta)
+        _move_records(connection, row, delta, marks)
+        low, high = row.first_ms + row.offset_ms, row.last_ms + row.offset_ms
+        connection.execute("INSERT INTO time_moves (low_ms, high_ms, delta_ms) VALUES (?, ?, ?)", (low, high, delta))
+        connection.execute(
+            "UPDATE heard_devices SET last_seen_ms = last_seen_ms + ? WHERE last_seen_ms BETWEEN ? AND ?",
+            (delta, low, high),
+        )
+    if delta or known != bool(row.known):
+        connection.execute("UPDATE undated_readings SET moved = 0 WHERE boot = ?", (row.number,))
+    connection.execute(
+        "UPDATE boots SET offset_ms = ?, source = ?, known = ?, firm = ? WHERE number = ?",
+        (offset_ms, source, int(known), int(firm), row.number),
+    )
+
+
+def move_readings(connection: sqlite3.Connection, row: BootRow, *, limit: int) -> int:
+    """Move some of a boot's undated readings to where its offset puts them; returns how many were looked at."""
+    up = connection.execute(
+        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND mono_ms + ? > time_ms LIMIT 1",
+        (row.number, row.offset_ms),
+    ).fetchone()
+    # away from where the others still are: nothing then stands in the way but readings that the device itself dated
+    order = "DESC" if up else "ASC"
+    waiting = connection.execute(
+        f"SELECT series, time_ms, mono_ms, held FROM undated_readings WHERE boot = ? AND moved = 0 "  # noqa: S608 - one of two words
+        f"ORDER BY mono_ms {order} LIMIT ?",
+        (row.number, limit),
+    ).fetchall()
+    moved: list[tuple[int, int, int]] = []
+    for series, time_ms, mono_ms, held in waiting:
+        to_ms, shifted = _free(connection, series, time_ms, mono_ms + row.offset_ms)
+        keep = ~GUESSED if row.known else ~int(Quality.TIME_DOUBTFUL) if to_ms >= BELIEVABLE_MS else -1
+        _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted)
+        connection.execute(
+            "UPDATE undated_readings SET time_ms = ?, moved = 1 WHERE series = ? AND time_ms = ?",
+            (to_ms, series, time_ms),
+        )
+        if not held and to_ms != time_ms:
+            moved.append((to_ms, series, time_ms))
+    if moved:
+        _move_unsynced(connection, moved)
+    if waiting:
+        for series in {each[0] for each in waiting}:
+            _renew_latest(connection, series)
+        import secrets
+
+        save_token(connection, secrets.token_bytes(8))  # whoever writes readings must forget what it remembers
+    return len(waiting)
+
+
+def release_readings(
+    connection: sqlite3.Connection, row: BootRow, *, limit: int, before_mono_ms: int | None = None
+) -> int:
+    """Let the boot's readings leave for the core, in the order in which they were taken; returns how many.
+
+    Args:
+        connection: inside a transaction.
+        row: the boot.
+        limit: at most so many at once.
+        before_mono_ms: only those older than this, whose time is still a guess: they have waited long enough.
+    """
+    rows = connection.execute(
+        "SELECT series, time_ms FROM undated_readings WHERE boot = ? AND held = 1 AND mono_ms < ? AND (moved = 1 OR ?) "
+        "ORDER BY mono_ms LIMIT ?",
+        (row.number, 2**62 if before_mono_ms is None else before_mono_ms, before_mono_ms is not None, limit),
+    ).fetchall()
+    connection.executemany(
+        "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
+        [
+            (some[0][1], pack_keys([number for key in some for number in key]))
+            for some in (rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE))
+        ],
+    )
+    connection.executemany("UPDATE undated_readings SET held = 0 WHERE series = ? AND time_ms = ?", rows)
+    return len(rows)
+
+
+def forget_undated(connection: sqlite3.Connection, row: BootRow) -> int:
+    """Everything of that boot has its final time; returns how many were undated."""
+    return connection.execute(
+        "DELETE FROM undated_readings WHERE boot = ? AND held = 0 AND moved = 1", (row.number,)
+    ).rowcount
+
+
+def bound_undated(connection: sqlite3.Connection) -> int:
+    """Keep the table small: the oldest whose time is trusted already stay as they are. Returns how many went."""
+    count = connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0]
+    if count <= UNDATED_AT_MOST:
+        return 0
+    return connection.execute(
+        "DELETE FROM undated_readings WHERE (series, time_ms) IN "
+        "(SELECT series, time_ms FROM undated_readings WHERE held = 0 ORDER BY boot, mono_ms LIMIT ?)",
+        (count - UNDATED_AT_MOST,),
+    ).rowcount
+
+
+def count_undated(connection: sqlite3.Connection, boot: int, *, unmoved_only: bool = False) -> int:
+    """How many readings of a boot may still move."""
+    return int(
+        connection.execute(
+            "SELECT count(*) FROM undated_readings WHERE boot = ? AND (moved = 0 OR NOT ?)", (boot, unmoved_only)
+        ).fetchone()[0]
+    )
+
+
+def moved_times(connection: sqlite3.Connection, time_ms: int) -> list[int]:
+    """Where a reading that the kit once dated so may be now, if its boot's time was corrected since."""
+    try:
+        moves = connection.execute("SELECT low_ms, high_ms, delta_ms FROM time_moves ORDER BY number").fetchall()
+    except sqlite3.OperationalError:
+        return []  # a store from before there were such moves
+    times = []
+    for low_ms, high_ms, delta_ms in moves:
+        if low_ms <= time_ms <= high_ms:
+            time_ms += delta_ms
+            times.append(time_ms)
+    return times
+
+
+def _free(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int) -> tuple[int, int]:
+    """The wanted time or the first free one after it, and the flag that says so."""
+    wanted = to_ms
+    while to_ms != from_ms:
+        held = connection.execute("SELECT 1 FROM readings WHERE series = ? AND time_ms = ?", (series, to_ms)).fetchone()
+        if held is None:
+            break
+        to_ms += 1
+    return to_ms, int(Quality.TIME_SHIFTED) if to_ms != wanted else 0
+
+
+def _move_one(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int, *, keep: int, add: int) -> None:
+    connection.execute(
+        "UPDATE readings SET time_ms = ?, code = (code & ?) | ? WHERE series = ? AND time_ms = ?",
+        (to_ms, keep << DECIMAL_BITS | DECIMAL_MASK, add << DECIMAL_BITS, series, from_ms),
+    )
+    if to_ms != from_ms:
+        connection.execute(
+            "UPDATE OR REPLACE raw_readings SET time_ms = ? WHERE series = ? AND time_ms = ?", (to_ms, series, from_ms)
+        )
+
+
+def _move_unsynced(connection: sqlite3.Connection, moved: list[tuple[int, int, int]]) -> None:
+    """What waits for a batch is named by its time: rename it."""
+    to = {(series, old_ms): new_ms for new_ms, series, old_ms in moved}
+    for number, packed in connection.execute("SELECT id, keys FROM unsynced").fetchall():
+        keys = unpack_keys(packed)
+        if any(key in to for key in keys):
+            renamed = [part for key in keys for part in (key[0], to.get(key, key[1]))]
+            connection.execute("UPDATE unsynced SET keys = ? WHERE id = ?", (pack_keys(renamed), number))
+
+
+def _renew_latest(connection: sqlite3.Connection, series: int) -> None:
+    """The newest reading of a series anew, by the times as they are now."""
+    newest = None
+    for doubtful in (int(Quality.TIME_DOUBTFUL), 0):
+        newest = (
+            newest
+            or connection.execute(
+                f"SELECT time_ms, {VALUE_SQL}, {QUALITY_SQL} FROM readings WHERE series = ? AND code & ? = 0 "  # noqa: S608 - our constants
+                "ORDER BY time_ms DESC LIMIT 1",
+                (series, doubtful << DECIMAL_BITS),
+            ).fetchone()
+        )
+    if newest is None:
+        return
+    oldest_ms = newest[0] - SAME_FOR_AT_MOST_MS
+    differs = connection.execute(
+        f"SELECT time_ms FROM readings WHERE series = ? AND time_ms < ? AND time_ms > ? AND {VALUE_SQL} != ? "  # noqa: S608 - as above
+        "ORDER BY time_ms DESC LIMIT 1",
+        (series, newest[0], oldest_ms, newest[1]),
+    ).fetchone()
+    since = connection.execute(
+        "SELECT min(time_ms) FROM readings WHERE series = ? AND time_ms > ?",
+        (series, differs[0] if differs else oldest_ms),
+    ).fetchone()
+    good = connection.execute(
+        f"SELECT time_ms, {VALUE_SQL} FROM readings WHERE series = ? AND time_ms <= ? AND code & ? = 0 "  # noqa: S608 - as above
+        "ORDER BY time_ms DESC LIMIT 1",
+        (series, newest[0], int(Quality.IMPOSSIBLE) << DECIMAL_BITS),
+    ).fetchone() or (None, None)
+    connection.execute(
+        "UPDATE latest_readings SET time_ms = ?, value = ?, quality = ?, same_since_ms = ?, good_ms = ?, "
+        "good_value = ? WHERE series = ?",
+        (newest[0], newest[1], newest[2], since[0], good[0], good[1], series),
+    )
+
+
+def _move_alerts(connection: sqlite3.Connection, row: BootRow, delta: int, marks: Marks) -> None:
+    found = connection.execute(
+        "SELECT number, body FROM alerts WHERE number > ? AND number <= ? ORDER BY number",
+        (row.alerts_before, _until(connection, row, "alerts_before", marks.alert)),
+    ).fetchall()
+    for number, body in found:
+        alert = moved_alert(from_json(json.loads(body)), delta, connection=connection)
+        connection.execute(
+            "UPDATE alerts SET body = ?, expires_ms = ? WHERE number = ?",
+            (json.dumps(to_json(alert)), alert.expires_ms, number),
+        )
+
+
+def _until(connection: sqlite3.Connection, row: BootRow, column: str, mark: int) -> int:
+    """The last number written in a boot: the next boot began after it."""
+    after = connection.execute(
+        f"SELECT {column} FROM boots WHERE number > ? ORDER BY number LIMIT 1",  # noqa: S608 - one of two constants
+        (row.number,),
+    ).fetchone()
+    return mark if after is None else min(mark, int(after[0]))
+
+
+def moved_alert(alert: Alert, delta: int, *, connection: sqlite3.Connection | None = None) -> Alert:
+    """The alert with all its times later by `delta` ms; references follow the messages they name, which moved too."""
+
+    def later(at_ms: int | None) -> int | None:
+        return None if at_ms is None else at_ms + delta
+
+    references = alert.references
+    if connection is not None and references:
+        references = tuple(
+            replace(reference, sent_ms=_sent_ms(connection, reference.identifier, reference.sent_ms))
+            for reference in references
+        )
+    return replace(
+        alert,
+        sent_ms=alert.sent_ms + delta,
+        effective_ms=later(alert.effective_ms),
+        onset_ms=later(alert.onset_ms),
+        expires_ms=alert.expires_ms + delta,
+        references=references,
+    )
+
+
+def _sent_ms(connection: sqlite3.Connection, identifier: str, told_ms: int) -> int:
+    row = connection.execute("SELECT body FROM alerts WHERE identifier = ?", (identifier,)).fetchone()
+    return told_ms if row is None else from_json(json.loads(row[0])).sent_ms
+
+
+def _move_receipts(connection: sqlite3.Connection, row: BootRow, delta: int) -> None:
+    connection.execute(
+        "UPDATE alert_receipts SET at_ms = at_ms + ? WHERE at_ms BETWEEN ? AND ?",
+        (delta, row.first_ms + row.offset_ms, row.last_ms + row.offset_ms),
+    )
+
+
+def _move_records(connection: sqlite3.Connection, row: BootRow, delta: int, marks: Marks) -> None:
+    """Own records of the boot that no link has taken yet; one that has left keeps what was said."""
+    found = connection.execute(
+        "SELECT number, kind, body FROM records WHERE number > ? AND number <= ? AND taken_ms IS NULL "
+        "AND left_ms IS NULL AND accepted_ms IS NULL",
+        (row.records_before, _until(connection, row, "records_before", marks.record)),
+    ).fetchall()
+    for number, kind, body in found:
+        connection.execute(
+            "UPDATE records SET created_ms = created_ms + ?, body = ? WHERE number = ?",
+            (delta, _moved_body(connection, str(kind), bytes(body), delta), number),
+        )
+
+
+def _moved_body(connection: sqlite3.Connection, kind: str, body: bytes, delta: int) -> bytes:
+    """Alerts and receipts carry their time inside as well."""
+    if kind == "receipt":
+        receipt: Receipt = receipt_from_body(body)
+        return receipt_body(replace(receipt, at_ms=receipt.at_ms + delta))
+    if kind == "alert":
+        from kit.model.alert import from_record_body
+
+        told = from_record_body(body)
+        stored = connection.execute("SELECT body FROM alerts WHERE identifier = ?", (told.identifier,)).fetchone()
+        if stored is not None:
+            return to_record_body(from_json(json.loads(stored[0])))  # moved already
+        return to_record_body(moved_alert(told, delta))
+    return body

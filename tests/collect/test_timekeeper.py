@@ -1,0 +1,341 @@
+"""Boots in 1970 and in ten years, steps, and learning the time late: nothing is lost and nothing changes its order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hardware.simulated.gps import SimulatedGps
+from kit.alerts.lifecycle import Alerts
+from kit.clock import EARLIEST_BELIEVABLE_S, ManualClock
+from kit.collect.batching import Batcher
+from kit.collect.ingest import Ingest
+from kit.collect.timekeeper import HOLD_MS, Timekeeper, tell_time
+from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType, Severity, Urgency
+from kit.model.batch import decode_batch
+from kit.model.messages import Published
+from kit.store.boots import boots, count_undated, latest_time_in
+from kit.store.database import Database
+from kit.store.readings import count_unsynced, find_readings, latest_readings, sensors
+from kit.store.records import set_origin
+from kit.store.schema import MIGRATIONS
+from kit.unit_clock import UnitClock
+
+TRUE = EARLIEST_BELIEVABLE_S + 300 * 86_400
+DAY = 86_400.0
+
+
+@dataclass
+class Kit:
+    """A unit on a machine whose clock does what the test says, with one sensor that sends no times."""
+
+    directory: Path
+    machine: ManualClock = field(default_factory=lambda: ManualClock(trusted=False, boot="boot-1", up_s=20.0))
+    true_s: float = TRUE
+    sent: list[float] = field(default_factory=list)
+    taken_at: list[float] = field(default_factory=list)
+    database: Database = field(init=False)
+    gps: SimulatedGps | None = None
+
+    def __post_init__(self) -> None:
+        self.database = Database(self.directory / "kit.db", migrations=MIGRATIONS)
+        self.database.open()
+        with self.database.atomic() as connection:
+            set_origin(connection, "kit-x")
+        self.start()
+
+    def start(self) -> None:
+        """The processes start."""
+        file = self.directory / "run" / "time.json"
+        self.clock = UnitClock(self.machine, file, floor_s=lambda: latest_time_in(self.directory / "kit.db"))
+        self.ingest = Ingest(self.clock)
+        self.keeper = Timekeeper(self.database, self.clock, gps=self.gps)
+
+    def pass_time(self, seconds: float) -> None:
+        self.machine.advance(seconds)
+        self.true_s += seconds
+
+    def reboot(self, *, wall_s: float, off_s: float = 3600.0) -> None:
+        self.true_s += off_s
+        number = int(self.machine.boot.partition("-")[2]) + 1
+        self.machine = ManualClock(at_s=wall_s, trusted=False, boot=f"boot-{number}", up_s=20.0)
+        self.true_s += 20.0
+        self.start()
+
+    def measure(self) -> None:
+        value = float(len(self.sent))
+        self.sent.append(value)
+        self.taken_at.append(self.true_s)
+        payload = json.dumps([{"n": "weight", "u": "kg", "v": value}]).encode()
+        message = Published(
+            username="s",
+            client_id="c",
+            topic="sensors/s",
+            payload=payload,
+            qos=0,
+            retain=False,
+            duplicate=False,
+            packet_id=None,
+            received_ms=int(self.clock.now() * 1000),
+        )
+        with self.database.atomic() as connection:
+            self.ingest(connection, [message])
+
+    def told(self, source: str, wall_s: float, who: str = "x") -> None:
+        tell_time(self.database, self.clock, source=source, who=who, wall_s=wall_s)
+        before = self.machine.monotonic()
+        self.keeper.step()
+        self.true_s += self.machine.monotonic() - before
+
+    def step(self) -> None:
+        before = self.machine.monotonic()
+        self.keeper.step()
+        self.true_s += self.machine.monotonic() - before
+
+    @property
+    def rows(self) -> list[tuple[float, float, str]]:
+        return [(row.time_ms / 1000, row.value, row.quality_word) for row in find_readings(self.database.connection)]
+
+    def close(self) -> None:
+        self.database.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Kit]]:
+    made: list[Kit] = []
+
+    def build(**machine: Any) -> Kit:
+        directory = tmp_path / str(len(made))
+        directory.mkdir()
+        kit = Kit(directory, machine=ManualClock(**{"trusted": False, "boot": "boot-1", "up_s": 20.0, **machine}))
+        made.append(kit)
+        return kit
+
+    yield build
+    for kit in made:
+        kit.close()
+
+
+def _frost(kit: Kit) -> Alert:
+    now_ms = int(kit.clock.now() * 1000)
+    return Alert(
+        identifier="frost-1",
+        sender="kit-x",
+        sent_ms=now_ms,
+        msg_type=MsgType.ALERT,
+        event="Frost",
+        category=Category.MET,
+        urgency=Urgency.EXPECTED,
+        severity=Severity.SEVERE,
+        certainty=Certainty.LIKELY,
+        onset_ms=now_ms + 3_600_000,
+        expires_ms=now_ms + 8 * 3_600_000,
+        area=Area("village"),
+        infos=(AlertText(language="en", event="Frost", headline="Frost", instruction="Cover"),),
+    )
+
+
+def test_a_kit_that_boots_in_1970_gives_its_readings_their_true_times_later(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=20.0)
+    kit.step()
+    for _ in range(3):
+        kit.pass_time(60.0)
+        kit.measure()
+    assert {row[2] for row in kit.rows} == {"time_guessed+time_doubtful"}
+    kit.told("technician", kit.true_s)
+    assert [row[1:] for row in kit.rows] == [(0.0, "good"), (1.0, "good"), (2.0, "good")]
+    assert [row[0] for row in kit.rows] == pytest.approx(kit.taken_at, abs=0.01)
+    newest = latest_readings(kit.database.connection)[0]
+    assert newest.time_ms / 1000 == pytest.approx(kit.taken_at[-1], abs=0.01)
+    assert sensors(kit.database.connection, int(kit.clock.now() * 1000))[0].age_s == pytest.approx(0.4, abs=0.5)
+
+
+def test_readings_wait_for_their_true_time_before_they_leave_for_the_core(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=20.0)
+    kit.measure()
+    kit.pass_time(3600.0)
+    Batcher(kit.database, kit.clock).step()
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 0
+    kit.told("core", kit.true_s)
+    kit.pass_time(1000.0)
+    Batcher(kit.database, kit.clock).step()
+    bodies = kit.database.connection.execute("SELECT body FROM records WHERE kind = 'readings'").fetchall()
+    assert [r.time_ms / 1000 for r in decode_batch(bytes(bodies[0][0]))] == pytest.approx(kit.taken_at, abs=0.01)
+    assert count_undated(kit.database.connection, 1) == 0
+
+
+def test_a_kit_that_never_learns_the_time_sends_its_readings_with_the_guess_after_a_day(
+    make: Callable[..., Kit],
+) -> None:
+    kit = make(at_s=TRUE)
+    kit.measure()
+    kit.pass_time(HOLD_MS / 1000 + 60)
+    kit.step()
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 1
+    kit.told("gps", kit.true_s + 500.0)
+    assert kit.rows[0][0] == pytest.approx(kit.taken_at[0] + 500.0, abs=0.1)
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 1
+
+
+def test_a_warning_its_receipt_and_their_records_move_along_and_do_not_expire(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=EARLIEST_BELIEVABLE_S + DAY)
+    kit.step()
+    alerts = Alerts(kit.database, kit.clock, sender="kit-x", area="village")
+    alerts.raise_alert(_frost(kit))
+    kit.pass_time(60.0)
+    alerts.confirm("frost-1", person="Amina", channel="web")
+    raised_s = kit.true_s - 60.0
+    kit.told("technician", kit.true_s)
+    state = alerts.active()[0]
+    assert state.alert.sent_ms / 1000 == pytest.approx(raised_s, abs=1)
+    assert (state.alert.onset_ms or 0) / 1000 == pytest.approx(raised_s + 3600, abs=1)
+    assert state.receipts[0].at_ms / 1000 == pytest.approx(raised_s + 60, abs=1)
+    rows = kit.database.connection.execute("SELECT kind, created_ms, body FROM records ORDER BY number").fetchall()
+    assert [row["created_ms"] / 1000 for row in rows] == pytest.approx([raised_s, raised_s + 60], abs=1)
+    assert cbor2.loads(rows[0]["body"])[3] == pytest.approx(raised_s, abs=1)
+    assert cbor2.loads(rows[1]["body"])[4] / 1000 == pytest.approx(raised_s + 60, abs=1)
+
+
+def test_what_was_written_after_the_change_is_not_moved_again(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=TRUE - DAY)
+    kit.step()
+    kit.told("technician", kit.true_s)
+    alerts = Alerts(kit.database, kit.clock, sender="kit-x", area="village")
+    alerts.raise_alert(_frost(kit))
+    sent_s = kit.true_s
+    kit.pass_time(600.0)
+    kit.told("gps", kit.true_s)
+    assert alerts.get("frost-1").alert.sent_ms / 1000 == pytest.approx(sent_s, abs=1)
+
+
+def test_a_boot_whose_time_never_became_known_lies_between_its_neighbours(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=TRUE)
+    kit.told("gps", kit.true_s)
+    kit.measure()
+    kit.reboot(wall_s=TRUE + 900 * DAY)  # its clock is far ahead and nobody corrects it
+    kit.step()
+    for _ in range(3):
+        kit.pass_time(60.0)
+        kit.measure()
+    kit.step()
+    kit.reboot(wall_s=20.0)
+    kit.step()
+    kit.measure()
+    kit.pass_time(60.0)
+    kit.told("core", kit.true_s)
+    assert [row[1] for row in kit.rows] == kit.sent
+    assert [row[2] for row in kit.rows] == ["good", *["time_guessed"] * 3, "good"]
+    assert kit.rows[-1][0] == pytest.approx(kit.taken_at[-1], abs=1)
+    assert [row.known for row in boots(kit.database.connection)] == [1, 0, 1]
+    assert kit.database.connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0] == 0
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 5
+
+
+def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(
+    make: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = make(at_s=20.0)
+    kit.step()
+    for _ in range(20):
+        kit.pass_time(1.0)
+        kit.measure()
+    monkeypatch.setattr("kit.collect.timekeeper.ROWS_AT_ONCE", 7)
+    moved = 0
+
+    def die(*_: Any) -> None:
+        nonlocal moved
+        moved += 1
+        if moved == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kit.collect.timekeeper.count_change", die)
+        with pytest.raises(KeyboardInterrupt):
+            kit.told("core", kit.true_s)
+    kit.start()
+    kit.step()
+    kit.step()
+    assert [row[1] for row in kit.rows] == kit.sent
+    assert [row[0] for row in kit.rows] == pytest.approx(kit.taken_at, abs=0.5)
+
+
+def test_a_receiver_of_satellites_tells_the_time(make: Callable[..., Kit], tmp_path: Path) -> None:
+    kit = make(at_s=20.0)
+    file = tmp_path / "gps.json"
+    kit.gps = SimulatedGps(file, kit.machine)
+    kit.start()
+    file.write_text(json.dumps({"broken": True}))
+    kit.step()
+    problem = kit.database.connection.execute("SELECT value FROM facts WHERE name = 'problem/gps'").fetchone()
+    assert "check its lead" in problem[0]
+    assert not kit.clock.trusted
+    file.write_text(json.dumps({"booted_at_s": kit.true_s - kit.machine.monotonic()}))
+    kit.pass_time(61.0)
+    kit.step()
+    assert kit.clock.state.source == "gps"
+    assert kit.clock.now() == pytest.approx(kit.true_s, abs=0.1)
+
+
+Event = tuple[str, float]
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("measure"), st.floats(1.0, 600.0)),
+        st.tuples(st.just("measure"), st.floats(1.0, 600.0)),
+        st.tuples(st.just("jump"), st.floats(-4e8, 4e8)),
+        st.tuples(st.just("restart"), st.floats(1.0, 30.0)),
+        st.tuples(st.just("reboot in 1970"), st.floats(60.0, 1e6)),
+        st.tuples(st.just("reboot ahead"), st.floats(60.0, 1e6)),
+        st.tuples(st.just("reboot as it was"), st.floats(60.0, 1e6)),
+        st.tuples(st.just("phone"), st.floats(-5e6, 5e6)),
+        st.tuples(st.just("true"), st.floats(1.0, 5.0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=EVENTS, source=st.sampled_from(["core", "gps", "technician"]))
+def test_through_any_boots_and_steps_no_reading_is_lost_or_reordered(
+    make: Callable[..., Kit], events: list[Event], source: str
+) -> None:
+    """And whatever was taken in a boot that learns the truth has the true time in the end."""
+    kit = make(at_s=TRUE)
+    sure: list[bool] = []
+    boot_of: list[str] = []
+    learned: set[str] = set()
+    for what, amount in [*events, ("measure", 5.0), ("true", 1.0)]:
+        kit.pass_time(amount if what in ("measure", "restart", "true") else 1.0)
+        if what == "measure":
+            kit.measure()
+            boot_of.append(kit.machine.boot)
+        elif what == "jump":
+            kit.machine.at_s += amount
+            kit.step()
+        elif what == "restart":
+            kit.start()
+            kit.step()
+        elif what == "phone":
+            kit.told("phone", kit.true_s + amount, who=str(amount))
+        elif what == "true":
+            kit.told(source, kit.true_s)
+            learned.add(kit.machine.boot)
+        else:
+            wall = {"reboot in 1970": 20.0, "reboot ahead": kit.true_s + 3650 * DAY}.get(what, kit.machine.now())
+            kit.reboot(wall_s=wall, off_s=amount)
+            kit.step()
+    kit.step()
+    rows = kit.rows
+    assert [row[1] for row in rows] == kit.sent
+    sure = [boot in learned for boot in boot_of]
+    for (time_s, _, quality), at_s, known in zip(rows, kit.taken_at, sure, strict=True):
+        if known:
+            assert time_s == pytest.approx(at_s, abs=31.0 if source == "technician" else 6.0)
+            assert "time_guessed" not in quality
