@@ -100,6 +100,16 @@ class ClockSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackupSettings:
+    """Copies of everything, encrypted."""
+
+    hour: int = setting(2, "The hour of the nightly backup, in the village's time zone (0 to 23).")
+    folder: str = setting("", "Where nightly backups go, best a second partition; empty = backups/ in the home.")
+    keep: int = setting(3, "How many nightly backups are kept; the oldest go first; 0 = none is made.")
+    stick: str = setting("KIT-BACKUP", "A USB stick with this label gets a backup when it is plugged in; empty = none.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoraSettings:
     """The Meshtastic radio."""
 
@@ -166,6 +176,7 @@ class Settings:
     siren: SirenSettings = section(SirenSettings, "What wakes the village.")
     power: PowerSettings = section(PowerSettings, "The battery.")
     clock: ClockSettings = section(ClockSettings, "Who may tell the kit the time.")
+    backup: BackupSettings = section(BackupSettings, "Copies of everything, encrypted.")
     links: LinkSettings = section(LinkSettings, "The ways to the city core.")
     sticks: StickSettings = section(StickSettings, "USB sticks that carry records.")
     core: CoreSettings = section(CoreSettings, "The city core (only in a core's home).")

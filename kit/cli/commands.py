@@ -51,8 +51,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "join": Command("kit.cli.join_command", "add_join", "enrol this kit at a city core", RECORDS),
     "bundle": Command("kit.cli.bundle_commands", "add_bundle", "carry records by hand, on a USB stick", RECORDS),
-    "backup": Command("kit.cli.backup_commands", "add_backup", "copy the store while the unit runs", CARE),
-    "restore": Command("kit.cli.backup_commands", "add_restore", "prove that a backup can be restored", CARE),
+    "backup": Command(
+        "kit.cli.backup_commands", "add_backup", "an encrypted copy of everything, while the unit runs", CARE
+    ),
+    "restore": Command("kit.cli.backup_commands", "add_restore", "prove a backup, or bring it back", CARE),
     "password": Command("kit.cli.password_command", "add_password", "change the technician's password", CARE),
     "core": Command("kit.cli.core_commands", "add_core", "run a city core, and look after its kits", CORE),
     "service": Command(

@@ -8,6 +8,7 @@ from typing import Any
 
 from kit.cli.output import WIDTH
 from kit.health.attention import attention
+from kit.health.backup_view import backup_words
 from kit.health.power_view import summary_words
 from kit.health.words import (
     age_words,
@@ -43,6 +44,7 @@ def status_text(status: Status) -> str:
             lines += _block("Clients", [str(status["clients"])])
         lines += _block("Sync", _links(status))
         lines += _block("City core", [_core(status)])
+        lines += _block("Backup", backup_words(status.get("backup"), status.get("time")))
         lines += _block("Apps", [f"{line['label']}: {line['value']}" for line in status.get("apps", [])])
     return "\n".join(lines).rstrip()
 

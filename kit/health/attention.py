@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kit.health.backup_view import backup_problems
 from kit.health.power_view import loss_sentences
 from kit.health.words import age_words, ago_words, seconds_between
 
@@ -106,6 +107,10 @@ def _losses(status: Mapping[str, Any]) -> list[str]:
     return loss_sentences(status.get("power_cuts"))
 
 
+def _backup(status: Mapping[str, Any]) -> list[str]:
+    return backup_problems(status.get("backup"), status.get("time"))
+
+
 def _problems(status: Mapping[str, Any]) -> list[str]:
     return [str(sentence) for sentence in status.get("problems") or []]
 
@@ -123,6 +128,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _sensors,
     _messages,
     _problems,
+    _backup,
     _clock,
     _core,
     _apps,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kit.health.attention import KEEPS_DYING
+from kit.health.backup_view import backup_problems, backup_words
 from kit.health.check import Check
 from kit.health.power_view import loss_sentences, summary_words
 from kit.health.words import age_words, ago_words, queue_words
@@ -90,6 +91,17 @@ def check_power_cuts(status: Status) -> Iterator[Check]:
         yield Check("ledger", ok=True, sentence=summary_words(summary, zone))
 
 
+def check_backup(status: Status) -> Iterator[Check]:
+    """Made, and not long ago."""
+    problems = backup_problems(status.get("backup"), status.get("time"))
+    for problem in problems:
+        what, _, todo = problem.partition("; ")
+        yield Check("backup", ok=False, sentence=what, todo=todo or "see `kit log care`, or try: kit backup")
+    if not problems:
+        for line in backup_words(status.get("backup"), status.get("time")):
+            yield Check("backup", ok=True, sentence=line)
+
+
 def check_alerts(status: Status) -> Iterator[Check]:
     """None that nobody has confirmed."""
     waiting = [alert for alert in status.get("alerts", []) if not alert.get("confirmed")]
@@ -105,6 +117,7 @@ CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
     "sensors": check_sensors,
     "links": check_links,
     "ledger": check_power_cuts,
+    "backup": check_backup,
     "problems": check_problems,
     "alerts": check_alerts,
 }

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from kit.health.backup_view import backup_row
 from kit.health.door_view import turned_away
 from kit.health.link_view import core_row, link_rows
 from kit.health.sensor_view import sensor_rows
@@ -37,6 +38,7 @@ def nothing() -> dict[str, Any]:
         "forecast": None,
         "power": None,
         "clients": None,
+        "backup": None,
         "core": None,
         "problems": [],
     }
@@ -60,6 +62,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "forecast": lambda: forecast_row(connection, now_ms=now_ms),
         "power": lambda: _fact(connection, POWER_FACT),
         "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
+        "backup": lambda: backup_row(connection),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection),
         "problems": lambda: [*problem_rows(connection), *turned_away(connection, now_ms=now_ms)],

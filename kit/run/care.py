@@ -1,7 +1,7 @@
 """`kit service care`: what keeps a unit sound when nobody looks.
 
-It settles unclean ends (the power-cut ledger). Each job is a loop in a thread of its own; whatever one stumbles over is
-logged and tried again at its next turn, because a unit whose disk is full needs its care most.
+It settles unclean ends (the power-cut ledger) and makes the backups. Each job is a loop in a thread of its own; what
+one stumbles over is logged and tried again at its next turn, because a unit whose disk is full needs its care most.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hardware.ports import HardwareError
 from kit.errors import KitError
+from kit.run import adapters
+from kit.run.backups import BackupWatch
 from kit.run.schema import process_ledger
 from kit.run.unclean_ends import date_what_could_not_be_dated, settle_unclean_ends
 
@@ -25,6 +29,13 @@ SETTLE_EVERY_S = 5.0
 ALIVE_EVERY_S = 60.0
 """Kit seconds; how exactly it is known when the power went, at the price of one written page a minute."""
 
+NIGHTLY_LOOK_S = 60.0
+"""Kit seconds between two looks whether the nightly backup is due; also how long after its start a new unit makes its
+first one."""
+
+STICK_LOOK_S = 2.0
+"""Real seconds between two looks for a stick; a person stands there and waits."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +43,13 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
     """Run the jobs until `stop`."""
     from kit.run.services import run_together
 
+    sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
+    backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)
     jobs: dict[str, Callable[[threading.Event], None]] = {
         "unclean-ends": every(SETTLE_EVERY_S, lambda: _settle(unit)),
         "heartbeat": every(max(0.2, unit.clock.real(ALIVE_EVERY_S)), process_ledger(unit.home).alive, at_once=True),
+        "nightly-backup": every(max(1.0, unit.clock.real(NIGHTLY_LOOK_S)), backups.look_at_the_clock),
+        "stick": every(STICK_LOOK_S, backups.look_for_sticks),
     }
     ready({"jobs": sorted(jobs)})
     run_together(jobs, stop)
@@ -51,7 +66,7 @@ def every(real_s: float, job: Callable[[], None], *, at_once: bool = False) -> C
             try:
                 job()
                 told = ""
-            except (KitError, OSError, sqlite3.Error) as error:
+            except (KitError, HardwareError, OSError, sqlite3.Error) as error:
                 if str(error) != told:
                     _log.warning("%s: %s", threading.current_thread().name, error)
                 told = str(error)

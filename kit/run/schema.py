@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from kit.clock import SystemClock, open_clock
+from kit.clock import SystemClock
 from kit.home import Home
 from kit.store import schema
 from kit.store.database import Database
 from kit.store.ledger import Ledger
 from kit.store.migrations import Migration
+from kit.unit_clock import open_unit_clock
 from village_apps.app import find_apps
 
 _process = ["cli"]
@@ -38,4 +39,4 @@ def name_process(name: str) -> None:
 @cache
 def process_ledger(home: Home) -> Ledger:
     """The one ledger of this process for that home."""
-    return Ledger(home.ledger, _process[0], clock=open_clock(home.clock_file), real_s=SystemClock().monotonic)
+    return Ledger(home.ledger, _process[0], clock=open_unit_clock(home), real_s=SystemClock().monotonic)

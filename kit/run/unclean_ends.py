@@ -7,10 +7,12 @@ in meanwhile: they only add to the store.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from kit.clock import Clock
+from kit.errors import KitError
 from kit.home import Home
 from kit.store.database import Database
 from kit.store.power_history import DeadLedger, dead_ledgers, history, settle
@@ -81,3 +83,17 @@ def _off_s(last_alive_ms: int, clock: Clock) -> float | None:
         return None
     off_s = clock.now() - clock.monotonic() - last_alive_ms / 1000
     return round(off_s, 1) if off_s >= 0 else None
+
+
+def settle_for_replaced_store(home: Home, clock: Clock) -> None:
+    """Before a backup takes the store's place: settle against the store that knows; if it cannot tell, say so."""
+    try:
+        settle_unclean_ends(home, clock)
+    except (sqlite3.Error, KitError):
+        for ledger in dead_ledgers(home.ledger):
+            counts = sum(ledger.files[-1].totals.values())
+            event = _event([ledger], Reckoning(accounts=(), missing=()), clock) | {
+                "acknowledged": counts,
+                "missing": ["the store was replaced before it could be asked"],
+            }
+            settle(home.ledger, event, [ledger])

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from kit.backup.making import backup_secret
+from kit.backup.recovery_code import encode_code
 from kit.clock import Clock, SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home
@@ -58,6 +60,7 @@ def prepare_unit(home: Home, defaults: Settings) -> Settings:
     password = create_technician_password(home)
     if password is not None:
         say(f"Technician password (shown only now; change it on first use): {password}")
+        say(f"Recovery code of its backups (write it down; kit backup --show-code): {encode_code(backup_secret(home))}")
     return settings
 
 

@@ -8,7 +8,10 @@ Several processes and threads use the file. A `Database` belongs to one thread a
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +27,9 @@ from kit.store.migrations import Migration, migrate
 
 BUSY_TIMEOUT_MS = 30_000
 """Longer than any of the kit's transactions on a slow SD card, so that "database is locked" never reaches a person."""
+
+
+USE_POLL_S = 0.05
 
 
 class StoreError(KitError):
@@ -53,6 +59,7 @@ class Database:
         self._migrations = migrations
         self._read_only = read_only
         self._connection: StoreConnection | None = None
+        self._use: int | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -71,6 +78,7 @@ class Database:
         """
         try:
             if not self._read_only:
+                self._use = _use(self._file)
                 migrate(self._file, self._migrations)
             mode = "ro" if self._read_only else "rw"
             connection = sqlite3.connect(
@@ -86,8 +94,10 @@ class Database:
             if not self._read_only:
                 connection.execute("PRAGMA synchronous=FULL")
         except OSError as error:
+            self._stop_using()
             raise StoreError(explain_home_error(self._file.parent, error)) from error
         except sqlite3.Error as error:
+            self._stop_using()
             raise StoreError(f"{self._file} cannot be opened ({error}); run `kit doctor`") from error
         connection.row_factory = sqlite3.Row
         self._connection = connection
@@ -101,6 +111,12 @@ class Database:
             self._connection = None
             if self._ledger is not None:
                 self._ledger.__exit__(None, None, None)
+        self._stop_using()
+
+    def _stop_using(self) -> None:
+        if self._use is not None:
+            os.close(self._use)
+            self._use = None
 
     @property
     def connection(self) -> StoreConnection:
@@ -138,6 +154,41 @@ class Database:
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another connection has committed (PRAGMA data_version); cheap to poll."""
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+@contextmanager
+def exclusive_store(file: Path, *, patience_s: float = 1.0) -> Iterator[None]:
+    """Keep everybody from opening the store for writing while its file is replaced.
+
+    Args:
+        file: the SQLite file.
+        patience_s: real seconds to wait for those that have it open.
+
+    Raises:
+        StoreError: somebody still has it open.
+    """
+    descriptor = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        waited_s = 0.0
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if waited_s >= patience_s:
+                    raise StoreError(f"{file} is in use; stop the unit first (Ctrl-C, or systemctl stop)") from error
+                time.sleep(USE_POLL_S)
+                waited_s += USE_POLL_S
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _use(file: Path) -> int:
+    """Wait until nobody is replacing the store, and keep it from being replaced until this descriptor is closed."""
+    descriptor = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -104,12 +104,12 @@ def set_origin(connection: sqlite3.Connection, unit: str) -> None:
         )
 
 
-def start_epoch(connection: sqlite3.Connection) -> int:
-    """Begin a new epoch, as whoever restores a backup must; returns it."""
+def start_epoch(connection: sqlite3.Connection, *, above: int = 0) -> int:
+    """Begin a new epoch, as whoever restores a backup must; returns it. It is later than `above`, too."""
     row = connection.execute("SELECT epoch FROM unit_epoch").fetchone()
     if row is None:
         raise StoreError("the store has no unit yet; start the kit once (kit run)")
-    epoch = _epoch_after(int(row[0]))
+    epoch = _epoch_after(max(int(row[0]), above))
     connection.execute("UPDATE unit_epoch SET epoch = ?, last_seq = 0", (epoch,))
     return epoch
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from kit.health.backup_view import backup_words
 from kit.health.power_view import off_words
 from kit.health.words import age_words
 from kit.identity import check_technician_password, set_technician_password
@@ -53,6 +54,7 @@ class TechnicianPages:
             state=state,
             age_words=age_words,
             off_words=off_words,
+            backup_words=backup_words,
             clock=clock_words(self._context, told=request.args.get("time", "")),
         )
         response = _private(make_response(page))
