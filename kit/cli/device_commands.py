@@ -1,29 +1,53 @@
-"""`kit device add | list | rotate | remove`: who may publish to the broker. Works while the unit runs."""
+"""`kit device add | list | place | kinds | rotate | remove`: who may publish to the broker; no restart needed."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from kit.cli.addresses import reachable_host
 from kit.cli.output import print_json, print_table
+from kit.cli.parser import nearest
 from kit.cli.unit import Unit, reading_store, unit_of, writing_store
+from kit.collect.dialects import dialects, left_out
+from kit.collect.dialects.port import Access, Dialect
+from kit.errors import UsageError
 from kit.health.sensor_view import sensor_rows
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
+from kit.model.places import Place, PlaceError
 from kit.settings import listen_address
-from kit.store.devices import NATIVE, Credentials, add_device, list_devices, remove_device, rotate_password
+from kit.store.devices import (
+    NATIVE,
+    Credentials,
+    add_device,
+    list_devices,
+    place_device,
+    remove_device,
+    rotate_password,
+)
 
 
 def add_device_commands(parser: argparse.ArgumentParser) -> None:
-    """`kit device add NAME [--kind K] | list | rotate NAME | remove NAME`."""
-    words = parser.add_subparsers(metavar="add|list|rotate|remove")
-    add = words.add_parser("add", help="let a device in; shows its password once")
+    """`kit device add NAME [--kind K] | list | place NAME PLACE | kinds | rotate NAME | remove NAME`."""
+    words = parser.add_subparsers(metavar="add|list|place|kinds|rotate|remove")
+    add = words.add_parser("add", help="let a device in; shows its password once, and what to type into it")
     add.add_argument("name", metavar="NAME", help="small letters, digits, - and _; also its MQTT user name")
-    add.add_argument("--kind", default=NATIVE, metavar="K", help=f"what it speaks (default {NATIVE})")
+    add.add_argument("--kind", default=NATIVE, metavar="K", help=f"what it speaks, see kit device kinds ({NATIVE})")
+    add.add_argument("--topic", default="", metavar="BASE", help="where its topics begin, if it cannot be told another")
+    add.add_argument("--place", default="", metavar="P", help='where it stands, for example "upper field"')
+    _add_position(add)
     add.set_defaults(run=add_one)
-    listing = words.add_parser("list", help="all devices, and when each was last heard")
+    listing = words.add_parser("list", help="all devices, where they stand, and when each was last heard")
     listing.set_defaults(run=list_all)
+    place = words.add_parser("place", help="say where a device stands")
+    place.add_argument("name", metavar="NAME")
+    place.add_argument("place", metavar="PLACE", help='in words, for example "river bank"')
+    _add_position(place)
+    place.set_defaults(run=place_one)
+    kinds = words.add_parser("kinds", help="the kinds of device that are understood")
+    kinds.set_defaults(run=list_kinds)
     rotate = words.add_parser("rotate", help="a new password in place of the old one; shows it once")
     rotate.add_argument("name", metavar="NAME")
     rotate.set_defaults(run=rotate_one)
@@ -32,67 +56,105 @@ def add_device_commands(parser: argparse.ArgumentParser) -> None:
     remove.set_defaults(run=remove_one)
 
 
+def _add_position(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--latitude", type=float, metavar="D", help="degrees north of the equator; south is negative")
+    parser.add_argument("--longitude", type=float, metavar="D", help="degrees east of Greenwich; west is negative")
+
+
 def add_one(arguments: argparse.Namespace) -> int:
-    """Make credentials and show them, this once."""
-    unit = unit_of(arguments)
+    """Make credentials and show them, this once, in the words of the device's own settings page."""
+    unit, dialect = unit_of(arguments), _dialect(arguments.kind)
+    base = _base(arguments.topic) or dialect.base(arguments.name)
     with writing_store(unit) as database, database.atomic() as connection:
-        credentials = add_device(connection, arguments.name, kind=arguments.kind, now_ms=unit.now_ms())
-    shown = _as_json(unit, credentials)
+        credentials = add_device(
+            connection,
+            arguments.name,
+            now_ms=unit.now_ms(),
+            kind=dialect.name,
+            base=arguments.topic,
+            grants=dialect.grants(base),
+            place=_place(arguments, arguments.place),
+        )
+    shown = _as_json(dialect, base, _access(unit, credentials))
     if arguments.json:
         print_json(shown)
         return 0
-    print(f"Device '{credentials.username}' may sign in now. Type this into it; the password is shown only now:")
+    print(f"Device '{credentials.username}' ({dialect.guide.title}) may sign in now; the password is shown only now.")
+    print(f"Type this into {dialect.guide.where}:")
     print()
-    for label, key in (("broker", "host"), ("port", "port"), ("user name", "username"), ("password", "password")):
-        print(f"  {label:<10} {shown[key]}")
-    print(f"  {'topic':<10} {shown['topic']}   (SenML JSON or CBOR)")
+    width = max(len(line["label"]) for line in shown["settings"])
+    for line in shown["settings"]:
+        print(f"  {line['label']:<{width}}  {line['value']}")
     print()
-    print('For example: [{"n": "temperature", "u": "Cel", "v": 3.4}]')
+    for note in dialect.guide.notes:
+        print(f"- {note}")
+    if dialect.name == NATIVE:
+        print('For example: [{"n": "temperature", "u": "Cel", "v": 3.4}]')
     print("Then look for it: kit status")
     return 0
 
 
 def list_all(arguments: argparse.Namespace) -> int:
-    """Every device with its age."""
+    """Every device with its place and its age."""
     unit = unit_of(arguments)
     with reading_store(unit) as database:
         devices = list_devices(database.connection)
         heard = {row["device"]: row for row in sensor_rows(database.connection, now_ms=unit.now_ms())}
-    if arguments.json:
-        rows = [
-            {
-                "device": device.name,
-                "kind": device.kind,
-                "added": rfc3339(device.added_ms),
-                "last_seen": heard[device.name]["last_seen"],
-                "age_s": heard[device.name]["age_s"],
-            }
-            for device in devices
-        ]
-        print_json(rows)
-        return 0
-    lines = [
-        (device.name, device.kind, age_words(heard[device.name]["age_s"]), rfc3339(device.added_ms))
+    rows = [
+        {
+            "device": device.name,
+            "kind": device.kind,
+            "added": rfc3339(device.added_ms),
+            "last_seen": heard[device.name]["last_seen"],
+            "age_s": heard[device.name]["age_s"],
+            "place": device.place.name,
+            "latitude": device.place.latitude,
+            "longitude": device.place.longitude,
+            "open": device.open,
+        }
         for device in devices
     ]
-    print_table(("device", "kind", "last heard", "added"), lines, empty="No device yet: kit device add NAME")
+    if arguments.json:
+        print_json(rows)
+        return 0
+    lines = [(row["device"], row["kind"], row["place"] or "-", age_words(row["age_s"]), row["added"]) for row in rows]
+    print_table(("device", "kind", "place", "last heard", "added"), lines, empty="No device yet: kit device add NAME")
+    if any(device.open for device in devices):
+        print()
+        print("Without a password (anybody in the network can pretend to be it):", _names(rows))
     return 0
 
 
-def rotate_one(arguments: argparse.Namespace) -> int:
-    """Make a new password and show it, this once."""
+def _names(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(row["device"] for row in rows if row["open"])
+
+
+def place_one(arguments: argparse.Namespace) -> int:
+    """Say where it stands."""
     unit = unit_of(arguments)
+    place = _place(arguments, arguments.place)
     with reading_store(unit):
-        pass  # as in remove_one
+        pass  # a home that has never run has no device to place, and must not be made by trying
     with writing_store(unit) as database, database.atomic() as connection:
-        credentials = rotate_password(connection, arguments.name)
+        place_device(connection, arguments.name, place)
     if arguments.json:
-        print_json(_as_json(unit, credentials))
+        print_json({"device": arguments.name, **place._asdict(), "place": place.name})
+    else:
+        print(f"Device '{arguments.name}' stands at: {place.name or '(no place)'}")
+    return 0
+
+
+def list_kinds(arguments: argparse.Namespace) -> int:
+    """What is understood."""
+    known = dialects().values()
+    if arguments.json:
+        print_json(
+            [{"kind": dialect.name, "title": dialect.guide.title, "what": dialect.guide.what} for dialect in known]
+        )
         return 0
-    print(f"The old password of '{credentials.username}' is refused from now on; a connection made with it is closed.")
-    print("Type this into the device; it is shown only now:")
-    print()
-    print(f"  {'password':<10} {credentials.password}")
+    print_table(("kind", "what is sold"), [(one.name, one.guide.what) for one in known], empty="")
+    for sentence in left_out():
+        print(sentence)
     return 0
 
 
@@ -110,15 +172,76 @@ def remove_one(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(unit: Unit, credentials: Credentials) -> dict[str, str | int]:
+def rotate_one(arguments: argparse.Namespace) -> int:
+    """Make a new password and show it, this once."""
+    unit = unit_of(arguments)
+    with reading_store(unit):
+        pass  # as in remove_one
+    with writing_store(unit) as database, database.atomic() as connection:
+        credentials = rotate_password(connection, arguments.name)
+        device = next(device for device in list_devices(connection) if device.name == arguments.name)
+    dialect = dialects().get(device.kind, dialects()[NATIVE])
+    shown = _as_json(dialect, device.base or dialect.base(device.name), _access(unit, credentials))
+    if arguments.json:
+        print_json(shown)
+        return 0
+    print(f"The old password of '{credentials.username}' is refused from now on; a connection made with it is closed.")
+    print(f"Type this into {dialect.guide.where}; it is shown only now:")
+    print()
+    print(f"  {'Password':<10} {credentials.password}")
+    return 0
+
+
+def _access(unit: Unit, credentials: Credentials) -> Access:
     host, port = _broker_address(unit)
+    return Access(host, port, credentials.username, credentials.password)
+
+
+def _dialect(kind: str) -> Dialect:
+    known = dialects()
+    kind = "native" if kind == "senml" else kind
+    if kind not in known:
+        hint = nearest(kind, list(known)) or f"; there are {', '.join(known)}"
+        raise UsageError(f"there is no kind of device '{kind}'{hint}")
+    return known[kind]
+
+
+def _base(topic: str) -> str:
+    if not topic:
+        return ""
+    levels = topic.split("/")
+    if set(topic) & set("+#\0") or topic.startswith("$") or not all(levels):
+        raise UsageError(f"'{topic}' cannot be a device's topic: no +, #, leading $ or empty level")
+    if levels[0] in KITS_OWN or topic == "homeassistant":
+        raise UsageError(f"'{topic}' cannot be a device's topic: below '{levels[0]}' the kit itself speaks")
+    return topic
+
+
+KITS_OWN = frozenset({"alerts", "status", "commands"})
+"""First levels of topics on which only the kit's services publish."""
+
+
+def _place(arguments: argparse.Namespace, name: str) -> Place:
+    try:
+        return Place.of(name, arguments.latitude, arguments.longitude)
+    except PlaceError as error:
+        raise UsageError(str(error)) from None
+
+
+def _as_json(dialect: Dialect, base: str, access: Access) -> dict[str, Any]:
+    own = [wanted.removesuffix("/#") for wanted in dialect.grants(base).publish]
     return {
-        "device": credentials.username,
-        "username": credentials.username,
-        "password": credentials.password,
-        "host": host,
-        "port": port,
-        "topic": f"sensors/{credentials.username}",
+        "device": access.username,
+        "username": access.username,
+        "password": access.password,
+        "host": access.host,
+        "port": access.port,
+        "topic": own[0],
+        "kind": dialect.name,
+        "topics": own,
+        "where": dialect.guide.where,
+        "settings": [setting._asdict() for setting in dialect.settings(base, access)],
+        "notes": list(dialect.guide.notes),
     }
 
 

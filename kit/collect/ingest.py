@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kit.clock import Clock
-from kit.collect.dialects import DIALECTS, find_dialect
+from kit.collect.dialects import dialects as installed_dialects
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.judgement import judge_time, judge_value
+from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
 from kit.model.messages import Published
 from kit.model.quantities import printable
 from kit.model.readings import Quality
@@ -33,6 +34,7 @@ from kit.store.ingest_state import (
     undated_key,
     undated_taken,
 )
+from kit.store.learned import learn
 from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter, Undated
 
 log = logging.getLogger(__name__)
@@ -65,12 +67,13 @@ class Ingest:
 
     Args:
         clock: says how far the kit's time can be trusted; times come with the messages.
-        dialects: what is understood, first come first served.
+        dialects: what is understood, by kind; None = whatever is installed.
     """
 
-    def __init__(self, clock: Clock, *, dialects: tuple[Dialect, ...] = DIALECTS) -> None:
+    def __init__(self, clock: Clock, *, dialects: Mapping[str, Dialect] | None = None) -> None:
         self._clock = clock
-        self._dialects = dialects
+        self._speakers = Speakers(installed_dialects() if dialects is None else dialects)
+        self._learning = False
         self._writer = ReadingWriter()
         self._problems: dict[tuple[str, str], Problem] = {}
         self._undated: dict[bytes, tuple[bytes, int]] = {}
@@ -85,6 +88,10 @@ class Ingest:
         self._undated.clear()
         self._taken = None
         self._writer.begin(connection)
+        self._speakers.begin(connection)
+        if self._learning:
+            self._learning = False
+            self._speakers.forget_changes()
         if publishes:
             self._dating = self._date(connection, publishes[-1].received_ms)
         for published in publishes:
@@ -116,47 +123,69 @@ class Ingest:
         )
 
     def _take(self, connection: sqlite3.Connection, published: Published) -> None:
-        found = find_dialect(published.topic, self._dialects)
-        if found is None:
+        speaker = self._speakers.find(published)
+        if speaker is None:
             return  # not a topic for readings
-        dialect, device = found
-        parsed = self._parse(dialect, device, published)
+        parsed = self._parse(connection, speaker, published)
         if parsed is None:
             return
         if self._dating.jumped_ms:
             published = published._replace(received_ms=published.received_ms + self._dating.jumped_ms)
-        self._writer.saw(device, published.received_ms)
+        self._writer.saw(speaker.device, published.received_ms)
         for reason in parsed.ignored:
-            self._note(IGNORED, device, published, reason)
+            self._note(IGNORED, speaker.device, published, reason)
+        if parsed.learned:
+            self._learn(connection, speaker, parsed.learned, published)
         if any(seen.relative for seen in parsed.observations) and self._came_before(connection, published):
             return
         for observation in parsed.observations:
-            self._keep(connection, device, observation, published)
+            self._keep(connection, speaker, observation, published)
 
-    def _parse(self, dialect: Dialect, device: str, published: Published) -> Parsed | None:
+    def _parse(self, connection: sqlite3.Connection, speaker: Speaker, published: Published) -> Parsed | None:
+        device = speaker.device
         if not device:
             self._note(
                 MALFORMED, published.username, published, "the topic names no device; publish to sensors/<device>"
             )
             return None
+        heard = speaker.heard(connection, published)
         try:
-            return dialect.parse(published.topic, published.payload)
+            return speaker.dialect.parse(heard)
         except DialectError as error:
             self._note(MALFORMED, device, published, str(error))
         except Exception as error:
             # a bug in one dialect must not cost the other devices their acknowledgements
-            log.exception("the %s dialect failed on a message from %s", dialect.name, device)
+            log.exception("the %s dialect failed on a message from %s", speaker.dialect.name, device)
             self._note(MALFORMED, device, published, f"the kit itself failed to read it ({error!r}); tell its makers")
         return None
+
+    def _learn(
+        self, connection: sqlite3.Connection, speaker: Speaker, taught: Mapping[str, str], published: Published
+    ) -> None:
+        self._learning = True
+        refused = learn(connection, speaker.device, speaker.known or {}, taught)
+        speaker.known = None
+        if refused:
+            self._note(IGNORED, speaker.device, published, "it announces more sensors than the kit keeps in mind")
 
     def _keep(
         self,
         connection: sqlite3.Connection,
-        device: str,
+        speaker: Speaker,
         observation: Observation,
         published: Published,
     ) -> None:
-        quantity, unit, value, time_s, relative, raw, unit_unknown = observation
+        quantity, unit, value, time_s, relative, raw, unit_unknown, part = observation
+        device = speaker.device
+        if part:
+            device = f"{device}/{part}"
+            room = speaker.admits(connection, part)
+            if room is Room.NONE:
+                many = f"{PARTS_PER_GATEWAY} devices behind it have been heard already; '{part}' is one too many"
+                self._note(IGNORED, speaker.device, published, many)
+                return
+            self._learning |= room is Room.NEW  # looked up again, in case this transaction fails
+            self._writer.saw(device, published.received_ms)
         series = self._writer.series(connection, device, quantity, unit)
         if series is None:
             many = f"the device has {MAX_SERIES_PER_DEVICE} series already; '{quantity}' in '{unit}' is one too many"

@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 from kit.health.times import rfc3339
-from kit.store.devices import Device, list_devices
+from kit.model.places import NOWHERE
+from kit.store.devices import NATIVE, Device, list_devices, places
 from kit.store.ingest_state import malformed
 from kit.store.readings import SensorAge, StoredReading, latest_readings, sensors
 
@@ -29,23 +30,29 @@ RHYTHM_ROUNDS = 8
 def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:
     """The sensors by name.
 
-    Each is {device, last_seen, age_s, silent, latest: [{quantity, unit, value, quality}]}; one whose messages could
-    not all be read has {malformed, malformed_reason} besides.
+    Each is {device, last_seen, age_s, silent, latest: [{quantity, unit, value, quality}], kind, open, place, latitude,
+    longitude}; one whose messages could not all be read has {malformed, malformed_reason} besides. A device behind a
+    gateway is `gateway/device`; where nobody has said its place, it has the gateway's.
     """
     registered = {device.name: device for device in list_devices(connection)}
     heard = {sensor.device: sensor for sensor in sensors(connection, now_ms)}
     latest: dict[str, list[StoredReading]] = {}
     for reading in latest_readings(connection):
         latest.setdefault(reading.device, []).append(reading)
+    placed = places(connection)
     unread = {problem.device: problem for problem in malformed(connection)}
     rows = []
     for name in sorted(registered.keys() | heard.keys()):
         row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm_s=_rhythm_s(connection, name))
-        if row["silent"] and registered and name not in registered:
+        owner = registered.get(name.partition("/")[0])
+        if row["silent"] and registered and owner is None:
             continue  # removed by the technician; its readings stay, its silence is nobody's worry
         # the air's temperature first: where there is room for one value, it is the one that frost is about
         first = sorted(latest.get(name, ()), key=lambda reading: reading.quantity != "temperature")
         row["latest"] = [_value(reading) for reading in first]
+        row |= {"kind": owner.kind if owner else NATIVE, "open": owner is not None and owner.open}
+        place = placed.get(name) or placed.get(name.partition("/")[0], NOWHERE)
+        row |= {"place": place.name, "latitude": place.latitude, "longitude": place.longitude}
         if name in unread:
             row |= {"malformed": unread[name].count, "malformed_reason": unread[name].last_reason}
         rows.append(row)

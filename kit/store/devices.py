@@ -22,6 +22,7 @@ from kit.errors import KitError, UsageError
 from kit.model.grants import Grants, native_grants
 from kit.model.places import NOWHERE, Place
 from kit.store.facts import count_change
+from kit.store.learned import forget
 from kit.store.migrations import sql
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -55,6 +56,23 @@ MIGRATIONS = (
         CREATE TABLE device_topics (
             device TEXT NOT NULL, use TEXT NOT NULL, filter TEXT NOT NULL, PRIMARY KEY (device, use, filter)
         ) WITHOUT ROWID
+        """,
+    ),
+    sql(
+        "devices",
+        "0003_learned",
+        """
+        CREATE TABLE learned (
+            device TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (device, key)
+        ) WITHOUT ROWID
+        """,
+    ),
+    sql(
+        "devices",
+        "0004_places_of_parts",
+        """
+        CREATE TABLE part_places (
+            name TEXT PRIMARY KEY, place TEXT NOT NULL, latitude REAL, longitude REAL) WITHOUT ROWID
         """,
     ),
 )
@@ -244,17 +262,31 @@ def _without_rows(connection: sqlite3.Connection, name: str) -> list[tuple[str, 
 
 
 def place_device(connection: sqlite3.Connection, name: str, place: Place) -> None:
-    """Say where a device stands.
+    """Say where a device stands; also one behind a gateway (`gate/soil-1`), once it has been heard.
 
     Raises:
         UnknownDevice: there is none of that name.
     """
-    changed = connection.execute(
-        "UPDATE devices SET place = ?, latitude = ?, longitude = ? WHERE name = ?", (*place.as_row(), name)
-    ).rowcount
-    if not changed:
-        raise _unknown(connection, name)
+    if "/" in name:
+        known = connection.execute("SELECT 1 FROM heard_devices WHERE device = ?", (name,)).fetchone()
+        if known is None:
+            raise UnknownDevice(f"nothing was ever heard of '{name}'; `kit status` shows what is behind a gateway")
+        connection.execute("REPLACE INTO part_places VALUES (?, ?, ?, ?)", (name, *place.as_row()))
+    else:
+        changed = connection.execute(
+            "UPDATE devices SET place = ?, latitude = ?, longitude = ? WHERE name = ?", (*place.as_row(), name)
+        ).rowcount
+        if not changed:
+            raise _unknown(connection, name)
     count_change(connection, CHANGED)
+
+
+def places(connection: sqlite3.Connection) -> dict[str, Place]:
+    """Where the devices stand, by name; those behind a gateway whose place nobody has said are not in it."""
+    rows = connection.execute(
+        "SELECT name, place, latitude, longitude FROM devices UNION ALL SELECT * FROM part_places"
+    )
+    return {name: Place(*place) for name, *place in rows}
 
 
 def rotate_password(connection: sqlite3.Connection, name: str) -> Credentials:
@@ -287,6 +319,8 @@ def remove_device(connection: sqlite3.Connection, name: str) -> None:
     if not connection.execute("DELETE FROM devices WHERE name = ?", (name,)).rowcount:
         raise _unknown(connection, name)
     connection.execute("DELETE FROM device_topics WHERE device = ?", (name,))
+    connection.execute("DELETE FROM part_places WHERE name > ? AND name < ?", (f"{name}/", f"{name}0"))
+    forget(connection, name)
     count_change(connection, CHANGED)
 
 

@@ -55,12 +55,44 @@ def measure(home: Home, device: str, quantity: str, *values: float) -> None:
 
 def test_the_credentials_of_a_new_device_open_the_broker(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
     shown = told(capsys, unit, "device", "add", "orchard-low")
-    assert shown.keys() == {"device", "username", "password", "host", "port", "topic"}
+    assert shown.keys() >= {"device", "username", "password", "host", "port", "topic"}
     assert (shown["username"], shown["topic"], shown["port"]) == ("orchard-low", "sensors/orchard-low", 1883)
     with Database(unit.database, read_only=True) as database:
         users = DeviceUsers(database, services={})
         assert users.sign_in(Claim("orchard-low", shown["password"].encode()))
         assert users.sign_in(Claim("orchard-low", b"wrong")) is None
+
+
+def test_a_device_of_any_kind_is_told_what_to_type_into_its_own_page(
+    unit: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = told(capsys, unit, "device", "add", "pump", "--kind", "tasmota", "--place", "pump house")
+    assert (shown["kind"], shown["topic"], shown["topics"]) == ("tasmota", "tele/pump", ["tele/pump", "stat/pump"])
+    typed = {line["label"]: line["value"] for line in shown["settings"]}
+    assert typed["Full Topic"] == "%prefix%/%topic%/"
+    assert (typed["User"], typed["Password"], typed["Topic"]) == ("pump", shown["password"], "pump")
+    said = text(capsys, unit, "device", "add", "lora", "--kind", "chirpstack")
+    assert 'event_topic    "chirpstack/lora/application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"' in said
+    assert "did you mean 'tasmota'?" in text(capsys, unit, "device", "add", "x", "--kind", "tasmoto", code=2)
+    for topic in ("alerts/x", "a/#", "homeassistant", "$SYS/x", "a//b"):
+        assert "cannot be a device's topic" in text(capsys, unit, "device", "add", "x", "--topic", topic, code=2)
+    taken = text(capsys, unit, "device", "add", "thief", "--kind", "tasmota", "--topic", "pump", code=1)
+    assert "belongs to the device 'pump' already" in taken
+    assert {row["kind"] for row in told(capsys, unit, "device", "kinds")} >= {"native", "tasmota", "ttn"}
+    assert told(capsys, unit, "device", "rotate", "pump")["topics"] == ["tele/pump", "stat/pump"]
+
+
+def test_a_device_stands_where_it_is_said_to(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, unit, "device", "add", "gauge")
+    at = ("--latitude", "-0.37", "--longitude", "36.32")
+    assert told(capsys, unit, "device", "place", "gauge", "river bank", *at)["place"] == "river bank"
+    rows = {row["device"]: row for row in told(capsys, unit, "device", "list")}
+    assert [rows["gauge"][key] for key in ("place", "latitude", "longitude")] == ["river bank", -0.37, 36.32]
+    assert "river bank" in text(capsys, unit, "device", "list")
+    (sensor,) = [row for row in told(capsys, unit, "status")["sensors"] if row["device"] == "gauge"]
+    assert (sensor["place"], sensor["kind"]) == ("river bank", "native")
+    assert "did you mean 'gauge'" in text(capsys, unit, "device", "place", "gage", "x", code=1)
+    assert "needs both" in text(capsys, unit, "device", "place", "gauge", "x", "--latitude", "1", code=2)
 
 
 def test_a_device_can_be_let_in_before_the_unit_has_ever_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:

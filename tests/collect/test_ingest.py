@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.clock import ManualClock
-from kit.collect.dialects.port import Parsed
+from kit.collect.dialects.port import Heard, Parsed
+from kit.collect.dialects.senml import SenMLDialect
 from kit.collect.ingest import Ingest
 from kit.model.messages import Published
 from kit.store.database import Database
+from kit.store.devices import add_device
 from kit.store.facts import change_versions
 from kit.store.ingest_state import PAYLOAD_KEPT_BYTES, malformed, problems
 from kit.store.readings import find_readings, latest_readings, raw_reading, sensors
@@ -268,18 +270,16 @@ def test_a_topic_without_a_device_is_malformed_and_a_foreign_topic_is_not_ours(
 
 
 def test_a_bug_in_a_dialect_costs_nobody_elses_reading(database: Database, clock: ManualClock) -> None:
-    class Broken:
+    class Broken(SenMLDialect):
         name = "broken"
 
-        def device(self, topic: str) -> str | None:
-            return "b" if topic == "broken/b" else None
-
-        def parse(self, topic: str, payload: bytes) -> Parsed:
-            del topic, payload
+        def parse(self, heard: Heard) -> Parsed:
+            del heard
             raise ZeroDivisionError
 
-    ingest = Ingest(clock, dialects=(Broken(), *Ingest(clock)._dialects))
-    _take(database, ingest, _message(b"", topic="broken/b"), _message(_temperature(1)))
+    add_device(database.connection, "b", kind="broken", now_ms=0)
+    ingest = Ingest(clock, dialects={"broken": Broken(), "native": SenMLDialect()})
+    _take(database, ingest, _message(b"", topic="sensors/b"), _message(_temperature(1)))
     assert len(_rows(database)) == 1
     assert "tell its makers" in malformed(database.connection)[0].last_reason
 

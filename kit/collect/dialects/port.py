@@ -1,11 +1,20 @@
-"""The port of a dialect: a topic and a payload in, observations out; pure, and safe against any bytes."""
+"""The port of a dialect: a topic and a payload in, observations out; pure, and safe against any bytes.
+
+A dialect knows nothing of devices, passwords or the store. It says which topics a device of a name needs (they become
+part of its credentials), what to type into that device, and what its messages mean.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from kit.model.grants import Grants
 from kit.model.readings import Raw
+
+MAX_BYTES = 65_536
+"""Of a payload; what is larger is no sensor."""
 
 
 class DialectError(ValueError):
@@ -23,6 +32,7 @@ class Observation(NamedTuple):
         relative: the device gave no time of its own.
         raw: what the device said, if it was converted.
         unit_unknown: the quantity is known, its unit is not; the value is as it came.
+        part: behind a gateway, the device that measured it; "" = the speaker itself.
     """
 
     quantity: str
@@ -32,13 +42,83 @@ class Observation(NamedTuple):
     relative: bool
     raw: Raw | None = None
     unit_unknown: bool = False
+    part: str = ""
+
+
+class Heard(NamedTuple):
+    """A message as its dialect gets it.
+
+    Attributes:
+        topic: as published.
+        payload: untouched bytes.
+        below: what follows the speaker's own topic: of `tele/pump/SENSOR` it is `SENSOR`; None if the topic is not
+            the speaker's own but one that its dialect only says (a discovery message).
+        base: where the speaker's topics begin, as `Dialect.base` has it.
+        known: what earlier messages of this speaker taught, by key; see `Parsed.learned`.
+    """
+
+    topic: str
+    payload: bytes
+    below: str | None
+    base: str = ""
+    known: Mapping[str, str] = {}
 
 
 class Parsed(NamedTuple):
-    """What a message holds: its observations, and a sentence for each part that is no number."""
+    """What a message holds.
+
+    Attributes:
+        observations: its readings.
+        ignored: a sentence for each part that should be a number and is none.
+        learned: what later messages of this speaker will be read by, by key; "" forgets the key. Kept by the kit.
+    """
 
     observations: Sequence[Observation]
     ignored: Sequence[str] = ()
+    learned: Mapping[str, str] = {}
+
+
+NOTHING = Parsed(())
+"""A message that is no reading and no mistake: a relay's answer, a log line, a sign of life."""
+
+
+class Access(NamedTuple):
+    """How a device reaches the kit's broker."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+
+
+class Setting(NamedTuple):
+    """A line that a person types into the device's own settings."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """What a person has to know, for `kit device add` and docs/dialects.md.
+
+    Attributes:
+        title: the family's name as it stands on the box.
+        what: what is bought under this name.
+        where: where in the device its MQTT settings are.
+        reads: which of its messages become readings.
+        parts: how the devices behind a gateway are named; "" = it is no gateway.
+        notes: what goes wrong otherwise.
+        sources: where the format is specified.
+    """
+
+    title: str
+    what: str
+    where: str
+    reads: str
+    parts: str = ""
+    notes: Sequence[str] = ()
+    sources: Sequence[str] = field(default_factory=tuple)
 
 
 class Dialect(Protocol):
@@ -46,17 +126,46 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str:
-        """For the docs and for the technician."""
+        """The word behind `kit device add --kind`."""
         ...
 
-    def device(self, topic: str) -> str | None:
-        """The device that speaks on this topic; "" if the topic is this dialect's but names none; None if not its."""
+    @property
+    def guide(self) -> Guide:
+        """For people."""
         ...
 
-    def parse(self, topic: str, payload: bytes) -> Parsed:
+    def base(self, name: str) -> str:
+        """Where the topics of a device of this name begin, if the device can be told so."""
+        ...
+
+    def grants(self, base: str) -> Grants:
+        """What a device with that base may do. The first level or two of its own topics are literal."""
+        ...
+
+    def settings(self, base: str, access: Access) -> Sequence[Setting]:
+        """What to type into the device."""
+        ...
+
+    def recognise(self, topic: str, payload: bytes) -> str | None:
+        """The base of an unknown device that said this, or None if it does not speak this dialect."""
+        ...
+
+    def parse(self, heard: Heard) -> Parsed:
         """Read a message.
 
         Raises:
             DialectError: it cannot be read; any other exception is a bug.
         """
         ...
+
+
+def plain_settings(access: Access, client_id: str, *more: Setting) -> list[Setting]:
+    """The lines that every device asks for, then its own."""
+    return [
+        Setting("Host", access.host),
+        Setting("Port", str(access.port)),
+        Setting("User", access.username),
+        Setting("Password", access.password),
+        Setting("Client ID", client_id),
+        *more,
+    ]

@@ -11,7 +11,17 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from kit.collect.dialects.port import DialectError, Observation, Parsed
+from kit.collect.dialects.port import (
+    Access,
+    DialectError,
+    Guide,
+    Heard,
+    Observation,
+    Parsed,
+    Setting,
+    plain_settings,
+)
+from kit.model.grants import ALERTS, Grants, native_grants
 from kit.model.quantities import QUANTITIES, convert, plain_name, recognise_name, recognise_unit, spell_unit
 from kit.model.readings import Raw
 from kit.model.senml import SenMLError, parse_senml
@@ -39,26 +49,53 @@ class _Meaning(NamedTuple):
 class SenMLDialect:
     """See the module."""
 
-    name = "senml"
+    name = "native"
+    guide = Guide(
+        title="SenML (the kit's own)",
+        what="boards that you program yourself, and the kit's own stations",
+        where="your program",
+        reads="`sensors/<name>` and below; JSON or CBOR (RFC 8428)",
+        notes=("Publish with QoS 1: the acknowledgement comes after the reading is on the disk.",),
+        sources=("https://www.rfc-editor.org/rfc/rfc8428",),
+    )
 
-    def device(self, topic: str) -> str | None:
-        """The second level of the topic."""
-        return topic[len(PREFIX) :].partition("/")[0] if topic.startswith(PREFIX) else None
+    def base(self, name: str) -> str:
+        """`sensors/` and its name."""
+        return PREFIX + name
 
-    def parse(self, topic: str, payload: bytes) -> Parsed:
+    def grants(self, base: str) -> Grants:
+        """All below its own topic."""
+        if base.startswith(PREFIX):
+            return native_grants(base.removeprefix(PREFIX))
+        return Grants(publish=(f"{base}/#",), read=(ALERTS,))
+
+    def settings(self, base: str, access: Access) -> list[Setting]:
+        """What a program needs."""
+        return plain_settings(access, base.replace("/", "-"), Setting("Topic", base))
+
+    def recognise(self, topic: str, payload: bytes) -> str | None:
+        """By the first level, or by what the message is."""
+        if topic.startswith(PREFIX) and topic != PREFIX:
+            return "/".join(topic.split("/")[:2])
+        try:
+            return topic if parse_senml(payload).records else None
+        except SenMLError:
+            return None
+
+    def parse(self, heard: Heard) -> Parsed:
         """Read a pack."""
-        known = _PACKS.read(topic, payload)
+        known = _PACKS.read(heard.topic, heard.payload)
         if known is not None:
             return known
         try:
-            records, ignored = parse_senml(payload)
+            records, ignored = parse_senml(heard.payload)
         except SenMLError as error:
             raise DialectError(str(error)) from None
-        below = topic[len(PREFIX) :].partition("/")[2]
+        below = heard.below or ""
         names = _name_series(tuple(dict.fromkeys((r.name, r.unit) for r in records)), below)
         meanings = [names[record.name, record.unit] for record in records]
         if not ignored:
-            _PACKS.learn(topic, payload, meanings)
+            _PACKS.learn(heard.topic, heard.payload, meanings)
         return Parsed(
             [_observe(*record[1:], meaning) for record, meaning in zip(records, meanings, strict=True)], ignored
         )

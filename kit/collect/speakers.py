@@ -1,0 +1,134 @@
+"""Who speaks on a topic, and in which dialect: the devices' table, kept in memory between its changes.
+
+A message of the kit's own broker comes with the user who signed in; it is read as that device's, by the dialect the
+device was added with. A message of an external broker has no such user: there the topic alone decides, first by the
+devices' own topics, then by `sensors/<device>`, which needs no registration.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kit.collect.dialects import NATIVE
+from kit.collect.dialects.port import Dialect, Heard
+from kit.collect.dialects.senml import PREFIX
+from kit.model.messages import Published
+from kit.store.devices import CHANGED, grants_of, list_devices
+from kit.store.learned import learned_by
+
+PARTS_PER_GATEWAY = 250
+"""Devices behind a gateway; one that invents names without end must not fill the disk."""
+
+
+class Room(Enum):
+    """Whether there is room for a device behind a gateway."""
+
+    TAKEN = "it has its place"
+    NEW = "it was given one"
+    NONE = "there is none"
+
+
+@dataclass(slots=True)
+class Speaker:
+    """A device that may speak.
+
+    Attributes:
+        own: where its own topics begin, each without the `/#`.
+        known: what it taught; None = not looked up yet.
+        parts: the devices behind it that have been heard; None = not looked up yet.
+    """
+
+    device: str
+    dialect: Dialect
+    base: str
+    own: tuple[str, ...]
+    known: dict[str, str] | None = None
+    parts: set[str] | None = field(default=None)
+
+    def below(self, topic: str) -> str | None:
+        """What follows its own topic; None if the topic is not its own."""
+        for own in self.own:
+            if topic == own:
+                return ""
+            if topic.startswith(own + "/"):
+                return topic[len(own) + 1 :]
+        return None
+
+    def heard(self, connection: sqlite3.Connection, published: Published) -> Heard:
+        """The message, as its dialect wants it."""
+        if self.known is None:
+            self.known = learned_by(connection, self.device)
+        below = self.below(published.topic)
+        return Heard(published.topic, published.payload, below, self.base, self.known)
+
+    def admits(self, connection: sqlite3.Connection, part: str) -> Room:
+        """Whether there is room for this device behind it."""
+        if self.parts is None:
+            rows = connection.execute(
+                "SELECT device FROM heard_devices WHERE device > ? AND device < ?",
+                (f"{self.device}/", f"{self.device}0"),  # "0" is the character behind "/"
+            )
+            self.parts = {str(row[0]).partition("/")[2] for row in rows}
+        if part in self.parts:
+            return Room.TAKEN
+        if len(self.parts) >= PARTS_PER_GATEWAY:
+            return Room.NONE
+        self.parts.add(part)
+        return Room.NEW
+
+
+class Speakers:
+    """The devices of the store.
+
+    Args:
+        dialects: every dialect by its name.
+    """
+
+    def __init__(self, dialects: Mapping[str, Dialect]) -> None:
+        self._dialects = dialects
+        self._version: int | None = None
+        self._speakers: dict[str, Speaker] = {}
+        self._passing: dict[str, Speaker] = {}
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Look whether a device was added, changed or removed since the last transaction."""
+        row = connection.execute("SELECT version FROM changes WHERE subject = ?", (CHANGED,)).fetchone()
+        version = 0 if row is None else int(row[0])
+        if version != self._version:
+            self._speakers = {
+                device.name: self._speaker(connection, device.name, device.kind, device.base)
+                for device in list_devices(connection)
+                if device.kind in self._dialects
+            }
+            self._passing = {}
+            self._version = version
+
+    def forget_changes(self) -> None:
+        """What was learned in a transaction that may have been rolled back is looked up again."""
+        for speaker in (*self._speakers.values(), *self._passing.values()):
+            speaker.known = speaker.parts = None
+
+    def find(self, published: Published) -> Speaker | None:
+        """Who said this; None if nobody whose words are readings. A speaker named "" is one that forgot its name."""
+        signed_in = self._speakers.get(published.username)
+        if signed_in is not None:
+            return signed_in
+        by_topic = next((s for s in self._speakers.values() if s.below(published.topic) is not None), None)
+        if by_topic is not None:
+            return by_topic
+        if not published.topic.startswith(PREFIX):
+            return None
+        name = published.topic[len(PREFIX) :].partition("/")[0]
+        if name not in self._passing:
+            if len(self._passing) > PARTS_PER_GATEWAY:
+                self._passing.clear()
+            self._passing[name] = Speaker(name, NATIVE, PREFIX + name, (PREFIX + name,))
+        return self._passing[name]
+
+    def _speaker(self, connection: sqlite3.Connection, name: str, kind: str, base: str) -> Speaker:
+        dialect = self._dialects[kind]
+        own = tuple(wanted.removesuffix("/#") for wanted in grants_of(connection, name).publish)
+        return Speaker(name, dialect, base or dialect.base(name), own)
