@@ -54,6 +54,15 @@ class BrokerSettings:
     """Where sensors publish."""
 
     listen: str = setting("0.0.0.0:1883", "Address and port of the kit's own MQTT broker.")
+    tls_listen: str = setting(
+        "", 'Address and port for devices that can encrypt, usually "0.0.0.0:8883"; empty = none.'
+    )
+    tls_names: tuple[str, ...] = setting(
+        (), "Names and addresses of this unit besides its own that its certificate is to speak for."
+    )
+    websocket: str = setting(
+        "", 'Address and port for MQTT in browsers (WebSocket), for example "0.0.0.0:8083"; empty = none.'
+    )
     kind: str = setting(
         "own", '"own" = the kit\'s durable broker; "external" = an existing Mosquitto (weaker promise).'
     )

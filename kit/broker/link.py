@@ -24,6 +24,12 @@ from kit.broker.protocol.reasons import Reason
 PACKET_OVERHEAD = 64
 """What a waiting packet counts for besides its payload, in bytes."""
 
+LINGER_S = 1.0
+"""How long a client that has been told why it is disconnected may take to read that, real seconds.
+
+Without this wait its unread bytes would make the kernel send a reset, which destroys what it has not read yet.
+"""
+
 DEAD_AFTER_S = 60
 """Seconds of silence after which the kernel asks a peer whether it still exists."""
 
@@ -73,8 +79,9 @@ class Link(asyncio.Protocol):
         self._owner, self._limits, self._loop = owner, limits, loop
         self._connection = ServerConnection(limits, now=loop.time())
         self._transport: asyncio.Transport | None = None
-        self._gone = self._told = False
+        self._gone = self._told = self._lingers = False
         self._paused = False
+        self._blocked_since: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -95,6 +102,11 @@ class Link(asyncio.Protocol):
         if not self._owner.link_opened(self):
             self.close("too many connections")
 
+    def encrypted(self, transport: asyncio.Transport) -> None:
+        """From now on what is said goes through here."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=self._limits.unsent_bytes)
+
     def data_received(self, data: bytes) -> None:
         """The client has sent something."""
         self._connection.receive_data(data, now=self._loop.time())
@@ -107,12 +119,16 @@ class Link(asyncio.Protocol):
         self.read()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly."""
+        """The client reads too slowly; what it sends is not read either, for it would have to be answered."""
+        self._blocked_since = self._loop.time()
         self._owner.link_blocked(self, blocked=True)
+        self._set_paused(paused=True)
 
     def resume_writing(self) -> None:
         """It reads again."""
+        self._blocked_since = None
         self._owner.link_blocked(self, blocked=False)
+        self.read()
 
     # --- called by the broker
 
@@ -160,7 +176,7 @@ class Link(asyncio.Protocol):
 
     def send(self, packets: Iterable[Packet]) -> None:
         """Write packets; after the end of the connection they go nowhere."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._lingers and not self._transport.is_closing():
             self._transport.write(self._connection.encode(packets))
 
     def close(self, reason: str, code: Reason = Reason.UNSPECIFIED, *, answer: Packet | None = None) -> None:
@@ -174,17 +190,32 @@ class Link(asyncio.Protocol):
         self.closed_because = self.closed_because or reason
         answer = answer or self._connection.farewell(code, reason)
         self._connection.close()
-        if answer is not None:
-            self.send([answer])
         transport = self._transport
-        if transport is not None and not transport.is_closing():
+        if transport is None or transport.is_closing() or self._lingers:
+            return
+        if answer is None or not transport.can_write_eof():
+            self.send([] if answer is None else [answer])
+            self._hang_up(transport)
+            return
+        self.send([answer])
+        self._lingers = True
+        transport.write_eof()
+        transport.resume_reading()
+        self._loop.call_later(LINGER_S, self._hang_up, transport)
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
             transport.close()
             if transport.get_write_buffer_size():
                 # a client that does not read what is left for it must not keep the connection half open
                 self._loop.call_later(self._limits.connect_timeout_s, transport.abort)
 
     def check_time(self) -> None:
-        """Close if the client has been silent for too long."""
+        """Close if the client has been silent, or has not read what is left for it, for too long."""
+        now = self._loop.time()
+        if self._blocked_since is not None and now - self._blocked_since > self._limits.blocked_s:
+            self.close(f"the client has read nothing for {self._limits.blocked_s:g} s")
+            return
         if self._paused:
             self._connection.heard(now=self._loop.time())
             return
@@ -206,12 +237,14 @@ class Link(asyncio.Protocol):
             self._owner.packet_came(self, packet, size)
 
     def _is_choked(self) -> bool:
+        if self._blocked_since is not None:
+            return True
         if self._connection.state is State.SIGNING_IN:
             return self._connection.unread_bytes > self._limits.connect_bytes
         return self.pending_bytes > self._limits.unread_bytes or (self.pending_bytes > 0 and self._owner.overloaded())
 
     def _set_paused(self, *, paused: bool) -> None:
-        if self._transport is None or self._transport.is_closing() or paused == self._paused:
+        if self._transport is None or self._lingers or self._transport.is_closing() or paused == self._paused:
             return
         self._paused = paused
         if paused:

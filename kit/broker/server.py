@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +24,7 @@ from kit.broker.committer import Committer
 from kit.broker.door import Answer, Door
 from kit.broker.hub import Farewell, Hub, Outcome
 from kit.broker.link import Link
-from kit.broker.listening import explain_listen_error
+from kit.broker.listening import Listener, explain_listen_error
 from kit.broker.ports import Claim, Journal, JournalError, Mark, Pass, Users
 from kit.broker.protocol.lifetimes import Instant
 from kit.broker.protocol.limits import Limits
@@ -68,6 +68,7 @@ class Broker:
         users: knows the passwords.
         journal: keeps what must not be lost.
         clock: dates what comes in. Keep-alives are between real machines and run in real seconds.
+        more: further addresses to listen on: encrypted, or for browsers.
         limits: on everything.
         access: who may publish and read what; without it, each device below its own name.
         on_problem: called on the event loop with a sentence for the technician.
@@ -81,11 +82,14 @@ class Broker:
         users: Users,
         journal: Journal,
         clock: Clock,
+        more: Sequence[Listener] = (),
         limits: Limits | None = None,
         access: Access | None = None,
         on_problem: Callable[[str], None] | None = None,
     ) -> None:
-        self._host, self._port = host, port
+        self._listeners = (Listener(host=host, port=port), *more)
+        self.addresses: dict[str, tuple[str, int]] = {}
+        """Where clients can connect, by the setting that names it, once the broker is ready."""
         self._users, self._journal, self._clock = users, journal, clock
         self._limits = limits or Limits()
         self._on_problem = on_problem
@@ -119,13 +123,13 @@ class Broker:
                 self._hub.restore(await self._committer.load(), self._now())
             except JournalError as error:
                 raise KitError(f"the broker's tables cannot be read ({error}); run `kit doctor`") from error
-            server = await self._listen()
+            servers = await self._listen_everywhere()
             stopped = asyncio.create_task(stop.wait())
             chores = [asyncio.create_task(chore()) for chore in (self._sweep, self._watch_users, self._write_facts)]
             try:
                 self._do(None, lambda: None)  # publishes the wills of clients that a crash cut off
                 if ready is not None:
-                    ready(server.sockets[0].getsockname()[:2])
+                    ready(self.addresses["listen"])
                 await asyncio.wait([stopped, *chores], return_when=asyncio.FIRST_COMPLETED)
                 for chore in chores:
                     if chore.done():
@@ -133,7 +137,8 @@ class Broker:
             finally:
                 for task in (*chores, stopped):
                     task.cancel()
-                server.close()
+                for server in servers:
+                    server.close()
                 await self._say_goodbye()
 
     # --- what links tell (kit.broker.link.LinkOwner)
@@ -350,15 +355,40 @@ class Broker:
 
     # --- start and stop
 
-    async def _listen(self) -> asyncio.Server:
+    async def _listen_everywhere(self) -> list[asyncio.Server]:
+        servers: list[asyncio.Server] = []
         try:
-            return await self._loop.create_server(self._new_link, self._host, self._port, backlog=512)
-        except OSError as error:
-            raise KitError(explain_listen_error(self._host, self._port, error)) from error
+            for listener in self._listeners:
+                servers.append(await self._listen(listener))
+                self.addresses[listener.setting] = servers[-1].sockets[0].getsockname()[:2]
+        except KitError:
+            for server in servers:
+                server.close()
+            raise
+        return servers
 
-    def _new_link(self) -> Link:
+    async def _listen(self, listener: Listener) -> asyncio.Server:
+        def make() -> asyncio.Protocol:
+            return self._new_link(listener)
+
+        try:
+            return await self._loop.create_server(make, listener.host, listener.port, backlog=512)
+        except OSError as error:
+            raise KitError(explain_listen_error(listener, error)) from error
+
+    def _new_link(self, listener: Listener) -> asyncio.Protocol:
         self._numbers += 1
-        return Link(self._numbers, self, self._limits, self._loop)
+        limits = self._limits
+        link = Link(self._numbers, self, limits, self._loop)
+        if listener.websocket:
+            from kit.broker.websocket_link import WebSocketLink
+
+            return WebSocketLink(link, unsent_bytes=limits.unsent_bytes)
+        if listener.tls is not None:
+            from kit.broker.tls_link import TlsLink
+
+            return TlsLink(link, context=listener.tls, patience_s=limits.connect_timeout_s, loop=self._loop)
+        return link
 
     async def _say_goodbye(self) -> None:
         for link in self._links.values():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from kit.cli.addresses import reachable_host
 from kit.cli.bundle_commands import add_core_bundle
 from kit.cli.output import print_json, print_table
 from kit.errors import UsageError
@@ -13,6 +12,7 @@ from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.home import find_home
+from kit.run.addresses import reachable_host
 from kit.settings import listen_address
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from kit.cli.addresses import reachable_host
+from kit.cli.authority_command import print_encrypted_hint, show_authority
 from kit.cli.output import print_json, print_table
 from kit.cli.parser import nearest
 from kit.cli.unit import Unit, reading_store, unit_of, writing_store
@@ -17,6 +17,7 @@ from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.model.places import Place, PlaceError
+from kit.run.addresses import reachable_host
 from kit.settings import listen_address
 from kit.store.devices import (
     NATIVE,
@@ -30,8 +31,8 @@ from kit.store.devices import (
 
 
 def add_device_commands(parser: argparse.ArgumentParser) -> None:
-    """`kit device add NAME [--kind K] | list | place NAME PLACE | kinds | rotate NAME | remove NAME`."""
-    words = parser.add_subparsers(metavar="add|list|place|kinds|rotate|remove")
+    """`kit device add NAME [--kind K] | list | place NAME PLACE | kinds | rotate NAME | ca | remove NAME`."""
+    words = parser.add_subparsers(metavar="add|list|place|kinds|rotate|ca|remove")
     add = words.add_parser("add", help="let a device in; shows its password once, and what to type into it")
     add.add_argument("name", metavar="NAME", help="small letters, digits, - and _; also its MQTT user name")
     add.add_argument("--kind", default=NATIVE, metavar="K", help=f"what it speaks, see kit device kinds ({NATIVE})")
@@ -51,6 +52,8 @@ def add_device_commands(parser: argparse.ArgumentParser) -> None:
     rotate = words.add_parser("rotate", help="a new password in place of the old one; shows it once")
     rotate.add_argument("name", metavar="NAME")
     rotate.set_defaults(run=rotate_one)
+    authority = words.add_parser("ca", help="the certificate for devices that connect with TLS")
+    authority.set_defaults(run=show_authority)
     remove = words.add_parser("remove", help="shut a device out; its readings stay")
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(run=remove_one)
@@ -88,6 +91,7 @@ def add_one(arguments: argparse.Namespace) -> int:
     print()
     for note in dialect.guide.notes:
         print(f"- {note}")
+    print_encrypted_hint(unit)
     if dialect.name == NATIVE:
         print('For example: [{"n": "temperature", "u": "Cel", "v": 3.4}]')
     print("Then look for it: kit status")

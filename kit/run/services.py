@@ -96,6 +96,7 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
             broker = _external_broker(unit, journal)
         else:
             from kit.broker.server import Broker
+            from kit.run.listeners import more_listeners
 
             host, port = listen_address(unit.settings.broker.listen, key="[broker] listen")
             broker = Broker(
@@ -104,6 +105,7 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
                 users=DeviceUsers(devices, services=passwords),
                 journal=journal,
                 clock=unit.clock,
+                more=more_listeners(unit.home, unit.settings.broker, unit=unit.identity.unit),
                 on_problem=unit.log.warning,
             )
         asyncio.run(_serve_until(broker, stop, ready))

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import pytest
 
+from kit.broker.listening import Listener
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
     V5,
@@ -51,8 +52,9 @@ PATIENCE_S = 5.0
 class Client:
     """An MQTT client that does exactly what the test says and nothing else."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    def __init__(self, port: int, wrap: Callable[[socket.socket], Any] | None = None) -> None:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.socket = plain if wrap is None else wrap(plain)
         self._reader = PacketReader(Limits(), packet_bytes=2_000_000, reads_server=True)
 
         self.welcome = Connack(session_present=False, code=0)
@@ -130,6 +132,7 @@ class Unit:
         self.problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.broker: Broker | None = None
         self.stop: Callable[[], object] = self.close
+        self.wrap: Callable[[socket.socket], Any] | None = None
         self._process: subprocess.Popen[str] | None = None
         with Database(file, migrations=(*facts.MIGRATIONS, *mqtt.MIGRATIONS, *devices.MIGRATIONS, SEEN)):
             pass
@@ -156,7 +159,7 @@ class Unit:
 
     def dial(self) -> Client:
         """A client that has said nothing yet."""
-        return Client(self.port)
+        return Client(self.port, self.wrap)
 
     def connect(
         self,
@@ -169,7 +172,7 @@ class Unit:
         present: bool = False,
     ) -> Client:
         """A client that has signed in."""
-        client = Client(self.port)
+        client = Client(self.port, self.wrap)
         client.send(
             Connect(
                 client_id=client_id or username,
@@ -185,7 +188,7 @@ class Unit:
 
     def connect5(self, username: str = SERVICE[0], *, present: bool = False, **wishes: Any) -> Client:
         """A client of MQTT 5 that has signed in; `wishes` as in `Connect`."""
-        client = Client(self.port)
+        client = Client(self.port, self.wrap)
         client.version = V5
         password = self.passwords[username].encode()
         wishes = {"client_id": username, **wishes}
@@ -221,8 +224,8 @@ class Unit:
 class Thread:
     """The unit's broker on its own event loop in a thread."""
 
-    def __init__(self, unit: Unit, ingest: Callable[..., None], limits: Limits) -> None:
-        self._unit, self._ingest, self._limits = unit, ingest, limits
+    def __init__(self, unit: Unit, ingest: Callable[..., None], limits: Limits, more: Sequence[Listener] = ()) -> None:
+        self._unit, self._ingest, self._limits, self._more = unit, ingest, limits, more
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._stop: Callable[[], object] = lambda: None
@@ -252,6 +255,7 @@ class Thread:
                 users=DeviceUsers(table, services=dict([SERVICE])),
                 journal=mqtt.MqttJournal(store, ingest=self._ingest),
                 clock=SystemClock(),
+                more=self._more,
                 limits=self._limits,
                 on_problem=unit.problems.put,
             )
@@ -268,9 +272,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Unit]]:
     """Starts a broker with given limits and collector; may be called again on the same unit after `stop`."""
     running: list[Thread] = []
 
-    def start(unit: Unit | None = None, *, ingest: Callable[..., None] = keep, limits: Limits | None = None) -> Unit:
+    def start(
+        unit: Unit | None = None,
+        *,
+        ingest: Callable[..., None] = keep,
+        limits: Limits | None = None,
+        more: Sequence[Listener] = (),
+    ) -> Unit:
         unit = unit or Unit(tmp_path / "kit.db")
-        thread = Thread(unit, ingest, limits or Limits())
+        thread = Thread(unit, ingest, limits or Limits(), more)
         thread.start()
         running.append(thread)
         return unit

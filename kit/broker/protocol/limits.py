@@ -35,6 +35,7 @@ class Limits:
         connections_unauthenticated: of these, not yet signed in; one address may hold half of them.
         unread_bytes: bytes a client may have on the way to the disk before its socket is no longer read.
         unsent_bytes: bytes in a client's socket buffer above which QoS 0 messages to it are dropped.
+        blocked_s: real seconds for which a client may leave that much unread before it is disconnected.
         batch: packets that go into one transaction.
     """
 
@@ -63,4 +64,5 @@ class Limits:
     connections_unauthenticated: int = 600
     unread_bytes: int = 524_288
     unsent_bytes: int = 1_048_576
+    blocked_s: float = 60.0
     batch: int = 1_000
