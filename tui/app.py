@@ -24,9 +24,10 @@ from kit.settings import Settings
 from tui import detail_view
 from tui.facts import Facts, UnitFacts
 from tui.line import Line
-from tui.messages import DetailArrived, FactsFailed, StatusArrived
+from tui.messages import DetailArrived, FactsFailed, LookAgain, StatusArrived
 from tui.screens.detail import DetailScreen
 from tui.screens.home import HomeScreen
+from tui.screens.queue import QueueScreen
 
 POLL_S = 1.0
 """Real seconds between two looks: what a person feels as live."""
@@ -107,6 +108,11 @@ class KitApp(App[None]):
         if isinstance(self.screen, HomeScreen | DetailScreen):
             self.screen.show_failure(message.sentence)
 
+    def on_look_again(self, message: LookAgain) -> None:
+        """Look again now."""
+        del message
+        self._wake.set()
+
     def action_look(self) -> None:
         """Look again now."""
         self._wake.set()
@@ -121,7 +127,7 @@ class KitApp(App[None]):
 
     def action_queue(self) -> None:
         """The queue."""
-        self._open("Waiting to leave", lambda: detail_view.queue_lines(self._facts.queue()))
+        self._show(QueueScreen(self._facts))
 
     def action_log(self) -> None:
         """The logs."""
@@ -148,7 +154,9 @@ class KitApp(App[None]):
         yield SystemCommand("Quit", "Leave; the unit goes on", self.action_quit)
 
     def _open(self, title: str, load: Callable[[], list[Line]], *, follow: bool = False) -> None:
-        screen = DetailScreen(title, load, follow=follow)
+        self._show(DetailScreen(title, load, follow=follow))
+
+    def _show(self, screen: DetailScreen) -> None:
         if isinstance(self.screen, DetailScreen):
             self.switch_screen(screen)
         else:

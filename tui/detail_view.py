@@ -14,7 +14,9 @@ from tui.line import Line, Tone
 KEYS = (
     ("n", "what needs you, in whole sentences"),
     ("a", "warnings: who was told, who has seen them"),
-    ("k", "the queue: each record and how far it has come"),
+    ("k", "the queue: each record, how far it has come, why it waits"),
+    ("f", "in the queue: show another priority, or also what has arrived"),
+    ("t", "in the queue: send again now what waits"),
     ("l", "the services' logs"),
     ("p", "power cuts: what was acknowledged before, and found after"),
     ("r", "look again now (it looks every second by itself)"),
@@ -41,17 +43,26 @@ def alert_lines(alerts: Sequence[Mapping[str, Any]], *, now: str | None, timezon
     return lines[:-1]
 
 
-def queue_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """A line per record that the core has not accepted yet, the most urgent first, and how far it has come."""
+def queue_lines(rows: Sequence[Mapping[str, Any]], *, what: str = "") -> list[Line]:
+    """Two lines per record, the most urgent first: how far it has come, and why it waits.
+
+    Args:
+        rows: of `kit.health.queue_view`.
+        what: the filter in words, where there is one.
+    """
     if not rows:
-        return [Line("Nothing waits: everything the kit wrote is at the core.", Tone.GOOD)]
+        nothing = f"Nothing of that is here: {what}." if what else "Nothing waits: everything is at the core."
+        return [Line(nothing, Tone.PLAIN if what else Tone.GOOD)]
     head = f"{'priority':<9} {'kind':<9} how far"
     lines = [Line(head, Tone.HEAD)]
     for row in rows:
         number = int(row["priority"])
         priority = PRIORITY_WORDS[number] if number < len(PRIORITY_WORDS) else str(number)
         text = f"{priority:<9} {row['kind'][:9]:<9} {custody_words(row)}"
-        lines.append(Line(text, Tone.WARN if number == 0 else Tone.PLAIN))
+        urgent = number == 0 and not row.get("accepted")
+        lines.append(Line(text, Tone.BAD if row.get("expired") else Tone.WARN if urgent else Tone.PLAIN))
+        if row.get("why"):
+            lines.append(Line(f"  {row['why']}"))
     return lines
 
 

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 from kit.clock import Clock
 from kit.health.alert_view import alert_rows
 from kit.health.logs import LogLine, last_lines, log_files
+from kit.health.queue_view import queue_rows
 from kit.health.status import open_store, unit_status
 from kit.home import Home
 from kit.settings import Settings
-from kit.store.queue import queue
+from kit.store.database import Database
+from kit.store.queue import retry
 
 QUEUE_ROWS = 200
 """More than anybody reads; the counts on the home screen cover the rest."""
@@ -35,8 +37,12 @@ class Facts(Protocol):
         """Every warning, as `kit alerts ls --json` prints them."""
         ...
 
-    def queue(self) -> list[dict[str, Any]]:
-        """What waits to leave, as `kit queue ls --json` prints it."""
+    def queue(self, *, priority: int | None, waiting_only: bool) -> list[dict[str, Any]]:
+        """What waits to leave (or also what has), as `kit queue ls --json` prints it."""
+        ...
+
+    def retry(self) -> int:
+        """Ask for everything that waits to be sent again now; returns how much that is."""
         ...
 
     def logs(self) -> list[LogLine]:
@@ -69,12 +75,24 @@ class UnitFacts:
         with open_store(self.home) as connection:
             return alert_rows(connection, now_ms=int(self.clock.now() * 1000))
 
-    def queue(self) -> list[dict[str, Any]]:
-        """What waits."""
+    def queue(self, *, priority: int | None, waiting_only: bool) -> list[dict[str, Any]]:
+        """What waits, and what has come further."""
         if not self.home.database.exists():
             return []
         with open_store(self.home) as connection:
-            return queue(connection, limit=QUEUE_ROWS, waiting_only=True)
+            return queue_rows(
+                connection,
+                self.home,
+                now_ms=int(self.clock.now() * 1000),
+                limit=QUEUE_ROWS,
+                waiting_only=waiting_only,
+                priority=priority,
+            )
+
+    def retry(self) -> int:
+        """Send again now."""
+        with Database(self.home.database) as database, database.atomic() as connection:
+            return retry(connection, "all")
 
     def logs(self) -> list[LogLine]:
         """The last lines."""

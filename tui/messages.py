@@ -10,6 +10,10 @@ from textual.message import Message
 from tui.line import Line
 
 
+class LookAgain(Message):
+    """A screen wants to show something else: read now, not at the next turn."""
+
+
 @dataclass
 class StatusArrived(Message):
     """A new status was read."""

@@ -130,11 +130,14 @@ def alert_words(alert: Mapping[str, Any], now: str | None) -> str:
 
 
 def custody_words(row: Mapping[str, Any]) -> str:
-    """How far a record of the queue has come, and by which links: `accepted by lora`."""
+    """How far a record of the queue has come, and by which links or whom: `accepted by lora`, `read by Amina`."""
+    if row["state"] == "read":
+        return f"read by {row.get('read_by') or 'somebody'}"
     links = row.get("links", [])
     acknowledged = [link["link"] for link in links if link.get("accepted")]
     names = acknowledged or [link["link"] for link in links]
-    return str(row["state"]) + (f" by {', '.join(names)}" if names else "")
+    state = "expired, " + str(row["state"]) if row.get("expired") else str(row["state"])
+    return state + (f" by {', '.join(names)}" if names and row["state"] != "delivered" else "")
 
 
 def clock_words(status: Mapping[str, Any]) -> list[str]:

@@ -13,26 +13,48 @@ from typing import Any, Literal
 from kit.model.alert import rfc3339
 from sync.protocol.records import Custody, RecordId
 
-_ROW = """
-SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS bytes,
-       left_ms, accepted_ms, delivered_ms, read_ms FROM records
-"""
+_FIELDS = """number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, length(body) AS bytes,
+       left_ms, accepted_ms, delivered_ms, read_ms, read_by"""
+
+_AHEAD = """sum(lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > :now) OVER (
+    ORDER BY priority, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"""
+"""How many records go before this one: what has expired no longer stands in the way."""
+
+_WANTED = "(:priority IS NULL OR priority = :priority) AND (:kind IS NULL OR kind = :kind)"
 
 
-def queue(connection: sqlite3.Connection, *, limit: int, waiting_only: bool = False) -> list[dict[str, Any]]:
+def queue(
+    connection: sqlite3.Connection,
+    *,
+    limit: int,
+    waiting_only: bool = False,
+    priority: int | None = None,
+    kind: str | None = None,
+    now_ms: int = -(2**62),
+) -> list[dict[str, Any]]:
     """Own records: those that wait, in the order in which they will go, then those last accepted.
 
     Args:
         connection: to the kit's store.
         limit: at most so many rows.
         waiting_only: leave out what the core has.
+        priority: only these; None = all.
+        kind: only these; None = all.
+        now_ms: tells what has expired, Unix ms.
     """
-    rows = connection.execute(f"{_ROW} WHERE pending = 1 ORDER BY priority, number LIMIT ?", (limit,)).fetchall()
+    values = {"priority": priority, "kind": kind, "now": now_ms, "limit": limit}
+    rows = connection.execute(
+        f"SELECT * FROM (SELECT {_FIELDS}, {_AHEAD} AS ahead FROM records INDEXED BY records_pending "  # noqa: S608 - our constants
+        f"WHERE pending = 1) WHERE {_WANTED} ORDER BY priority, number LIMIT :limit",
+        values,
+    ).fetchall()
     if not waiting_only and len(rows) < limit:
         rows += connection.execute(
-            f"{_ROW} WHERE accepted_ms IS NOT NULL ORDER BY accepted_ms DESC, number DESC LIMIT ?", (limit - len(rows),)
+            f"SELECT {_FIELDS}, 0 AS ahead FROM records WHERE accepted_ms IS NOT NULL AND {_WANTED} "  # noqa: S608 - our constants
+            "ORDER BY accepted_ms DESC, number DESC LIMIT :limit",
+            values | {"limit": limit - len(rows)},
         ).fetchall()
-    return [_as_json(connection, row) for row in rows]
+    return [_as_json(connection, row, now_ms) for row in rows]
 
 
 def queue_counts(connection: sqlite3.Connection, *, now_ms: int | None = None) -> dict[int, int]:
@@ -71,7 +93,7 @@ def retry(connection: sqlite3.Connection, ids: Iterable[RecordId] | Literal["all
     )
 
 
-def _as_json(connection: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+def _as_json(connection: sqlite3.Connection, row: sqlite3.Row, now_ms: int) -> dict[str, Any]:
     links = connection.execute(
         "SELECT link, left_ms, accepted_ms FROM custody WHERE number = ? ORDER BY link", (row["number"],)
     )
@@ -85,6 +107,16 @@ def _as_json(connection: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]
         "state": _custody(row).value,
         "created": rfc3339(row["created_ms"]),
         "expires": None if row["lifetime_s"] is None else rfc3339(row["created_ms"] + row["lifetime_s"] * 1000),
+        "expired": row["accepted_ms"] is None
+        and row["lifetime_s"] is not None
+        and row["created_ms"] + row["lifetime_s"] * 1000 <= now_ms,
+        "ahead": row["ahead"] or 0,
+        "addressee": row["addressee"],
+        "left": _time(row["left_ms"]),
+        "accepted": _time(row["accepted_ms"]),
+        "delivered": _time(row["delivered_ms"]),
+        "read": _time(row["read_ms"]),
+        "read_by": row["read_by"],
         "links": [
             {"link": each["link"], "left": _time(each["left_ms"]), "accepted": _time(each["accepted_ms"])}
             for each in links

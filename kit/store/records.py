@@ -13,12 +13,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from kit.model.custody import KIND as CUSTODY_KIND
+from kit.store.custody import SUBJECT, hear_custody, note_custody
 from kit.store.database import Database, StoreError
 from kit.store.evidence import note_records
 from kit.store.facts import count_change
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
-from sync.protocol.records import Custody, Priority, Record, RecordId
+from sync.protocol.records import Priority, Record, RecordId
 
 __all__ = [
     "MIGRATIONS",
@@ -27,15 +29,11 @@ __all__ = [
     "note_custody",
     "queue",
     "queue_counts",
-    "received",
     "retry",
     "set_origin",
     "start_epoch",
     "write_record",
 ]
-
-SUBJECT = "records"
-"""What pages that show custody depend on (`kit.store.facts.change_versions`)."""
 
 MAX_KIND = 32
 MAX_BODY_BYTES = 256 * 1024
@@ -83,9 +81,10 @@ MIGRATIONS = (
         CREATE TABLE sync_sessions (peer TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID
         """,
     ),
+    sql("records", "0002_reader", "ALTER TABLE records ADD COLUMN read_by TEXT NOT NULL DEFAULT ''"),
 )
 
-_COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
+COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
 
 
 def set_origin(connection: sqlite3.Connection, unit: str) -> None:
@@ -147,40 +146,12 @@ def write_record(
         raise StoreError("the store has no unit yet; start the kit once (kit run)")
     told = RecordId(str(row[0]), int(row[1]), int(row[2]))
     connection.execute(
-        f"INSERT INTO records ({_COLUMNS}, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
+        f"INSERT INTO records ({COLUMNS}, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
         (*told, kind, int(Priority(priority)), created_ms, lifetime_s, addressee, body),
     )
     note_records(connection, [(*told, kind)])
     count_change(connection, SUBJECT)
     return told
-
-
-def note_custody(connection: sqlite3.Connection, ids: Iterable[RecordId], custody: Custody, *, at_ms: int) -> None:
-    """The core says that records of ours were delivered, or read by a person. The first time counts."""
-    column = {Custody.DELIVERED: "delivered_ms", Custody.READ: "read_ms"}[custody]
-    connection.executemany(
-        f"UPDATE records SET {column} = coalesce({column}, ?) "  # noqa: S608 - one of two constants
-        "WHERE origin = ? AND epoch = ? AND seq = ?",
-        [(at_ms, *each) for each in ids],
-    )
-    count_change(connection, SUBJECT)
-
-
-def received(connection: sqlite3.Connection, kind: str, *, after: int, limit: int) -> list[tuple[int, Record]]:
-    """Records of that kind that came from elsewhere, each with its number, in the order in which they came.
-
-    Args:
-        connection: to the kit's store.
-        kind: which.
-        after: the number of the last one already dealt with; 0 = from the first.
-        limit: at most so many.
-    """
-    rows = connection.execute(
-        f"SELECT number, {_COLUMNS} FROM records "  # noqa: S608 - our constant
-        "WHERE taken_ms IS NOT NULL AND kind = ? AND number > ? ORDER BY number LIMIT ?",
-        (kind, after, limit),
-    )
-    return [(int(row["number"]), _record(row)) for row in rows]
 
 
 class SqliteRecordStore:
@@ -197,7 +168,7 @@ class SqliteRecordStore:
         """Own records that the core has not accepted and that have not expired, by (priority, seq)."""
         del peer  # the core: a kit has no other
         rows = self._database.connection.execute(
-            f"SELECT {_COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
+            f"SELECT {COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
             "WHERE pending = 1 AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
             "ORDER BY priority, number LIMIT ?",
             (now_ms, limit),
@@ -210,14 +181,14 @@ class SqliteRecordStore:
         after = (-1, -1)
         while True:
             rows = self._database.connection.execute(
-                f"SELECT number, {_COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
+                f"SELECT number, {COLUMNS} FROM records INDEXED BY records_pending "  # noqa: S608 - our constant
                 "WHERE pending = 1 AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
                 "AND (priority, number) > (?, ?) ORDER BY priority, number LIMIT ?",
                 (now_ms, *after, PAGE_RECORDS),
             ).fetchall()
             if not rows:
                 return
-            yield from map(_record, rows)
+            yield from map(record_of, rows)
             after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
 
     def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
@@ -294,11 +265,14 @@ class SqliteRecordStore:
         del peer, link
         with self._database.atomic() as connection:
             connection.executemany(
-                f"INSERT OR IGNORE INTO records ({_COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
+                f"INSERT OR IGNORE INTO records ({COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
                 [(*_values(each), at_ms) for each in records],
             )
             note_records(connection, [(*each.id, each.kind) for each in records])
+            for each in records:
+                if each.kind == CUSTODY_KIND:
+                    hear_custody(connection, each)
             count_change(connection, SUBJECT)
 
     def load_session(self, peer: str) -> bytes | None:
@@ -360,7 +334,8 @@ def _values(record: Record) -> tuple[object, ...]:
     )
 
 
-def _record(row: sqlite3.Row) -> Record:
+def record_of(row: sqlite3.Row) -> Record:
+    """A row of COLUMNS."""
     return Record(
         id=RecordId(row["origin"], row["epoch"], row["seq"]),
         kind=row["kind"],
@@ -374,7 +349,7 @@ def _record(row: sqlite3.Row) -> Record:
 
 def _at_most_bytes(rows: Iterable[sqlite3.Row], limit: int) -> Iterator[Record]:
     for row in rows:
-        yield _record(row)
+        yield record_of(row)
         limit -= len(row["body"])
         if limit <= 0:
             return

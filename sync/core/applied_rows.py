@@ -10,7 +10,10 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from kit.model import alert as alerts
+from kit.model import custody, letters
 from kit.model.batch import decode_batch
+from kit.model.custody import custody_from_body
+from kit.model.letters import letter_from_body
 from kit.model.readings import Quality, Reading
 from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
 from sync.core.store import Outcome
@@ -155,10 +158,32 @@ def _apply_quiz(connection: sqlite3.Connection, record: Record) -> None:
     )
 
 
+def _apply_message(_connection: sqlite3.Connection, record: Record) -> None:
+    letter_from_body(record.body)  # kept in the record itself; `sync.core.letters` shows it
+
+
+def _apply_custody(connection: sqlite3.Connection, record: Record) -> None:
+    """A kit says that a person there has read records that were for it. Of records for others it can say nothing."""
+    note = custody_from_body(record.body)
+    if not note.read:
+        raise BodyError("only a core says that something was delivered: it knows when a kit has accepted it")
+    for epoch, seq in note.told:
+        found = connection.execute(
+            "UPDATE core_records SET read_ms = coalesce(read_ms, ?), "
+            "read_by = CASE WHEN read_ms IS NULL THEN ? ELSE read_by END "
+            "WHERE origin = ? AND epoch = ? AND seq = ? AND addressee = ?",
+            (time_of(note.at_ms, "the time"), note.person, record.addressee, epoch, seq, record.id.origin),
+        )
+        if not found.rowcount:
+            raise BodyError(f"{record.addressee} has no record {epoch}.{seq} here that was for {record.id.origin}")
+
+
 _APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
     "alert": _apply_alert,
     "receipt": _apply_receipt,
     "readings": _apply_readings,
     "forecast": _apply_forecast,
     "quiz": _apply_quiz,
+    letters.KIND: _apply_message,
+    custody.KIND: _apply_custody,
 }

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from kit.model.custody import KIND as CUSTODY
 from kit.store.database import Database, StoreError
 from sync.core.applied_rows import UNREADABLE, apply, known_kinds
 from sync.core.store import Outcome
@@ -91,7 +92,7 @@ def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: i
     """See `RecordStore.outgoing`."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
-        "WHERE outcome IS NULL AND accepted_ms IS NULL AND addressee = ? "
+        "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = ? "
         "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) ORDER BY priority, number LIMIT ?",
         (peer, now_ms, limit),
     )
@@ -104,7 +105,7 @@ def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterat
     while True:
         rows = connection.execute(
             f"SELECT number, {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
-            "WHERE outcome IS NULL AND accepted_ms IS NULL AND addressee = ? "
+            "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = ? "
             "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
             "AND (priority, number) > (?, ?) ORDER BY priority, number LIMIT ?",
             (peer, now_ms, *after, PAGE_RECORDS),
@@ -131,23 +132,36 @@ def waiting_among(connection: sqlite3.Connection, ids: Sequence[RecordId], *, pe
         for each in ids
         if connection.execute(
             "SELECT 1 FROM core_records WHERE origin = ? AND epoch = ? AND seq = ? "
-            "AND outcome IS NULL AND accepted_ms IS NULL AND addressee = ?",
+            "AND to_send = 1 AND accepted_ms IS NULL AND addressee = ?",
             (*each, peer),
         ).fetchone()
     ]
 
 
-def note_sent(
-    connection: sqlite3.Connection, column: str, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int
-) -> None:
-    """Records of the core's own have left for that peer (`left_ms`) or were accepted by it (`accepted_ms`)."""
-    if column not in {"left_ms", "accepted_ms"}:
-        raise ValueError(column)
+def note_left(connection: sqlite3.Connection, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
+    """Records for that kit have left over that link."""
     connection.executemany(
-        f"UPDATE core_records SET {column} = ?, link = ? WHERE origin = ? AND epoch = ? AND seq = ? "  # noqa: S608 - checked above
-        f"AND outcome IS NULL AND addressee = ? AND {column} IS NULL",
+        "UPDATE core_records SET left_ms = ?, sent_by = ? WHERE origin = ? AND epoch = ? AND seq = ? "
+        "AND to_send = 1 AND addressee = ? AND left_ms IS NULL",
         [(at_ms, link, *each, peer) for each in ids],
     )
+
+
+def note_accepted(
+    connection: sqlite3.Connection, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int
+) -> dict[str, list[RecordId]]:
+    """Records for that kit are committed there. Returns those of other kits, by origin, to tell their authors."""
+    delivered: dict[str, list[RecordId]] = {}
+    (own,) = connection.execute("SELECT origin FROM core_own").fetchone()
+    for each in ids:
+        marked = connection.execute(
+            "UPDATE core_records SET accepted_ms = ?, sent_by = ? WHERE origin = ? AND epoch = ? AND seq = ? "
+            "AND to_send = 1 AND addressee = ? AND accepted_ms IS NULL",
+            (at_ms, link, *each, peer),
+        )
+        if marked.rowcount and each.origin != own:
+            delivered.setdefault(each.origin, []).append(each)
+    return delivered
 
 
 def set_origin(connection: sqlite3.Connection, unit: str) -> None:
@@ -186,7 +200,7 @@ def write(
         raise StoreError("the store has no core yet; run `kit core init`")
     told = RecordId(str(row[0]), int(row[1]), int(row[2]))
     connection.execute(
-        f"INSERT INTO core_records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our constant
+        f"INSERT INTO core_records ({_COLUMNS}, to_send) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
         (*told, kind, int(Priority(priority)), now_ms, lifetime_s, addressee, body),
     )
     return told
@@ -196,8 +210,8 @@ def _insert(
     connection: sqlite3.Connection, record: Record, outcome: Outcome, reason: str, *, link: str, at_ms: int
 ) -> None:
     connection.execute(
-        f"INSERT INTO core_records ({_COLUMNS}, link, received_ms, outcome, reason, applied_ms) "  # noqa: S608 - our constant
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO core_records ({_COLUMNS}, link, received_ms, outcome, reason, applied_ms, to_send) "  # noqa: S608 - our constant
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *record.id,
             record.kind,
@@ -211,9 +225,18 @@ def _insert(
             outcome.value,
             reason,
             at_ms if outcome is Outcome.APPLIED else None,
+            # what this core cannot read may still be plain to the kit it is for; a custody record is checked, though
+            int(
+                _is_for_another(connection, record) and not (record.kind == CUSTODY and outcome is not Outcome.APPLIED)
+            ),
         ),
     )
     _count(connection, record.id.origin, outcome, 1)
+
+
+def _is_for_another(connection: sqlite3.Connection, record: Record) -> bool:
+    (own,) = connection.execute("SELECT origin FROM core_own").fetchone()
+    return record.addressee not in ("", own, record.id.origin)
 
 
 def _apply(database: Database, record: Record) -> tuple[Outcome, str]:

@@ -105,4 +105,20 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    sql(
+        "core",
+        "0010_messages_and_forwarding",
+        # `to_send` is 1 for what still has to reach its addressee: the core's own records, and kits' for other kits
+        """
+        ALTER TABLE core_records ADD COLUMN to_send INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_records ADD COLUMN sent_by TEXT NOT NULL DEFAULT '';
+        ALTER TABLE core_records ADD COLUMN read_ms INTEGER;
+        ALTER TABLE core_records ADD COLUMN read_by TEXT NOT NULL DEFAULT '';
+        UPDATE core_records SET to_send = 1, sent_by = link WHERE outcome IS NULL;
+        DROP INDEX core_records_to_send;
+        CREATE INDEX core_records_to_send ON core_records (addressee, priority, number)
+            WHERE to_send = 1 AND accepted_ms IS NULL;
+        CREATE INDEX core_records_messages ON core_records (number) WHERE kind = 'message'
+        """,
+    ),
 )

@@ -17,12 +17,14 @@ from kit.model.alert_state import AlertState
 from kit.settings import CoreSettings
 from kit.store.database import Database
 from kit.store.links import LinkRow, links
-from sync.core import kit_rows, queries, record_rows
+from sync.core import kit_rows, letters, queries, record_rows
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     EnrolledKit,
     ForecastRow,
     InviteRow,
+    LetterRow,
+    OwnRecord,
     QuizRow,
     RecordCounts,
     RefusedRecord,
@@ -99,12 +101,14 @@ class SqliteCoreStore:
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link."""
         with self._database.atomic() as connection:
-            record_rows.note_sent(connection, "left_ms", ids, peer=peer, link=link, at_ms=at_ms)
+            record_rows.note_left(connection, ids, peer=peer, link=link, at_ms=at_ms)
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
-        """The kit has committed them."""
+        """The kit has committed them; the authors of what was another kit's are told in the same transaction."""
         with self._database.atomic() as connection:
-            record_rows.note_sent(connection, "accepted_ms", ids, peer=peer, link=link, at_ms=at_ms)
+            delivered = record_rows.note_accepted(connection, ids, peer=peer, link=link, at_ms=at_ms)
+            for origin, records in delivered.items():
+                letters.tell_author(connection, origin, records, read=False, person="", now_ms=at_ms)
 
     def held(self, ids: Iterable[RecordId]) -> set[RecordId]:
         """Those that are committed here."""
@@ -190,6 +194,19 @@ class SqliteCoreStore:
                 now_ms=now_ms,
                 lifetime_s=lifetime_s,
             )
+
+    def messages(self, *, limit: int) -> list[LetterRow]:
+        """Messages between people, both ways."""
+        return letters.messages(self._database.connection, limit=limit)
+
+    def own_records(self, *, limit: int) -> list[OwnRecord]:
+        """What is on its way to kits."""
+        return letters.own_records(self._database.connection, limit=limit)
+
+    def mark_read(self, number: int, *, person: str, now_ms: int) -> bool:
+        """A person at the core has read a kit's message."""
+        with self._database.atomic() as connection:
+            return letters.mark_read(connection, number, person=person, now_ms=now_ms)
 
     def apply_what_was_not(self, *, at_ms: int) -> int:
         """Apply what an earlier version could only keep; returns how many."""

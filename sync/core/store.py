@@ -113,6 +113,58 @@ class TakenRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnRecord:
+    """A record on its way to a kit: the core's own, or one kit's for another.
+
+    Attributes:
+        id: its name; the origin says whose it is.
+        addressee: the kit it is for.
+        link: by which it left last, or "".
+        left_ms, accepted_ms, read_ms: when it left, was committed at that kit, was read by a person there; None = not.
+        read_by: who has read it, as they named themselves.
+    """
+
+    id: RecordId
+    kind: str
+    priority: Priority
+    created_ms: int
+    lifetime_s: int | None
+    size_bytes: int
+    addressee: str
+    link: str
+    left_ms: int | None
+    accepted_ms: int | None
+    read_ms: int | None
+    read_by: str
+
+    def expired(self, now_ms: int) -> bool:
+        """Whether it ran out before it reached its kit: nobody will carry it any further."""
+        return (
+            self.accepted_ms is None
+            and self.lifetime_s is not None
+            and self.created_ms + self.lifetime_s * 1000 <= now_ms
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterRow:
+    """A message between people.
+
+    Attributes:
+        number: by which commands name it.
+        sent: how far it has come; for a message to the core itself, `accepted_ms` is when it came.
+        text, author: as they were written.
+        for_core: whether somebody at the core is to read it.
+    """
+
+    number: int
+    sent: OwnRecord
+    text: str
+    author: str
+    for_core: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefusedRecord:
     """A record that came in but was not believed; its body is kept.
 
@@ -229,6 +281,18 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         self, *, addressee: str, kind: str, priority: int, body: bytes, now_ms: int, lifetime_s: int | None = None
     ) -> RecordId:
         """Write a record of the core's own for a kit; it leaves when that kit is heard."""
+        ...
+
+    def messages(self, *, limit: int) -> Sequence[LetterRow]:
+        """Messages between people, both ways, the newest first."""
+        ...
+
+    def own_records(self, *, limit: int) -> Sequence[OwnRecord]:
+        """What is on its way to kits, or has reached them: what waits first, then the newest."""
+        ...
+
+    def mark_read(self, number: int, *, person: str, now_ms: int) -> bool:
+        """A person at the core has read a message for the core; its author is told. False if that is no news."""
         ...
 
     def kits(self) -> Sequence[EnrolledKit]:

@@ -29,7 +29,8 @@ from sync.protocol.path import SLOW_MTU_BYTES
 from sync.protocol.peers import Peer, PeerBook, Refusal, RefusalReason, Role
 from sync.protocol.records import Record, RecordId, RecordStore
 from sync.protocol.refusal import sealed_refusal
-from sync.protocol.session import ALL_PRIORITIES, BeaconFacts, OutFrame, Session
+from sync.protocol.routing import carried
+from sync.protocol.session import BeaconFacts, OutFrame, Session
 
 if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
@@ -426,12 +427,7 @@ def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[Watche
         for each in up[: up.index(link)]
         if _reaches(conversation, each) and not conversation.session.path(each.name, each.mtu_bytes).doubtful
     ]
-    taken = max((each.lowest_priority for each in better), default=-1)
-    return frozenset(
-        priority
-        for priority in ALL_PRIORITIES
-        if priority <= link.lowest_priority and (priority == 0 or priority > taken)
-    )
+    return carried(link.lowest_priority, [each.lowest_priority for each in better])
 
 
 def _reason(error: RemoteSyncError) -> str:

@@ -171,7 +171,7 @@ class WatchedLink:
             airtime_left_ms=self._link.airtime_left_ms() if isinstance(self._link, MetersAirtime) else None,
             dropped=tuple(sorted(self.dropped.items())),
             fault=self._trouble if not self._is_open else more.fault() if more else "",
-            facts=more.facts() if more else {},
+            facts={"mtu_bytes": self.mtu_bytes, **(more.facts() if more else {})},
         )
 
     def _explain(self) -> str:

@@ -44,12 +44,12 @@ from sync.protocol.outgoing import Due, Ledger
 from sync.protocol.path import Path, patience_for
 from sync.protocol.peers import Peer, Role
 from sync.protocol.records import Record, RecordId
+from sync.protocol.routing import ALL_PRIORITIES
 from sync.protocol.sealing import OVERHEAD_BYTES, Counters, Opened, Opener, Sealer
 
 if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
 
-ALL_PRIORITIES = frozenset(range(6))
 
 BEHIND_EVERY_S = 60.0
 """A recorded old frame, played again and again, makes us answer at most this often."""

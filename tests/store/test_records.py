@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from kit.store import facts, links, records
 from kit.store.database import Database, StoreError
+from kit.store.inbox import received
 from kit.store.links import LinkRow, forget_links_except, put_link
 from kit.store.records import (
     SqliteRecordStore,
     note_custody,
     queue,
     queue_counts,
-    received,
     retry,
     set_origin,
     start_epoch,

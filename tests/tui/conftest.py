@@ -138,6 +138,7 @@ class GivenFacts:
     broken: Exception | None = None
     looks: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    retried: int = 0
 
     def status(self) -> dict[str, Any]:
         self.looks += 1
@@ -152,8 +153,16 @@ class GivenFacts:
         }
         return [alert | words for alert in self.told["alerts"]]
 
-    def queue(self) -> list[dict[str, Any]]:
-        return self.rows
+    def queue(self, *, priority: int | None, waiting_only: bool) -> list[dict[str, Any]]:
+        return [
+            row
+            for row in self.rows
+            if priority in (None, row["priority"]) and not (waiting_only and row["state"] == "accepted")
+        ]
+
+    def retry(self) -> int:
+        self.retried += 1
+        return len(self.rows)
 
     def logs(self) -> list[LogLine]:
         return [LogLine("sync", f"2016-04-12T00:00:{number:02}Z INFO sync: look {number}") for number in range(60)]
@@ -162,8 +171,13 @@ class GivenFacts:
 def queue_of(count: int) -> list[dict[str, Any]]:
     first = {"origin": "kit-7gq2mzk4", "epoch": 1, "seq": 1, "kind": "alert", "priority": 0, "bytes": 128}
     readings = first | {"kind": "readings", "priority": 4, "bytes": 190}
-    rows = [first | {"state": "left", "links": [{"link": "lora", "left": NOW, "accepted": None}]}]
-    return rows + [readings | {"seq": seq, "state": "written", "links": []} for seq in range(2, count + 1)]
+    left = {"state": "left", "links": [{"link": "lora", "left": NOW, "accepted": None}]}
+    rows = [first | left | {"why": "left by lora; not acknowledged yet, it goes again by lora if no answer comes"}]
+    waits = {"state": "written", "links": []}
+    return rows + [
+        readings | waits | {"seq": seq, "why": f"goes by lora; {seq - 1} more urgent or older records go first"}
+        for seq in range(2, count + 1)
+    ]
 
 
 @pytest.fixture

@@ -161,3 +161,18 @@ async def test_leaving_ends_the_reading_thread_at_once(frost_night: Any) -> None
             break
         await asyncio.sleep(0.01)
     assert not app.is_running
+
+
+async def test_the_queue_can_be_filtered_and_sent_again(frost_night: Any) -> None:
+    app = KitApp(frost_night, poll_s=0.05)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("k")
+        await until(pilot, lambda: "1 more urgent" in on_screen(app))
+        await pilot.press("f")
+        await until(pilot, lambda: "Waiting: alarms" in on_screen(app) and "readings" not in on_screen(app))
+        assert "not acknowledged yet" in on_screen(app)
+        await pilot.press("f")
+        await until(pilot, lambda: "no receipts wait" in on_screen(app))
+        await pilot.press("t")
+        await until(pilot, lambda: "40 records are due now" in on_screen(app))
+    assert frost_night.retried == 1

@@ -50,6 +50,11 @@ class DetailScreen(Screen[None]):
         self.query_one("#scroll").focus()
         self._redraw()
 
+    def rename(self, title: str) -> None:
+        """Another heading."""
+        self._heading = title
+        self.query_one("#heading", Static).update(title)
+
     def show(self, lines: Sequence[Line]) -> None:
         """Draw these lines; a reader who has scrolled up stays where they are."""
         if list(lines) == list(self._lines):
