@@ -64,11 +64,11 @@ class QueueScreen(DetailScreen):
         """Send again now: asked of the sync service, so it is done whether this screen stays open or not."""
         try:
             count = self._facts.retry()
+            told = f"{count} records are due now" if count else "nothing waits"
         except (KitError, OSError, sqlite3.Error) as error:
-            self.app.call_from_thread(self.notify, f"That could not be asked for: {error}", severity="error")
-            return
-        told = f"{count} records are due now." if count else "Nothing waits."
-        self.app.call_from_thread(self.notify, told)
+            told = f"that could not be asked for: {error}"
+        # in the heading: a pop-up would cover the lines that a small terminal has
+        self.app.call_from_thread(self.rename, f"{FILTERS[self._chosen].title}: {told}")
 
     def _rows(self) -> list[Line]:
         chosen = FILTERS[self._chosen]
