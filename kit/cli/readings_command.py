@@ -17,6 +17,7 @@ from kit.cli.unit import reading_store, unit_of
 from kit.errors import UsageError
 from kit.health.times import rfc3339
 from kit.model.quantities import QUANTITIES
+from kit.model.readings import explain_quality, qc_letter
 from kit.store.devices import list_devices
 from kit.store.readings import StoredReading, find_readings, known_names
 
@@ -31,6 +32,7 @@ def add_readings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=time_of, metavar="T", help="from then on, for example 2016-04-12T03:00:00Z")
     parser.add_argument("--until", type=time_of, metavar="T", help="before then")
     parser.add_argument("--format", choices=("json", "csv"), help="instead of a table")
+    parser.add_argument("--explain", action="store_true", help="say below each doubtful reading what is doubtful")
     parser.set_defaults(run=show_readings)
 
 
@@ -63,7 +65,7 @@ def show_readings(arguments: argparse.Namespace) -> int:
         elif arguments.json or arguments.format == "json":
             print_json_rows(rows)
         else:
-            _print_text(rows)
+            _print_text(rows, explain=arguments.explain)
     return 0
 
 
@@ -95,16 +97,18 @@ def _row(reading: StoredReading) -> dict[str, Any]:
         "unit": reading.unit,
         "value": reading.value,
         "quality": reading.quality_word,
+        "quality_words": explain_quality(reading.quality),
+        "qc": qc_letter(reading.quality),
     }
 
 
 def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
 
 
-def _print_text(rows: Iterator[dict[str, Any]]) -> None:
+def _print_text(rows: Iterator[dict[str, Any]], *, explain: bool) -> None:
     # widths are taken from the first rows: nothing waits for the last one
     first = list(itertools.islice(rows, 200))
     if not first:
@@ -119,3 +123,5 @@ def _print_text(rows: Iterator[dict[str, Any]]) -> None:
             f"{row['time']:<20}  {row['device']:<{device}}  {row['quantity']:<{quantity}}  "
             f"{value}  {row['unit']:<5}  {row['quality']}"
         )
+        for sentence in row["quality_words"] if explain else ():
+            print(f"{'':<20}  {sentence}")

@@ -16,9 +16,11 @@ from kit.clock import Clock
 from kit.collect.dialects import dialects as installed_dialects
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.judgement import judge_time, judge_value
+from kit.collect.neighbours import Neighbours
 from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
+from kit.model.consistency import SAME_TIME_MS, contradictions, partners
 from kit.model.messages import Published
-from kit.model.quantities import printable
+from kit.model.quantities import QUANTITIES, printable
 from kit.model.readings import Quality
 from kit.store.boots import boot_number
 from kit.store.facts import count_change
@@ -35,13 +37,17 @@ from kit.store.ingest_state import (
     undated_taken,
 )
 from kit.store.learned import learn
-from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter, Undated
+from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, Outcome, ReadingWriter, Series, Undated
 
 log = logging.getLogger(__name__)
 
 TIDY_EVERY = 10_000
 """Undated messages between two clean-ups of what is remembered about them."""
 
+
+_INCONSISTENT = int(Quality.INCONSISTENT)
+_RANGE_OR_TIME = int(Quality.IMPOSSIBLE | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN)
+"""With one of these a value says nothing about others."""
 
 JUMP_MS = 60_000
 """A message older than this when it is taken in either waited for a full disk, or the clock was set meanwhile."""
@@ -75,6 +81,7 @@ class Ingest:
         self._speakers = Speakers(installed_dialects() if dialects is None else dialects)
         self._learning = False
         self._writer = ReadingWriter()
+        self._neighbours = Neighbours()
         self._problems: dict[tuple[str, str], Problem] = {}
         self._undated: dict[bytes, tuple[bytes, int]] = {}
         self._taken: dict[bytes, tuple[bytes, int]] | None = None
@@ -87,7 +94,7 @@ class Ingest:
         self._problems.clear()
         self._undated.clear()
         self._taken = None
-        self._writer.begin(connection)
+        self._neighbours.begin(connection, anew=self._writer.begin(connection))
         self._speakers.begin(connection)
         if self._learning:
             self._learning = False
@@ -97,6 +104,7 @@ class Ingest:
         for published in publishes:
             self._take(connection, published)
         stored = self._writer.flush(connection)
+        self._neighbours.flush(connection)
         self._write_state(connection, publishes[-1].received_ms if publishes else 0)
         if stored:
             count_change(connection, "readings")
@@ -198,6 +206,11 @@ class Ingest:
         )
         if unit_unknown:
             quality |= int(Quality.UNIT_UNKNOWN)
+        elif not quality & _RANGE_OR_TIME:
+            quality |= self._compare(connection, device, quantity, time_ms=time_ms, value=value)
+            quality |= self._neighbours.judge(
+                series.id, device=device, quantity=quantity, unit=unit, time_ms=time_ms, value=value, quality=quality
+            )
         outcome = self._writer.add(
             connection,
             series,
@@ -211,6 +224,35 @@ class Ingest:
         )
         if outcome is Outcome.CROWDED_OUT:
             self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
+
+    def _compare(
+        self,
+        connection: sqlite3.Connection,
+        device: str,
+        quantity: str,
+        *,
+        time_ms: int,
+        value: float,
+    ) -> int:
+        """The flag for contradicting what the same device says at the same time; the other one may be to blame."""
+        if not (names := partners(quantity)):
+            return 0
+        values: dict[str, float] = {}
+        found: dict[str, Series] = {}
+        for name in names:
+            base = name.partition(":")[0]
+            other = self._writer.known(connection, device, name, QUANTITIES[base].unit)
+            if other is None or other.latest_ms is None or abs(other.latest_ms - time_ms) > SAME_TIME_MS:
+                continue
+            if not other.quality & _RANGE_OR_TIME:
+                values[base], found[base] = other.value, other
+        if not values:
+            return 0
+        own = quantity.partition(":")[0]
+        blamed = contradictions(values | {own: value})
+        for name in blamed - {own}:
+            self._writer.doubt(found[name], _INCONSISTENT)
+        return _INCONSISTENT if own in blamed else 0
 
     def _came_before(self, connection: sqlite3.Connection, published: Published) -> bool:
         """Whether this very message, undated, was taken already; remembers it if not."""

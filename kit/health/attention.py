@@ -70,12 +70,33 @@ def _messages(status: Mapping[str, Any]) -> list[str]:
 
 def _sensors(status: Mapping[str, Any]) -> list[str]:
     return [
-        f"sensor {sensor['device']} has been silent for {age_words(sensor.get('age_s'))}; check its battery and lead"
+        f"sensor {sensor['device']} has been silent for {age_words(sensor.get('age_s'))}"
+        f"{_usually(sensor)}; check its battery and lead"
         if sensor.get("last_seen")
         else f"sensor {sensor['device']} has never sent anything; check its user name and password"
         for sensor in status.get("sensors", [])
         if sensor.get("silent") and (sensor.get("last_seen") or not sensor.get("malformed"))
     ]
+
+
+def _usually(sensor: Mapping[str, Any]) -> str:
+    every_s = sensor.get("every_s")
+    return f" (it usually speaks every {age_words(every_s)})" if every_s else ""
+
+
+def _doubts(status: Mapping[str, Any]) -> list[str]:
+    return [
+        f"sensor {sensor['device']}: {value['quantity']} is {value['quality'].replace('+', ', ')}; "
+        f"{value['quality_words'][0]}"
+        for sensor in status.get("sensors", [])
+        for value in sensor.get("latest", [])
+        if not sensor.get("silent") and value.get("quality_words") and _lasting(value["quality"])
+    ]
+
+
+def _lasting(quality: str) -> bool:
+    """Whether the flags say that a sensor needs a look: a single step or a guessed time does not."""
+    return bool({"impossible", "stuck", "inconsistent", "neighbour", "unit_unknown"} & set(quality.split("+")))
 
 
 def _power(status: Mapping[str, Any]) -> list[str]:
@@ -126,6 +147,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _services,
     _power,
     _sensors,
+    _doubts,
     _messages,
     _problems,
     _backup,

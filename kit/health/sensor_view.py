@@ -9,22 +9,42 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from kit.health.times import rfc3339
 from kit.model.places import NOWHERE
+from kit.model.readings import explain_quality
 from kit.store.devices import NATIVE, Device, list_devices, places
 from kit.store.ingest_state import malformed
 from kit.store.readings import SensorAge, StoredReading, latest_readings, sensors
 
-SHORTEST_SILENCE_S = 30 * 60.0
+SHORTEST_SILENCE_S = 15 * 60.0
 """Below this nothing is called silent: a sensor may be carried about, or its battery changed."""
+
+LONGEST_SILENCE_S = 48 * 3600.0
+"""Beyond this everything is: nothing in a village has less than a reading in two days to say."""
+
+UNKNOWN_SILENCE_S = 3600.0
+"""For a sensor that has spoken too few times to have a rhythm."""
 
 MISSED_ROUNDS = 3
 """So many missed readings make a silence; one or two are lost on any radio."""
 
-RHYTHM_ROUNDS = 8
-"""The latest readings of a series from which its rhythm is measured."""
+LONG_GAPS = 2
+"""A sensor that speaks when something changes has long gaps; twice the longest usual one is silence."""
+
+RHYTHM_ROUNDS = 60
+"""The latest readings from which a sensor's rhythm is learned; they are in the store, so a restart forgets nothing."""
+
+SAME_ROUND_S = 1.0
+"""Readings closer together belong to one round."""
+
+
+class Rhythm(NamedTuple):
+    """How often a sensor speaks, seconds: usually, and at the latest in 19 of 20 rounds."""
+
+    usual_s: float
+    late_s: float
 
 
 def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:
@@ -43,7 +63,7 @@ def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str
     unread = {problem.device: problem for problem in malformed(connection)}
     rows = []
     for name in sorted(registered.keys() | heard.keys()):
-        row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm_s=_rhythm_s(connection, name))
+        row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm=_rhythm(connection, name))
         owner = registered.get(name.partition("/")[0])
         if row["silent"] and registered and owner is None:
             continue  # removed by the technician; its readings stay, its silence is nobody's worry
@@ -59,32 +79,45 @@ def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str
     return rows
 
 
-def silent_after_s(rhythm_s: float | None) -> float:
+def silent_after_s(rhythm: Rhythm | None) -> float:
     """How long a sensor of that rhythm may say nothing."""
-    return max(SHORTEST_SILENCE_S, MISSED_ROUNDS * (rhythm_s or 0.0))
+    if rhythm is None:
+        return UNKNOWN_SILENCE_S
+    expected = max(MISSED_ROUNDS * rhythm.usual_s, LONG_GAPS * rhythm.late_s)
+    return min(LONGEST_SILENCE_S, max(SHORTEST_SILENCE_S, expected))
 
 
-def rhythm_of(times_ms: Sequence[int]) -> float | None:
-    """Seconds between readings, by the median of the gaps; None below three readings."""
-    gaps = [abs(a - b) / 1000 for a, b in pairwise(times_ms)]
-    # not statistics.median: importing that costs a third of what `kit status` may cost at all
-    return sorted(gaps)[len(gaps) // 2] if len(gaps) > 1 else None
+def rhythm_of(times_ms: Sequence[int]) -> Rhythm | None:
+    """The median and the 95th percentile of the gaps; None below three rounds."""
+    gaps = sorted(gap for a, b in pairwise(times_ms) if (gap := abs(a - b) / 1000) >= SAME_ROUND_S)
+    # not statistics.quantiles: importing that costs a third of what `kit status` may cost at all
+    return Rhythm(gaps[len(gaps) // 2], gaps[len(gaps) * 19 // 20]) if len(gaps) > 1 else None
 
 
 def _row(
-    name: str, heard: SensorAge | None, device: Device | None, *, now_ms: int, rhythm_s: float | None
+    name: str, heard: SensorAge | None, device: Device | None, *, now_ms: int, rhythm: Rhythm | None
 ) -> dict[str, Any]:
     if heard is None:
         waited_s = (now_ms - device.added_ms) / 1000 if device is not None else 0.0
-        return {"device": name, "last_seen": None, "age_s": None, "silent": waited_s > SHORTEST_SILENCE_S}
+        return {"device": name, "last_seen": None, "age_s": None, "silent": waited_s > UNKNOWN_SILENCE_S}
     # an age of None means that the clock was set back since: nothing can be said about a silence
-    silent = heard.age_s is not None and heard.age_s > silent_after_s(rhythm_s)
-    age_s = None if heard.age_s is None else round(heard.age_s, 1)
-    return {"device": name, "last_seen": rfc3339(heard.last_seen_ms), "age_s": age_s, "silent": silent}
+    silent = heard.age_s is not None and heard.age_s > silent_after_s(rhythm)
+    return {
+        "device": name,
+        "last_seen": rfc3339(heard.last_seen_ms),
+        "age_s": None if heard.age_s is None else round(heard.age_s, 1),
+        "silent": silent,
+        "every_s": None if rhythm is None else round(rhythm.usual_s, 1),
+        "silent_after_s": round(silent_after_s(rhythm)),
+    }
 
 
-def _rhythm_s(connection: sqlite3.Connection, device: str) -> float | None:
-    series = connection.execute("SELECT id FROM series WHERE device = ? LIMIT 1", (device,)).fetchone()
+def _rhythm(connection: sqlite3.Connection, device: str) -> Rhythm | None:
+    series = connection.execute(
+        "SELECT s.id FROM series s JOIN latest_readings l ON l.series = s.id WHERE s.device = ? "
+        "ORDER BY l.time_ms DESC LIMIT 1",
+        (device,),
+    ).fetchone()
     if series is None:
         return None
     rows = connection.execute(
@@ -99,4 +132,5 @@ def _value(reading: StoredReading) -> dict[str, Any]:
         "unit": reading.unit,
         "value": reading.value,
         "quality": reading.quality_word,
+        "quality_words": explain_quality(reading.quality),
     }

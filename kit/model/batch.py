@@ -9,7 +9,8 @@ A batch is one CBOR array (RFC 8949) that explains itself: the names are in it a
 the differences of (time_ms − base_ms) / step_ms, zigzag, each 0 followed by how many more zeros there are, so that a
 regular sensor costs three bytes however many readings it has; an integer instead names the earlier column that has
 the same times. `values` are zigzag varints of the differences of value × 10^digits, or, where some value has no short
-decimal form, doubles (digits = 255). `qualities` is 0 when nothing is doubtful, else one byte a reading.
+decimal form, doubles (digits = 255). `qualities` is 0 when nothing is doubtful, else one byte a reading, or two
+(little-endian) where one does not hold the flags.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def encode_batch(readings: Sequence[Reading]) -> bytes:
                 _encode_times(times) if same == len(columns) else same,
                 digits,
                 values,
-                bytes(reading.quality for reading in rows) if any(reading.quality for reading in rows) else 0,
+                _encode_qualities([int(reading.quality) for reading in rows]),
             ]
         )
     return cbor2.dumps([VERSION, base_ms, step_ms, list(names), columns])
@@ -105,7 +106,7 @@ def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[
         offsets = all_times[times] if isinstance(times, int) else _decode_times(times, count)
         all_times.append(offsets)
         decoded = _decode_values(values, digits, count)
-        flags = qualities if isinstance(qualities, bytes) else bytes(count)
+        flags = _decode_qualities(qualities, count)
         for offset, value, flag in zip(offsets, decoded, flags, strict=True):
             time_ms = base_ms + offset * step_ms
             if abs(time_ms) > _LATEST_MS or not math.isfinite(value):
@@ -118,6 +119,20 @@ def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[
                 value=value,
                 quality=Quality(flag),
             )
+
+
+def _encode_qualities(qualities: Sequence[int]) -> bytes | int:
+    if not any(qualities):
+        return 0
+    if max(qualities) < 1 << 8:
+        return bytes(qualities)
+    return struct.pack(f"<{len(qualities)}H", *qualities)
+
+
+def _decode_qualities(told: Any, count: int) -> Sequence[int]:
+    if not isinstance(told, bytes):
+        return bytes(count)
+    return struct.unpack(f"<{count}H", told) if len(told) == 2 * count else told
 
 
 def _encode_times(offsets: Sequence[int]) -> bytes:

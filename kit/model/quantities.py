@@ -36,6 +36,8 @@ class Quantity:
         step_per_minute: a larger change between neighbouring readings is suspect; None = any change can happen.
         stuck_after_s: the same value for longer is suspect; None = it may stay the same for ever.
         rests_at_most, rests_at_least: values at or beyond which staying the same is natural (calm, night, fog).
+        neighbour: the smallest deviation from the neighbours, beyond what is usual between them, that is worth a
+            question (`kit.model.neighbourhood`); None = this quantity differs from one place to the next.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Quantity:
     stuck_after_s: int | None = None
     rests_at_most: float = -INFINITY
     rests_at_least: float = INFINITY
+    neighbour: float | None = None
 
 
 def _q(name: str, unit: str, limits: tuple[float, float], resolution: float, **more: float | None) -> Quantity:
@@ -64,15 +67,15 @@ def _q(name: str, unit: str, limits: tuple[float, float], resolution: float, **m
 
 
 _ALL = (
-    _q("temperature", "Cel", (-80, 60), 0.1, step=3, stuck_h=6),
-    _q("dew_point", "Cel", (-80, 35), 0.1, step=4, stuck_h=6),
+    _q("temperature", "Cel", (-80, 60), 0.1, step=3, stuck_h=6, neighbour=4),
+    _q("dew_point", "Cel", (-80, 35), 0.1, step=4, stuck_h=6, neighbour=4),
     _q("wet_bulb", "Cel", (-80, 40), 0.1, step=4, stuck_h=6),
-    _q("soil_temperature", "Cel", (-50, 50), 0.1, step=1, stuck_h=72),
+    _q("soil_temperature", "Cel", (-50, 50), 0.1, step=1, stuck_h=72, neighbour=5),
     _q("grass_temperature", "Cel", (-80, 80), 0.1, step=5, stuck_h=6),
     _q("water_temperature", "Cel", (-2, 60), 0.1, stuck_h=72),
     # saturated air reads 100 %RH for nights on end; cheap sensors stay at 95–99 there
-    _q("humidity", "%RH", (0, 100), 1, step=15, stuck_h=6, rests_at_least=95),
-    _q("pressure", "hPa", (500, 1080), 0.1, step=2, stuck_h=12),
+    _q("humidity", "%RH", (0, 100), 1, step=15, stuck_h=6, rests_at_least=95, neighbour=20),
+    _q("pressure", "hPa", (500, 1080), 0.1, step=2, stuck_h=12, neighbour=3),
     _q("wind_speed", "m/s", (0, 75), 0.1, stuck_h=12, rests_at_most=0.5),
     _q("wind_gust", "m/s", (0, 150), 0.1, stuck_h=12, rests_at_most=0.5),
     # a vane rests in a calm, and whether it is calm another series knows
@@ -100,6 +103,27 @@ _ALL = (
     _q("signal", "dBm", (-200, 40), 1),
 )
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Of two values of one device at one time, `lower` is never above `upper` by more than `tolerance`."""
+
+    lower: str
+    upper: str
+    tolerance: float
+    blamed: str
+
+
+ORDERED = (
+    # Zahumenský §III.a and b; the tolerances are the accuracy of two cheap instruments side by side
+    Ordered("dew_point", "temperature", 1.0, blamed="dew_point"),
+    Ordered("wet_bulb", "temperature", 1.0, blamed="wet_bulb"),
+    Ordered("dew_point", "wet_bulb", 1.0, blamed="dew_point"),
+    Ordered("wind_speed", "wind_gust", 0.5, blamed="wind_gust"),
+)
+DEW_POINT_AGREES_WITHIN_C = 3.0
+"""A device's own dew point and the one that its temperature and humidity make; ±5 %RH is ±1.5 °C at most humidities."""
 
 _ALIASES = {
     "temperature": "t temp tempc temp_c temperature_c air_temperature airtemp air_temp outdoor_temperature out_temp "

@@ -22,10 +22,13 @@ class Quality(IntFlag):
     TIME_DOUBTFUL = 16
     TIME_SHIFTED = 32
     UNIT_UNKNOWN = 64
+    INCONSISTENT = 128
+    NEIGHBOUR = 256
 
 
-UNFIT = Quality.IMPOSSIBLE | Quality.STUCK | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
+UNFIT = Quality.IMPOSSIBLE | Quality.STUCK | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN | Quality.INCONSISTENT
 """With any of these no model should learn from a reading. A step may be real (a front, a door), a shift is a few ms.
+A sensor that stands against its neighbours may be the one that sees the cold: it is used, and every page says so.
 A guessed time is fit: a kit that nothing has set since boot, but whose clock shows a believable date, has to warn too.
 """
 
@@ -36,6 +39,8 @@ _SENTENCES = {
     Quality.TIME_GUESSED: "The device gave no time and nothing vouched for the kit's clock; the time is a guess.",
     Quality.TIME_DOUBTFUL: "The time is wrong: in the future, before 2000, or by a kit's clock that was never set.",
     Quality.TIME_SHIFTED: "Another reading had the same time; this one is kept a few milliseconds later.",
+    Quality.INCONSISTENT: "The value contradicts another one of the same device, such as a dew point above the air.",
+    Quality.NEIGHBOUR: "The value lies far from what the sensors around it say, more than it usually does.",
     Quality.UNIT_UNKNOWN: "The kit cannot convert the device's unit; the value is kept as it came.",
 }
 
@@ -80,6 +85,13 @@ def quality_word(quality: int) -> str:
 def explain_quality(quality: int) -> list[str]:
     """A sentence for each flag, for the technician; empty when nothing is doubtful."""
     return [sentence for flag, sentence in _SENTENCES.items() if quality & flag]
+
+
+def qc_letter(quality: int) -> str:
+    """The grade as MADIS has it: X = rejected, Q = questioned, S = passed what was checked (screened)."""
+    if quality & (UNFIT & ~Quality.STUCK & ~Quality.INCONSISTENT):
+        return "X"
+    return "Q" if quality & ~int(Quality.TIME_SHIFTED) else "S"
 
 
 def is_usable(quality: int) -> bool:

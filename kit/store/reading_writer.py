@@ -87,6 +87,7 @@ class ReadingWriter:
         self._token: bytes | None = None
         self._flushed = False
         self._series: dict[tuple[str, str, str], Series] = {}
+        self._absent: set[tuple[str, str, str]] = set()
         self._per_device: dict[str, int] = {}
         self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
@@ -95,14 +96,38 @@ class ReadingWriter:
         self._touched: dict[int, Series] = {}
         self._seen: dict[str, int] = {}
 
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Start a transaction's worth; forgets what a rolled-back one left in memory."""
+    def begin(self, connection: sqlite3.Connection) -> bool:
+        """Start a transaction's worth; forgets what a rolled-back one left in memory, and says whether it did."""
+        anew = False
         if not self._flushed or self._token is None or load_token(connection) != self._token:
+            anew = True
             self._series.clear()
+            self._absent.clear()
             self._per_device.clear()
         self._flushed = False
         for pending in (self._rows, self._raw, self._undated, self._touched, self._seen):
             pending.clear()
+        return anew
+
+    def known(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
+        """The series with its newest reading if there is one; makes none."""
+        key = (device, quantity, unit)
+        found = self._series.get(key)
+        if found is not None or key in self._absent:
+            return found
+        row = connection.execute("SELECT 1 FROM series WHERE device = ? AND quantity = ? AND unit = ?", key).fetchone()
+        if row is None:
+            self._absent.add(key)
+            return None
+        return self.series(connection, device, quantity, unit)
+
+    def doubt(self, series: Series, flag: int) -> None:
+        """Flag the newest reading of a series as well, if it is of this transaction."""
+        key = (series.id, series.latest_ms or 0)
+        row = self._rows.get(key)
+        if row is not None:
+            self._rows[key] = (*row[:3], row[3] | flag << DECIMAL_BITS)
+            series.quality |= flag
 
     def series(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
         """The series with its newest reading, made if it is new; None if the device has too many already."""
@@ -112,6 +137,7 @@ class ReadingWriter:
             known = self._load_series(connection, key)
             if known is not None:
                 self._series[key] = known
+                self._absent.discard(key)
                 note_series(connection, known.id, key)
         return known
 

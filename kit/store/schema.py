@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.store import alerts, boots, devices, facts, ingest_state, links, mqtt, readings, records
+from kit.store import alerts, boots, devices, facts, ingest_state, links, mqtt, neighbours, readings, records
 from kit.store.migrations import Migration
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -15,4 +15,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     *alerts.MIGRATIONS,
     *links.MIGRATIONS,
     *boots.MIGRATIONS,
+    *neighbours.MIGRATIONS,
 )

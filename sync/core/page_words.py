@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from kit.health.words import age_words, degrees
 from kit.model.alert import Alert, Receipt
 from kit.model.quantities import quantity_named
+from kit.model.readings import explain_quality, is_usable
 from sync.core.bodies import LATEST_MS
 from sync.core.store import SeriesRow
 
@@ -114,6 +115,16 @@ def value(row: SeriesRow) -> str:
     shown = f"{row.latest_value:,.{digits}f}" if abs(row.latest_value) < 1e9 else f"{row.latest_value:.3g}"  # noqa: PLR2004 - wider than the column
     unit = _UNITS.get(row.unit_symbol, row.unit_symbol)
     return minus(f"{shown} {unit}".strip())
+
+
+def doubts(row: SeriesRow) -> str:
+    """What is doubtful about the newest value, in sentences."""
+    return " ".join(explain_quality(row.quality))
+
+
+def unusable(row: SeriesRow) -> bool:
+    """Whether nobody should go by it."""
+    return not is_usable(row.quality)
 
 
 def count(how_many: int, one: str, many: str = "") -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.model.alert import MsgType
 from kit.model.alert_state import AlertState
+from kit.model.readings import explain_quality, qc_letter
 from kit.store.links import LinkRow
 from sync.core.bodies import LATEST_MS
 from sync.core.store import (
@@ -247,6 +248,8 @@ def _series_json(row: SeriesRow) -> dict[str, Any]:
         "time": utc(row.latest_ms),
         "value": row.latest_value,
         "quality": row.quality,
+        "quality_words": explain_quality(row.quality),
+        "qc": qc_letter(row.quality),
     }
 
 

@@ -16,6 +16,7 @@ from kit.home import Home
 from kit.model.readings import Quality
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
+from kit.store.packed_value import DECIMAL_BITS
 from kit.store.reading_writer import ReadingWriter
 
 HOUR_MS = 3_600_000
@@ -165,6 +166,8 @@ def test_readings_come_as_rows_in_the_order_of_time(unit: Home, capsys: pytest.C
         "unit": "Cel",
         "value": 3.0,
         "quality": "good",
+        "quality_words": [],
+        "qc": "S",
     }
 
 
@@ -172,7 +175,16 @@ def test_csv_holds_what_json_holds(unit: Home, capsys: pytest.CaptureFixture[str
     measure(unit, "low", "temperature", 1.0, 0.5, 0.1)
     rows = told(capsys, unit, "readings")
     from_csv = csv.DictReader(io.StringIO(text(capsys, unit, "readings", "--format", "csv")))
-    assert [row | {"value": float(row["value"])} for row in from_csv] == rows
+    assert [row | {"value": float(row["value"]), "quality_words": [], "qc": "S"} for row in from_csv] == rows
+
+
+def test_a_doubtful_reading_is_explained_on_request(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", 99.0)
+    with Database(unit.database) as database, database.atomic() as connection:
+        connection.execute("UPDATE readings SET code = code | ?", (int(Quality.IMPOSSIBLE) << DECIMAL_BITS,))
+    assert "physically possible" not in text(capsys, unit, "readings")
+    assert "The value lies outside what is physically possible" in text(capsys, unit, "readings", "--explain")
+    assert told(capsys, unit, "readings")[0]["qc"] == "X"
 
 
 def test_since_is_within_and_until_is_without(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:

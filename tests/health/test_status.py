@@ -10,11 +10,13 @@ import pytest
 
 from kit.alerts.lifecycle import Alerts
 from kit.cli.status_text import status_text
+from kit.health import sensor_view
 from kit.health.attention import attention
 from kit.health.status import unit_status
 from kit.health.words import named_value_words
 from kit.home import Home
 from kit.model.alert import Alert, AlertText, Area, Severity
+from kit.model.readings import Quality
 from kit.settings import Settings
 from kit.store.facts import put_fact
 from sync.protocol.records import Priority
@@ -64,8 +66,33 @@ def test_a_sensor_has_its_age_and_its_latest_value(village: Any) -> None:
     village.measure("orchard-low", 1.0, 0.2, -0.4, every_s=600, last_age_s=60)
     (sensor,) = status_of(village)["sensors"]
     assert (sensor["device"], sensor["last_seen"], sensor["age_s"]) == ("orchard-low", "2016-04-12T00:11:00Z", 60.0)
-    assert sensor["latest"] == [{"quantity": "temperature", "unit": "Cel", "value": -0.4, "quality": "good"}]
+    latest = {"quantity": "temperature", "unit": "Cel", "value": -0.4, "quality": "good", "quality_words": []}
+    assert sensor["latest"] == [latest]
+    assert (sensor["every_s"], sensor["silent_after_s"]) == (600, 1800)
     assert sensor["silent"] is False
+
+
+def test_a_value_that_needs_a_look_is_named_with_what_is_doubtful(village: Any) -> None:
+    village.measure("leaf", 99.0, every_s=600, last_age_s=60)
+    with village.database.atomic() as connection:
+        connection.execute("UPDATE latest_readings SET quality = ?", (int(Quality.IMPOSSIBLE),))
+    assert any(
+        "sensor leaf: temperature is impossible; The value lies outside" in a for a in attention(status_of(village))
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "silent_after_s"),
+    [
+        ([60] * 20, 900),  # every minute: not below a quarter of an hour
+        ([1800] * 20, 5400),  # every half hour: three rounds
+        ([300] * 18 + [7200, 7200], 14_400),  # mostly often, now and then a long pause
+        ([86_400] * 20, 172_800),  # once a day: not beyond two days
+    ],
+)
+def test_how_long_a_sensor_may_be_silent_is_learned_from_its_own_pauses(gaps_s: list[int], silent_after_s: int) -> None:
+    times = [sum(gaps_s[:number]) * 1000 for number in range(len(gaps_s) + 1)]
+    assert silent_after_s == sensor_view.silent_after_s(sensor_view.rhythm_of(times))
 
 
 def test_silence_is_measured_by_the_sensors_own_rhythm(village: Any) -> None:

@@ -9,6 +9,7 @@ from kit.store.facts import get_fact
 from village_apps.agri.advice import Verdict, degrees, judge_night, out_of_ten, steps_left
 from village_apps.agri.crops import CROPS, Crop, Stage, find_crop
 from village_apps.app import AppContext
+from village_apps.web.doubts import doubt_about
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import database, now_ms
 
@@ -55,6 +56,9 @@ def _page() -> str:
         degrees=degrees,
         out_of_ten=out_of_ten,
         now_ms=now_ms(),
+        doubt=None
+        if forecast is None
+        else doubt_about(database().connection, forecast.device, "temperature", now_ms=now_ms()),
     )
 
 

@@ -14,7 +14,9 @@ from village_apps.frost.series import Observation
 HISTORY_MS = 400 * 86_400_000
 """A year and a month: last year's season is worth remembering, older sensors and trees are not."""
 
-NOT_USED = Quality.IMPOSSIBLE | Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN
+NOT_USED = (
+    Quality.IMPOSSIBLE | Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN | Quality.INCONSISTENT
+)
 """A value that stood still for hours may be fog; what is really stuck, `Series` decides over a longer time."""
 
 FIELDS = {

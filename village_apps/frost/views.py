@@ -16,6 +16,7 @@ from village_apps.frost.card import AFTER_SUNRISE_MS, PROBLEM_FACT, present_prob
 from village_apps.frost.curve import Curve, draw, thin
 from village_apps.frost.station_history import NOT_USED, choose_device
 from village_apps.frost.tables import FrostWarning, StoredForecast, latest_forecast, latest_warning
+from village_apps.web.doubts import doubt_about
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, database, frame, now_ms
 
@@ -60,6 +61,7 @@ def _night() -> str:
         coldest_at="" if found is None else frame().moments.clock(found.forecast.sunrise_ms),
         problem=present_problem(database()),
         reading=None if device is None else _latest(device),
+        doubt=None if device is None else doubt_about(database().connection, device, "temperature", now_ms=now_ms()),
         warning=warning,
         state=state,
         lowest=None if found is None or current else _lowest(found.forecast),

@@ -13,6 +13,7 @@ from kit.errors import KitError
 from kit.model.alert import rfc3339
 from kit.model.cap import to_cap_xml
 from kit.model.forecast import FROST_FACT, NightForecast
+from kit.model.readings import explain_quality, qc_letter
 from kit.store.facts import get_fact
 from kit.store.readings import latest_readings
 from village_apps.web.metrics import metrics_text
@@ -117,6 +118,8 @@ def _api_latest() -> Response:
                     "unit": row.unit,
                     "value": row.value,
                     "quality": row.quality_word,
+                    "quality_words": explain_quality(row.quality),
+                    "qc": qc_letter(row.quality),
                 }
                 for row in rows
             ]

@@ -18,7 +18,14 @@ TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
 
 READING = _object(
-    time=TIME, device=TEXT, quantity=TEXT, unit=TEXT, value=NUMBER, quality=TEXT | {"description": '"good" or flags'}
+    time=TIME,
+    device=TEXT,
+    quantity=TEXT,
+    unit=TEXT,
+    value=NUMBER,
+    quality=TEXT | {"description": '"good" or flags'},
+    quality_words={"type": "array", "items": TEXT, "description": "a sentence for each flag"},
+    qc=TEXT | {"description": "MADIS: S = passed, Q = questioned, X = rejected"},
 )
 
 ALERT = _object(
