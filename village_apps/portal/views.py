@@ -8,11 +8,12 @@ from urllib.parse import quote, unquote
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
 from village_apps.app import AppContext, Card
+from village_apps.portal.measured import measured_now
 from village_apps.portal.names import LONGEST_NAME, tidy_name
 from village_apps.portal.technician import add_technician_routes
 from village_apps.portal.time_offer import add_time_routes, asks_phones, time_offer
 from village_apps.web.pages import cached_page
-from village_apps.web.reader import context, frame, language
+from village_apps.web.reader import context, database, frame, language, now_ms
 from village_apps.web.safety import PHONE_TIME_SCRIPT, policy_with
 from village_apps.web.warnings import all_clears, confirm_warning, standing_warnings
 
@@ -21,12 +22,15 @@ LOG = logging.getLogger("web")
 NAME_COOKIE = "name"
 NAME_COOKIE_AGE_S = 365 * 24 * 3600
 UNPROCESSABLE = 422
+NOW_AGE_S = 15.0
+"""How far the page of the latest values may lag behind, in kit time; not rendered anew for every reading of a burst."""
 
 
 def make_blueprint(context: AppContext) -> Blueprint:
     """The routes of the app."""
     routes = Blueprint("portal", __name__, template_folder="templates")
     routes.add_url_rule("/", "first", _first_page)
+    routes.add_url_rule("/now/", "now", _now)
     routes.add_url_rule("/alerts/<identifier>/seen", "seen", _seen, methods=["POST"])
     routes.add_url_rule("/alerts/<identifier>/seen", "seen_again", _seen_again)
     add_technician_routes(routes, context)
@@ -69,6 +73,12 @@ def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
         longest_name=LONGEST_NAME,
         offer=time_offer(told=request.args.get("time", "")),
     )
+
+
+@cached_page("devices", max_age_s=NOW_AGE_S)
+def _now() -> str:
+    places = measured_now(database().connection, now_ms=now_ms())
+    return render_template("portal/now.html", places=places)
 
 
 def _cards() -> list[Card]:
