@@ -8,16 +8,17 @@ that writes its record. A watermark over times would miss back-dated readings; t
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from kit.clock import Clock
-from kit.model.batch import encode_batch
+from kit.model.batch import encode_batch, rounded_for_sending
 from kit.store.database import Database
-from kit.store.readings import count_unsynced, forget_unsynced, unsynced
+from kit.store.readings import count_unsynced, forget_unsynced, is_crowded, unsynced
 from kit.store.records import write_record
 from sync.protocol.records import Priority
 
 ROWS = 100
-"""A batch this full is closed: about 250 bytes, two radio frames."""
+"""A batch this full is closed: about 120 bytes, less than a radio frame."""
 
 WAIT_S = 900.0
 """The oldest reading waits no longer (kit seconds)."""
@@ -60,7 +61,9 @@ class Batcher:
                         connection,
                         kind="readings",
                         priority=Priority.READING,
-                        body=encode_batch(waiting.readings),
+                        body=encode_batch(
+                            rounded_for_sending(waiting.readings, crowded=partial(is_crowded, connection))
+                        ),
                         created_ms=self._now_ms(),
                     )
                 forget_unsynced(connection, waiting.last_id)

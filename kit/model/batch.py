@@ -1,238 +1,222 @@
 """Readings packed for the thin link: encode and decode, exact both ways.
 
-A batch is one CBOR array (RFC 8949) that explains itself: the names are in it as text, once each.
+A body is a byte 2 (the form), then packed bits (`sync.packing`, docs/packing.md): how many devices and their names, how
+many columns and what each is, then the table of values. It decodes by itself: a core that was rebuilt from an old
+backup, or a stick that was read first, can always read it. The form before this one is CBOR and is still read.
 
-    [1, base_ms, step_ms, [name, …], [column, …]]
-    column = [device, quantity, unit, count, times, digits, values, qualities]
-
-`device`, `quantity` and `unit` are indices into the names. `times` are byte strings of varints: the differences of
-the differences of (time_ms − base_ms) / step_ms, zigzag, each 0 followed by how many more zeros there are, so that a
-regular sensor costs three bytes however many readings it has; an integer instead names the earlier column that has
-the same times. `values` are zigzag varints of the differences of value × 10^digits, or, where some value has no short
-decimal form, doubles (digits = 255). `qualities` is 0 when nothing is doubtful, else one byte a reading, or two
-(little-endian) where one does not hold the flags.
+What is *sent* is bounded, see `rounded_for_sending`.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+from kit.model.batch_1 import decode_batch_1
+from kit.model.batch_error import BatchError
+from kit.model.quantities import QUANTITIES
 from kit.model.readings import Quality, Reading
+from sync.packing.coder import Bit, Coder, Decoder, Encoder
+from sync.packing.errors import PackingError
+from sync.packing.names import Names
+from sync.packing.numbers import Lengths
+from sync.packing.rows import Row, Table
+from sync.packing.scale import Scale, scale_for
+from sync.packing.table import pack_into, unpack_from
 
-VERSION = 1
-DOUBLES = 255
-MAX_DIGITS = 9
-MAX_ROWS = 100_000
-"""What a decoder believes; a hostile batch of a few bytes could otherwise claim a billion readings."""
+__all__ = ["BatchError", "decode_batch", "encode_batch", "rounded_for_sending"]
 
-_EXACT_BELOW = 2**53
-_LATEST_MS = 2**62
+FORM = 2
+"""The first byte; the CBOR of the first form begins with 0x85."""
+
+MAX_CELLS = 20_000
+"""What a decoder believes: a few hostile bytes could otherwise claim a great many readings that are all alike."""
+
+SECOND_MS = 1000
+
+EXACT_DIGITS = 3
+"""A value with so few decimals is sent as it is."""
+
+KNOWN: tuple[tuple[str, str], ...] = (
+    ("temperature", "Cel"),
+    ("humidity", "%RH"),
+    ("dew_point", "Cel"),
+    ("pressure", "hPa"),
+    ("wind_speed", "m/s"),
+    ("wind_gust", "m/s"),
+    ("wind_direction", "deg"),
+    ("rain", "mm"),
+    ("soil_temperature", "Cel"),
+    ("soil_moisture", "%"),
+    ("battery_voltage", "V"),
+    ("battery_level", "%EL"),
+    ("leaf_wetness", "%"),
+    ("solar_radiation", "W/m2"),
+    ("illuminance", "lx"),
+    ("grass_temperature", "Cel"),
+    ("wet_bulb", "Cel"),
+    ("water_temperature", "Cel"),
+    ("rain_total", "mm"),
+    ("rain_rate", "mm/h"),
+    ("snow_depth", "mm"),
+    ("water_level", "m"),
+    ("co2", "ppm"),
+    ("pm2_5", "ug/m3"),
+    ("pm10", "ug/m3"),
+    ("voltage", "V"),
+    ("current", "A"),
+    ("power", "W"),
+    ("energy", "Wh"),
+    ("frequency", "Hz"),
+    ("signal", "dBm"),
+)
+"""Quantities that go as a number. Their places are on the wire: add at the end, change nothing."""
+
+_TIME_UNITS_MS = (3_600_000, 60_000, 1000, 1)
+
+Kind = tuple[str, str]
+"""A quantity and its unit."""
 
 
-class BatchError(ValueError):
-    """These bytes are no batch of readings."""
+def rounded_for_sending(readings: Iterable[Reading], *, crowded: Callable[[Reading], bool]) -> list[Reading]:
+    """The readings with what the thin link is not worth taken off.
+
+    A time is cut to its whole second, so that it stays in its hour and day. A value of a known quantity with more than
+    three decimals (one that was converted from another unit) is rounded to a tenth of what is worth showing of it.
+
+    Args:
+        readings: as stored.
+        crowded: whether another reading of the series lies in the same second; then the time stays as it is, because
+            the two must not become one.
+    """
+    return [_rounded(each, cut=not crowded(each)) for each in readings]
+
+
+def _rounded(reading: Reading, *, cut: bool) -> Reading:
+    value = reading.value
+    known = QUANTITIES.get(reading.quantity.partition(":")[0])
+    if known is not None and known.unit == reading.unit and round(value, EXACT_DIGITS) != value:
+        value = round(value, 1 - math.floor(math.log10(known.resolution)))
+    time_ms = reading.time_ms // SECOND_MS * SECOND_MS if cut else reading.time_ms
+    return replace(reading, time_ms=time_ms, value=value)
 
 
 def encode_batch(readings: Sequence[Reading]) -> bytes:
-    """Pack readings (their `raw` stays at home). The order within a device and quantity is by time."""
-    import cbor2
+    """Pack readings (their `raw` stays at home, and minus zero becomes zero), exactly otherwise."""
+    values: dict[tuple[str, Kind], list[float]] = {}
+    for each in readings:
+        values.setdefault((each.device, (each.quantity, each.unit)), []).append(each.value)
+    # devices whose sensors have the same resolution share a column: they help to predict each other
+    scales = {series: scale_for(told) for series, told in values.items()}
+    columns = sorted({(kind, scales[device, kind]) for device, kind in scales}, key=_column_order)
+    places = {column: at for at, column in enumerate(columns)}
+    devices = sorted({device for device, _ in scales})
+    unit_ms = next(unit for unit in _TIME_UNITS_MS if all(each.time_ms % unit == 0 for each in readings))
+    rows = _rows(readings, devices, scales, places, unit_ms)
+    coder = Encoder()
+    _code_names(coder, devices, [kind for kind, _ in columns])
+    try:
+        pack_into(coder, Table(unit_ms, tuple((at, scale) for at, (_, scale) in enumerate(columns)), tuple(rows)))
+    except PackingError as error:
+        raise BatchError(f"these readings cannot be packed ({error})") from error
+    return bytes([FORM]) + coder.finish()
 
-    names: dict[str, int] = {}
-    series: dict[tuple[str, str, str], list[Reading]] = {}
-    for reading in readings:
-        series.setdefault((reading.device, reading.quantity, reading.unit), []).append(reading)
-    base_ms = min((reading.time_ms for reading in readings), default=0)
-    step_ms = math.gcd(*(reading.time_ms - base_ms for reading in readings)) or 1
-    columns: list[list[Any]] = []
-    seen_times: dict[tuple[int, ...], int] = {}
-    for key, rows in series.items():
-        rows.sort(key=lambda reading: reading.time_ms)
-        times = tuple((reading.time_ms - base_ms) // step_ms for reading in rows)
-        same = seen_times.setdefault(times, len(columns))
-        digits, values = _encode_values([reading.value for reading in rows])
-        columns.append(
-            [
-                *(names.setdefault(name, len(names)) for name in key),
-                len(rows),
-                _encode_times(times) if same == len(columns) else same,
-                digits,
-                values,
-                _encode_qualities([int(reading.quality) for reading in rows]),
-            ]
+
+def _rows(
+    readings: Sequence[Reading],
+    devices: Sequence[str],
+    scales: dict[tuple[str, Kind], Scale],
+    places: dict[tuple[Kind, Scale], int],
+    unit_ms: int,
+) -> list[Row]:
+    """A row for each device and time; a second value in the same cell begins another row."""
+    numbers = {device: at for at, device in enumerate(devices)}
+    cells: dict[tuple[int, int, int], dict[int, tuple[int, int]]] = {}
+    for each in readings:
+        kind = (each.quantity, each.unit)
+        scale = scales[each.device, kind]
+        place, again = places[kind, scale], 0
+        while place in cells.setdefault((each.time_ms // unit_ms, numbers[each.device], again), {}):
+            again += 1
+        cells[each.time_ms // unit_ms, numbers[each.device], again][place] = (scale.number(each.value), each.quality)
+    width = range(len(places))
+    return [
+        Row(
+            time,
+            device,
+            tuple(row[at][0] if at in row else None for at in width),
+            tuple(int(row[at][1]) if at in row else 0 for at in width),
         )
-    return cbor2.dumps([VERSION, base_ms, step_ms, list(names), columns])
+        for (time, device, _), row in sorted(cells.items())
+    ]
 
 
-def decode_batch(body: bytes) -> list[Reading]:
-    """The inverse of `encode_batch`, by device and quantity, then time.
+def _column_order(column: tuple[Kind, Scale]) -> tuple[int, Kind, int]:
+    kind, scale = column
+    return KNOWN.index(kind) if kind in KNOWN else len(KNOWN), kind, scale.digits
+
+
+def decode_batch(body: bytes, *, max_cells: int = MAX_CELLS) -> list[Reading]:
+    """The inverse of `encode_batch`, by device and quantity, then time; reads the first form, too.
 
     Raises:
         BatchError: the body is no batch; nothing of it may be used.
     """
-    import cbor2
-
+    if not body or body[0] != FORM:
+        if body and body[0] < 0x20:  # noqa: PLR2004 - CBOR arrays lie above; small numbers are kept for later forms
+            raise BatchError(f"the batch has form {body[0]}; this kit reads up to {FORM}, so update it")
+        return decode_batch_1(body)
+    coder = Decoder(body[1:])
     try:
-        told = cbor2.loads(body, max_depth=8)
-        version, base_ms, step_ms, names, columns = told
-        if version == VERSION:
-            return list(_decode_columns(base_ms, step_ms, names, columns))
-    except BatchError:
-        raise
-    except (
-        cbor2.CBORError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        struct.error,
-    ) as error:
+        devices, kinds = _code_names(coder, (), ())
+        table = unpack_from(coder, max_cells=max_cells)
+        coder.check_end()
+        readings = [each for row in table.rows for each in _readings(table, row, devices, kinds)]
+    except (PackingError, ArithmeticError, LookupError, ValueError) as error:
         raise BatchError(f"the body is no batch of readings ({error})") from error
-    raise BatchError(f"the batch has version {version!r}; this kit reads version {VERSION}, so update it")
+    return sorted(readings, key=lambda each: (each.device, each.quantity, each.unit, each.time_ms))
 
 
-def _decode_columns(base_ms: int, step_ms: int, names: list[str], columns: list[list[Any]]) -> Iterator[Reading]:
-    if not (isinstance(base_ms, int) and isinstance(step_ms, int) and all(isinstance(name, str) for name in names)):
-        raise BatchError("the head of the batch is malformed")
-    total = 0
-    all_times: list[list[int]] = []
-    for device, quantity, unit, count, times, digits, values, qualities in columns:
-        total += count
-        if not (isinstance(count, int) and count > 0 and total <= MAX_ROWS):
-            raise BatchError(f"a column claims {count!r} readings")
-        offsets = all_times[times] if isinstance(times, int) else _decode_times(times, count)
-        all_times.append(offsets)
-        decoded = _decode_values(values, digits, count)
-        flags = _decode_qualities(qualities, count)
-        for offset, value, flag in zip(offsets, decoded, flags, strict=True):
-            time_ms = base_ms + offset * step_ms
-            if abs(time_ms) > _LATEST_MS or not math.isfinite(value):
-                raise BatchError("a reading has no usable time or value")
-            yield Reading(
-                device=names[device],
-                quantity=names[quantity],
-                unit=names[unit],
-                time_ms=time_ms,
-                value=value,
-                quality=Quality(flag),
-            )
+def _readings(table: Table, row: Row, devices: Sequence[str], kinds: Sequence[Kind]) -> Iterable[Reading]:
+    for (column, scale), number, doubt in zip(table.columns, row.values, row.doubts, strict=True):
+        if number is None:
+            continue
+        value = scale.value(number)
+        if not math.isfinite(value):
+            raise BatchError("a reading has no usable value")
+        quantity, unit = kinds[column]
+        yield Reading(
+            device=devices[row.device],
+            quantity=quantity,
+            unit=unit,
+            time_ms=row.time * table.unit_ms,
+            value=value,
+            quality=Quality(doubt),
+        )
 
 
-def _encode_qualities(qualities: Sequence[int]) -> bytes | int:
-    if not any(qualities):
-        return 0
-    if max(qualities) < 1 << 8:
-        return bytes(qualities)
-    return struct.pack(f"<{len(qualities)}H", *qualities)
+def _code_names(coder: Coder, devices: Sequence[str], kinds: Sequence[Kind]) -> tuple[list[str], list[Kind]]:
+    names, count = Names(), Lengths(2)
+    devices_told = [
+        names.code(coder, devices[at] if devices else "") for at in range(_count(coder, count, len(devices)))
+    ]
+    labels, known, places = Names(), Bit(1, 15), Lengths(1)
+    kinds_told: list[Kind] = []
+    for at in range(_count(coder, count, len(kinds))):
+        kind = kinds[at] if kinds else ("", "")
+        if coder.bit(known, int(kind in KNOWN)):
+            place = places.natural(coder, KNOWN.index(kind) if kind in KNOWN else 0)
+            if place >= len(KNOWN):
+                raise BatchError("the batch holds a quantity that this version does not know; update the kit")
+            kinds_told.append(KNOWN[place])
+        else:
+            kinds_told.append((labels.code(coder, kind[0]), labels.code(coder, kind[1])))
+    return devices_told, kinds_told
 
 
-def _decode_qualities(told: Any, count: int) -> Sequence[int]:
-    if not isinstance(told, bytes):
-        return bytes(count)
-    return struct.unpack(f"<{count}H", told) if len(told) == 2 * count else told
-
-
-def _encode_times(offsets: Sequence[int]) -> bytes:
-    differences: list[int] = []
-    previous, slope = 0, 0
-    for offset in offsets:
-        differences.append(offset - previous - slope)
-        slope = offset - previous
-        previous = offset
-    return b"".join(_with_runs(differences))
-
-
-def _with_runs(differences: Sequence[int]) -> Iterator[bytes]:
-    index = 0
-    while index < len(differences):
-        yield _varint(_zigzag(differences[index]))
-        if differences[index] == 0:
-            run = index
-            while run + 1 < len(differences) and differences[run + 1] == 0:
-                run += 1
-            yield _varint(run - index)
-            index = run
-        index += 1
-
-
-def _decode_times(data: bytes, count: int) -> list[int]:
-    offsets: list[int] = []
-    previous, slope = 0, 0
-    numbers = _varints(data)
-    for number in numbers:
-        run = next(numbers, 0) if number == 0 else 0
-        if len(offsets) + 1 + run > count:
-            raise BatchError("a column has more times than readings")
-        for _ in range(1 + run):
-            slope += _unzigzag(number)
-            previous += slope
-            offsets.append(previous)
-    return offsets
-
-
-def _encode_values(values: Sequence[float]) -> tuple[int, bytes]:
-    for digits in range(MAX_DIGITS + 1):
-        scaled = [_scaled(value, digits) for value in values]
-        if None not in scaled:
-            whole = [number for number in scaled if number is not None]
-            differences = (b - a for a, b in zip([0, *whole], whole, strict=False))
-            return digits, b"".join(_varint(_zigzag(difference)) for difference in differences)
-    return DOUBLES, struct.pack(f"<{len(values)}d", *values)
-
-
-def _scaled(value: float, digits: int) -> int | None:
-    number = value * 10**digits
-    if abs(number) >= _EXACT_BELOW:
-        return None
-    whole = round(number)
-    # minus zero has no integer; the comparison alone would let it pass
-    exact = whole / 10**digits == value and not (whole == 0 and math.copysign(1.0, value) < 0)
-    return whole if exact else None
-
-
-def _decode_values(data: bytes, digits: int, count: int) -> list[float]:
-    if digits == DOUBLES:
-        return list(struct.unpack(f"<{count}d", data))
-    if not (isinstance(digits, int) and 0 <= digits <= MAX_DIGITS):
-        raise BatchError(f"values with {digits!r} digits")
-    values: list[float] = []
-    whole = 0
-    for number in _varints(data):
-        whole += _unzigzag(number)
-        values.append(whole / 10**digits)
-    return values
-
-
-def _zigzag(number: int) -> int:
-    return number * 2 if number >= 0 else -number * 2 - 1
-
-
-def _unzigzag(number: int) -> int:
-    return number // 2 if number % 2 == 0 else -(number + 1) // 2
-
-
-def _varint(number: int) -> bytes:
-    """LEB128: seven bits a byte, the low ones first."""
-    out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _varints(data: Iterable[int]) -> Iterator[int]:
-    number, shift = 0, 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if shift > 70:  # noqa: PLR2004 - ten bytes hold 64 bits
-            raise BatchError("a number has more than 64 bits")
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number
-            yield number
-            number, shift = 0, 0
-    if shift:
-        raise BatchError("the last number is cut short")
+def _count(coder: Coder, lengths: Lengths, count: int) -> int:
+    told = lengths.natural(coder, count)
+    if told > MAX_CELLS:
+        raise BatchError(f"the batch claims {told} names")
+    return told

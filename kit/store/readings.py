@@ -188,6 +188,17 @@ def unsynced(connection: sqlite3.Connection, *, limit: int) -> Unsynced:
     return Unsynced(readings, last_id, oldest_ms)
 
 
+def is_crowded(connection: sqlite3.Connection, reading: Reading) -> bool:
+    """Whether another reading of the same series lies in the same second of the clock."""
+    second_ms = reading.time_ms // 1000 * 1000
+    found = connection.execute(
+        "SELECT 1 FROM readings WHERE series = (SELECT id FROM series WHERE device = ? AND quantity = ? AND unit = ?) "
+        "AND time_ms BETWEEN ? AND ? AND time_ms <> ? LIMIT 1",
+        (reading.device, reading.quantity, reading.unit, second_ms, second_ms + 999, reading.time_ms),
+    )
+    return found.fetchone() is not None
+
+
 def forget_unsynced(connection: sqlite3.Connection, last_id: int) -> None:
     """Take everything up to `last_id` out of the queue, in the transaction that wrote its batch."""
     row, taken = divmod(last_id, KEYS_PER_ROW)

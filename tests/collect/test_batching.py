@@ -145,3 +145,21 @@ def _step(database: Database, clock: ManualClock, *, power_cut: bool) -> None:
     with contextlib.suppress(ZeroDivisionError), database.atomic():
         Batcher(database, clock).step()
         1 // (not power_cut)  # the transaction ends here, one way or the other
+
+
+def test_times_leave_cut_to_the_second_unless_two_would_become_one(
+    batcher: Batcher, database: Database, clock: ManualClock
+) -> None:
+    _publish(database, clock, NOON_S + 0.7, NOON_S + 60.2, NOON_S + 60.9)
+    clock.advance(WAIT_S)
+    batcher.step()
+    assert [each.time_ms - NOON_S * 1000 for each in _sent(database)[0]] == [0, 60_200, 60_900]
+
+
+def test_a_sensor_that_says_the_same_for_a_day_costs_a_few_bytes(
+    batcher: Batcher, database: Database, clock: ManualClock
+) -> None:
+    _publish(database, clock, *range(NOON_S, NOON_S + 100 * 900, 900))
+    batcher.step()
+    (size,) = database.connection.execute("SELECT sum(length(body)) FROM records").fetchone()
+    assert size <= 40

@@ -47,18 +47,20 @@ def as_it_returns(table: Table) -> Table:
     return Table(table.unit_ms, table.columns, tuple(rows))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(table=tables())
 def test_every_table_comes_back_exactly(table: Table) -> None:
     assert unpack(pack(table)) == as_it_returns(table)
 
 
+@settings(deadline=None)
 @given(packed=st.binary(max_size=60))
 def test_any_bytes_are_a_table_or_a_packing_error(packed: bytes) -> None:
     with contextlib.suppress(PackingError):
         assert len(unpack(packed, max_cells=3000).rows) <= 3000
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 200), byte=st.integers(0, 255))
 def test_damaged_bytes_are_a_table_or_a_packing_error(at: int, byte: int) -> None:
     packed = bytearray(pack(table_of(draw_batch(1, fine=True))))
