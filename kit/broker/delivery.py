@@ -97,21 +97,34 @@ class Delivery:
     def _pass_on(self, session: Session, message: Message) -> None:
         if session.link is None:
             return
-        if session.link in self.blocked or session.passing_bytes + message.size > self._limits.queued_bytes:
+        if session.link in self.blocked or self._passes_too_much(session, message):
             self.dropped += 1
             return
         session.passing.append(message)
         session.passing_bytes += message.size
+
+    def _passes_too_much(self, session: Session, message: Message) -> bool:
+        return bool(session.passing) and session.passing_bytes + message.size > self._limits.unsent_bytes
 
     def _make_queue_room(self, session: Session, message: Message, extra: int) -> bool:
         outbox, limits = session.outbox, self._limits
         while len(outbox) and (
             len(outbox) >= limits.queued_messages + extra or outbox.size_bytes + message.size > limits.queued_bytes
         ):
-            # what is newest matters most to somebody who comes back; what was sent is only waiting for its answer
-            oldest = outbox.oldest_unsent()
-            if oldest is None:
+            if not self._drop_oldest(session):
                 return False
-            self._memory.dequeue(session, oldest.packet_id)
-            self.dropped += 1
+        queued = self._memory.queued
+        while queued.size_bytes + message.size > limits.queued_bytes_in_all:
+            largest = max(self._memory.sessions.values(), key=lambda other: other.outbox.size_bytes)
+            if not self._drop_oldest(largest):
+                return False
+        return True
+
+    def _drop_oldest(self, session: Session) -> bool:
+        # what is newest matters most to somebody who comes back; what was sent is only waiting for its answer
+        oldest = session.outbox.oldest_unsent()
+        if oldest is None:
+            return False
+        self._memory.dequeue(session, oldest.packet_id)
+        self.dropped += 1
         return True

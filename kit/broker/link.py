@@ -61,6 +61,10 @@ class LinkOwner(Protocol):
         """Whether all clients together have too much on the way to the disk."""
         ...
 
+    def unread_grew(self, more_bytes: int) -> bool:
+        """Count bytes that came in and are no packet yet; whether all clients together have too many of them."""
+        ...
+
 
 class Link(asyncio.Protocol):
     """A connection of a client.
@@ -82,6 +86,7 @@ class Link(asyncio.Protocol):
         self._gone = self._told = self._lingers = False
         self._paused = False
         self._blocked_since: float | None = None
+        self._unread_bytes = 0
 
     @property
     def is_open(self) -> bool:
@@ -142,12 +147,21 @@ class Link(asyncio.Protocol):
                 self._take(packet)
         except RemoteProtocolError as error:
             self.close(str(error), answer=error.answer)
-        self._set_paused(paused=self._is_choked())
+        choked = self._is_choked()
+        self._set_paused(paused=choked)
+        self._count_unread(choked=choked)
         # while the sign-in is judged, the end of the connection has to wait for what came with the CONNECT
         if self._gone and not self._told and self._connection.state is not State.SIGNING_IN:
             self._told = True
             self._connection.close()
             self._owner.link_closed(self)
+
+    def _count_unread(self, *, choked: bool) -> None:
+        unread = 0 if self._connection.state is State.CLOSED else self._connection.unread_bytes
+        grown, self._unread_bytes = unread - self._unread_bytes, unread
+        if self._owner.unread_grew(grown) and not choked and unread > self._limits.connect_bytes:
+            self.close("too many large packets are on their way to this broker; try again", Reason.SERVER_BUSY)
+            self._count_unread(choked=True)
 
     def resume(self) -> None:
         """Some of its packets have reached the disk: read on if that was what it waited for."""
@@ -190,6 +204,7 @@ class Link(asyncio.Protocol):
         self.closed_because = self.closed_because or reason
         answer = answer or self._connection.farewell(code, reason)
         self._connection.close()
+        self._count_unread(choked=True)
         transport = self._transport
         if transport is None or transport.is_closing() or self._lingers:
             return
@@ -215,6 +230,8 @@ class Link(asyncio.Protocol):
         now = self._loop.time()
         if self._blocked_since is not None and now - self._blocked_since > self._limits.blocked_s:
             self.close(f"the client has read nothing for {self._limits.blocked_s:g} s")
+            if self._transport is not None:
+                self._transport.abort()
             return
         if self._paused:
             self._connection.heard(now=self._loop.time())

@@ -33,7 +33,7 @@ from kit.broker.changes import (
 from kit.broker.protocol.lifetimes import NEVER_S, START, Instant, Life
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Message
-from kit.broker.protocol.session import Grant, Outbox, Outgoing, Session, SessionKey, Stage, Subscription, Will
+from kit.broker.protocol.session import Grant, Outbox, Outgoing, Session, SessionKey, Stage, Subscription, Tally, Will
 from kit.broker.protocol.topics import TopicTrie, matches, shared_filter
 from kit.model.messages import Published
 
@@ -99,6 +99,7 @@ class Memory:
         self._accounts: dict[str, _Account] = {}
         self._undo: list[Callable[[], object]] = []
         self._position = 0
+        self.queued = Tally()
         self.sessions: dict[SessionKey, Session] = {}
         self.now = START
         """The moment of the batch; set by the shell."""
@@ -128,7 +129,7 @@ class Memory:
 
     def open_session(self, key: SessionKey, *, kept_s: int) -> Session:
         """A new session, without a connection yet; it will outlive that by `kept_s` seconds."""
-        session = Session(key, not kept_s, Outbox(window=self._limits.inflight), kept_s=kept_s)
+        session = Session(key, not kept_s, Outbox(window=self._limits.inflight, tally=self.queued), kept_s=kept_s)
         self.sessions[key] = session
         if kept_s:
             self._did(lambda: self._forget(session), SessionOpened(*key, kept_s))
@@ -225,12 +226,14 @@ class Memory:
         self._routes.clear()
         if self.sessions.get(session.key) is session:
             del self.sessions[session.key]
+            session.outbox.let_go()
             for topic_filter in session.subscriptions:
                 self._unroute(session, topic_filter)
 
     def _adopt(self, session: Session) -> None:
         self._routes.clear()
         self.sessions[session.key] = session
+        session.outbox.taken_back()
         for topic_filter, subscription in session.subscriptions.items():
             self._put_route(session, topic_filter, subscription)
 

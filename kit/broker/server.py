@@ -55,7 +55,7 @@ ASSIGNED_ID_BYTES = 8
 
 UNWRITTEN = Farewell("what it sent could not be written to disk; send it again", Reason.NOT_ACCEPTED_HERE)
 
-OVERLOAD = 64
+OVERLOAD = 32
 """Clients that may each have their full `unread_bytes` on the way to the disk before all of them have to wait."""
 
 
@@ -97,6 +97,7 @@ class Broker:
         self._links: dict[int, Link] = {}
         self._inbox: deque[tuple[Link | None, Callable[[], None], int]] = deque()
         self._pending_bytes = 0
+        self._unread_bytes = 0
         self._writing = self._scheduled = self._stopped = False
         self._batch = self._limits.batch
         self._numbers = 0
@@ -144,16 +145,17 @@ class Broker:
     # --- what links tell (kit.broker.link.LinkOwner)
 
     def link_opened(self, link: Link) -> bool:
-        """Keep it, if there is room."""
-        waiting = [other.address for other in self._links.values() if other.username is None]
+        """Keep it, if there is room; among those that have not signed in, who has waited longest makes room."""
+        waiting = [other for other in self._links.values() if other.username is None]
         strangers = self._limits.connections_unauthenticated
-        full = len(self._links) >= self._limits.connections or len(waiting) >= strangers
+        neighbours = [other for other in waiting if other.address == link.address]
         # one address may hold half the places, so that a single machine cannot keep everybody else out
-        if full or waiting.count(link.address) >= strangers // 2:
-            self._report(
-                f"{len(self._links)} connections are open, {len(waiting)} of them not signed in; "
-                f"one more, from {link.address}, was refused"
-            )
+        crowd = neighbours if len(neighbours) >= strangers // 2 else waiting if len(waiting) >= strangers else []
+        if crowd:
+            self._report(f"{len(waiting)} connections have not signed in; those that wait longest are closed")
+            self._links.pop(crowd[0].number).close("somebody else wanted to sign in")
+        elif len(self._links) >= self._limits.connections:
+            self._report(f"{len(self._links)} connections are open; one more, from {link.address}, was refused")
             return False
         self._links[link.number] = link
         return True
@@ -207,6 +209,11 @@ class Broker:
     def overloaded(self) -> bool:
         """Whether all clients together have too much on the way to the disk."""
         return self._pending_bytes > OVERLOAD * self._limits.unread_bytes
+
+    def unread_grew(self, more_bytes: int) -> bool:
+        """Count them; see `Limits.unfinished_bytes`."""
+        self._unread_bytes += more_bytes
+        return self._unread_bytes > self._limits.unfinished_bytes
 
     # --- batches
 

@@ -141,16 +141,17 @@ def test_refused_topics_are_counted_without_end_in_bounded_space(unit: Unit, eve
     assert unit.rows("SELECT count(*) FROM broker_refusals") == [(51,)]
 
 
-def test_strangers_at_one_address_cannot_hold_all_places(serve: Callable[..., Unit]) -> None:
+def test_strangers_that_wait_make_room_for_who_signs_in(serve: Callable[..., Unit]) -> None:
     unit = serve(limits=Limits(connections_unauthenticated=6))
     strangers = [unit.dial() for _ in range(3)]
-    with unit.dial() as one_more:
-        assert one_more.is_closed()
-    for stranger in strangers:
-        stranger.socket.close()
     with unit.connect() as service:
+        assert strangers[0].is_closed()
         service.send(Publish("status/x", b"", 1, packet_id=1))
         service.expect(Puback(1))
+        with unit.dial() as one_more:
+            assert one_more.hears_nothing()
+    for stranger in strangers:
+        stranger.socket.close()
 
 
 def test_a_table_of_devices_that_cannot_be_read_is_not_called_a_wrong_password(unit: Unit) -> None:

@@ -265,7 +265,7 @@ def test_a_client_of_a_version_that_is_not_spoken_is_told_so(unit: Unit) -> None
 
 def test_a_packet_beyond_the_limit_closes_the_connection_before_it_is_buffered(unit: Unit) -> None:
     with unit.connect("roof") as roof:
-        roof.socket.sendall(encode(Publish("sensors/roof", b"x" * 300_000))[:100])
+        roof.socket.sendall(encode(Publish("sensors/roof", b"x" * 1_200_000))[:100])
         assert roof.is_closed()
 
 

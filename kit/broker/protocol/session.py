@@ -22,6 +22,9 @@ SessionKey = tuple[str, str]
 """(user name, client id): a client id belongs to its user, so nobody can take over somebody else's session."""
 
 
+PORTION_BYTES = 262_144
+"""What goes to a client at once; a client that does not read keeps no more than this waiting in its socket."""
+
 ALIAS_BYTES = 3
 """What a topic alias adds to the first packet that carries it."""
 
@@ -134,15 +137,26 @@ def as_publish(message: Message, now: Instant, *, dup: bool = False, packet_id: 
     )
 
 
+class Tally:
+    """Bytes queued for all sessions together."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+
 class Outbox:
     """The messages of one session that its client has not acknowledged, in order.
 
     Args:
         window: how many may be on their way at once.
+        tally: counts what it holds, together with others.
     """
 
-    def __init__(self, *, window: int) -> None:
+    def __init__(self, *, window: int, tally: Tally | None = None) -> None:
         self._window = window
+        self._tally = tally or Tally()
         self._entries: dict[int, Outgoing] = {}
         self._unsent: deque[Outgoing] = deque()
         self._inflight: set[int] = set()
@@ -169,7 +183,7 @@ class Outbox:
         """Queue a message behind all others."""
         self._entries[outgoing.packet_id] = outgoing
         self._unsent.append(outgoing)
-        self.size_bytes += outgoing.message.size
+        self._count(outgoing.message.size)
         self._mortal += outgoing.message.life is not None
 
     def remove(self, packet_id: int) -> Outgoing | None:
@@ -177,7 +191,7 @@ class Outbox:
         outgoing = self._entries.pop(packet_id, None)
         if outgoing is None:
             return None
-        self.size_bytes -= outgoing.message.size
+        self._count(-outgoing.message.size)
         self._mortal -= outgoing.message.life is not None
         if packet_id in self._inflight:
             self._inflight.discard(packet_id)
@@ -188,7 +202,7 @@ class Outbox:
     def put_back(self, outgoing: Outgoing) -> None:
         """Undo `remove`."""
         self._entries[outgoing.packet_id] = outgoing
-        self.size_bytes += outgoing.message.size
+        self._count(outgoing.message.size)
         self._mortal += outgoing.message.life is not None
         ordered = sorted(self._entries.values(), key=lambda entry: entry.position)
         self._entries = {entry.packet_id: entry for entry in ordered}
@@ -197,6 +211,18 @@ class Outbox:
     def oldest_unsent(self) -> Outgoing | None:
         """The first message that has not been sent on this connection and may still be given up."""
         return next((entry for entry in self._unsent if entry.stage is not Stage.RELEASED), None)
+
+    def let_go(self) -> None:
+        """The session has ended: what it holds counts no longer."""
+        self._tally.size_bytes -= self.size_bytes
+
+    def taken_back(self) -> None:
+        """Undo `let_go`."""
+        self._tally.size_bytes += self.size_bytes
+
+    def _count(self, size_bytes: int) -> None:
+        self.size_bytes += size_bytes
+        self._tally.size_bytes += size_bytes
 
     def stale(self, now: Instant) -> list[Outgoing]:
         """Messages that have expired before they were sent."""
@@ -213,10 +239,15 @@ class Outbox:
         self._unsent = deque(self._entries.values())
 
     def packets_to_send(self, now: Instant) -> list[Packet]:
-        """The packets the window lets out now; each comes out once per connection."""
+        """The packets the window lets out now; each comes out once per connection.
+
+        Large ones in small portions, of which each waits until the one before it is acknowledged.
+        """
         packets: list[Packet] = []
-        while self._unsent and len(self._inflight) < self._window:
+        size_bytes = 0
+        while self._unsent and len(self._inflight) < self._window and size_bytes < PORTION_BYTES:
             outgoing = self._unsent.popleft()
+            size_bytes += outgoing.message.size
             packets.append(outgoing.as_packet(now))
             self._inflight.add(outgoing.packet_id)
             if outgoing.stage is Stage.WAITING:
