@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.bundle_commands import add_core_bundle
+from kit.cli.core_messages import add_core_messages
 from kit.cli.output import print_json, print_table
 from kit.errors import UsageError
 from kit.health.services import service_states
@@ -25,8 +26,8 @@ LAST = 40
 
 
 def add_core(parser: argparse.ArgumentParser) -> None:
-    """`kit core init | run | invite NAME | remove KIT | status | kits | records | bundle`."""
-    words = parser.add_subparsers(metavar="init|run|invite|remove|status|kits|records|bundle")
+    """The commands of `kit core`."""
+    words = parser.add_subparsers(metavar="init|run|invite|remove|status|kits|records|send|messages|read|queue|bundle")
     words.add_parser("init", help="make a core's home: keys, kit.toml, store").set_defaults(run=init)
     running = words.add_parser("run", help="start the core and keep it running")
     running.add_argument("--service", choices=("sync", "web"), help=argparse.SUPPRESS)
@@ -50,6 +51,7 @@ def add_core(parser: argparse.ArgumentParser) -> None:
         "--last", type=int, metavar="N", help=f"only the last N (default: {LAST} as text, all as JSON)"
     )
     records.set_defaults(run=list_records)
+    add_core_messages(words, _core)
     add_core_bundle(words.add_parser("bundle", help="carry records by hand, on a USB stick"))
 
 

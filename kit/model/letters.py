@@ -53,7 +53,12 @@ def make_letter(text: str, author: str = "") -> Letter:
         raise LetterError("the message is empty")
     if len(kept) > LONGEST_TEXT:
         raise LetterError(f"the message has {len(kept)} characters; at most {LONGEST_TEXT} can be sent")
-    return Letter(text=kept, author=_clean(author)[:LONGEST_NAME])
+    return Letter(text=kept, author=tidy_name(author))
+
+
+def tidy_name(name: str) -> str:
+    """A name on one line, cut to 40 characters."""
+    return _clean(name)[:LONGEST_NAME].strip()
 
 
 def letter_body(letter: Letter) -> bytes:

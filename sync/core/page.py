@@ -32,6 +32,9 @@ REFRESH_S = 10
 SHOWN = 8
 """Records that need attention, the newest; `kit core records` and `kit core refused` list them all."""
 
+LETTERS = 12
+"""Messages on the page, the newest; `kit core messages` lists them all."""
+
 GZIP_FROM_BYTES = 1000
 
 
@@ -65,6 +68,7 @@ def page_facts(store: CoreStore, *, name: str, now_ms: int, services: Sequence[M
         "silent": [state for state in states if state.silent(now_ms)],
         "active": active,
         "unconfirmed": [alert for alert in active if not alert.receipts],
+        "letters": store.messages(limit=LETTERS),
         "invites": store.open_invites(now_ms=now_ms),
         "counts": store.counts(),
         "undecodable": store.undecodable(limit=SHOWN),

@@ -190,3 +190,27 @@ def test_join_tells_the_ways_to_the_core_and_that_it_knows_the_invite_already(
     enrolled(Home(village), core_name="Nakuru")
     assert "already enrolled at Nakuru" in typed("join", text, home=village)[1]
     assert typed("join", city.invite().encode(), home=typed.home)[0] == 1
+
+
+def test_the_city_writes_to_a_village_reads_its_messages_and_sees_how_far_each_has_come(
+    city: Any, typed: Typed
+) -> None:
+    from kit.model.letters import letter_body, make_letter
+
+    kit = city.joined("Orchard village")
+    told = typed.json("core", "send", "orchard VILLAGE", "A truck comes tomorrow", "--by", "Wanjiru")
+    assert told["kit"] == kit.unit
+    (row,) = typed.json("core", "queue")
+    assert (row["state"], row["addressee"], row["kind"]) == ("written", kit.unit, "message")
+    city.take(kit.record("message", letter_body(make_letter("We need blankets", "Amina")), priority=2))
+    mine = next(row for row in typed.json("core", "messages") if row["from"] == kit.unit)
+    assert "NOT READ" in typed("core", "messages")[1]
+    assert typed.json("core", "read", str(mine["number"]), "--by", "Wanjiru")["news"] is True
+    assert typed.json("core", "read", str(mine["number"]), "--by", "Other")["read_by"] == "Wanjiru"
+    code, _, err = typed("core", "read", "999", "--by", "Wanjiru")
+    assert code == 2
+    assert "kit core messages" in err
+    code, _, err = typed("core", "send", "Orchrd village", "x")
+    assert code == 2
+    assert "did you mean 'Orchard village'" in err
+    assert typed("core", "send", kit.unit, "x" * 501)[0] == 2

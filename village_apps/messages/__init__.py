@@ -1,0 +1,84 @@
+"""Messages to the city and from it, and how far each has come: nobody is told that something was read before it was.
+
+No account: what somebody writes is shown again only under an address that nobody can guess, which their phone keeps.
+What comes from the city is for the whole village.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from village_apps.app import AppContext, Card, StatusLine, VillageApp
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+    from kit.store.migrations import Migration
+
+PHRASES = Path(__file__).parent / "phrases"
+
+
+def _blueprint(context: AppContext) -> Blueprint:
+    from village_apps.messages.views import make_blueprint
+
+    return make_blueprint(context)
+
+
+def _card(context: AppContext, language: str) -> Card:
+    from village_apps.messages.letters import unread
+    from village_apps.phrases import phrases_in
+
+    phrases = phrases_in(PHRASES)
+    with context.open_database() as database:
+        new = unread(database.connection)
+    if new:
+        text = phrases.ngettext(
+            language,
+            "The city has written. Nobody has read it yet.",
+            "The city has written %(num)s times. Nobody has read that yet.",
+            new,
+        )
+    else:
+        text = phrases.gettext(language, "Write to the city, and see whether it was read.")
+    return Card(
+        title=phrases.gettext(language, "Messages"),
+        text=text,
+        href="/messages/",
+        picture="letter",
+        urgency=1 if new else 2,
+    )
+
+
+def _migrations() -> Sequence[Migration]:
+    from village_apps.messages.letters import MIGRATIONS
+
+    return MIGRATIONS
+
+
+def _status_lines(context: AppContext) -> Sequence[StatusLine]:
+    from village_apps.messages.letters import expired_count, unread
+
+    with context.open_database() as database:
+        new = unread(database.connection)
+        lost = expired_count(database.connection, now_ms=int(context.clock.now() * 1000))
+    lines = [StatusLine("messages", f"{new} from the city that nobody has read", ok=False)] if new else []
+    if lost:
+        lines.append(StatusLine("messages", f"{lost} ran out of time before the city had them", ok=False))
+    return lines
+
+
+APP = VillageApp(
+    name="messages",
+    blueprint=_blueprint,
+    card=_card,
+    card_subjects=("records",),
+    record_kinds={
+        "message": "Words between people: [1, text of at most 500 characters, author].",
+        "custody": "How far records of the addressee came: [1, 1 delivered or 2 read, ms, [[epoch, seq]…], person].",
+    },
+    migrations=_migrations,
+    status_lines=_status_lines,
+    phrases=PHRASES,
+)
