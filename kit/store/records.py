@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY_KIND
@@ -20,7 +21,8 @@ from kit.store.evidence import note_records
 from kit.store.facts import count_change
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
-from sync.protocol.records import Priority, Record, RecordId
+from sync.protocol.beacons import MAX_HOLDINGS, NOTHING, Holding, Position, lacking
+from sync.protocol.records import CannotStoreNow, Priority, Record, RecordId
 
 __all__ = [
     "MIGRATIONS",
@@ -82,6 +84,18 @@ MIGRATIONS = (
         """,
     ),
     sql("records", "0002_reader", "ALTER TABLE records ADD COLUMN read_by TEXT NOT NULL DEFAULT ''"),
+    sql(
+        "records",
+        "0003_highest_seq_of_each_priority",
+        """
+        ALTER TABLE unit_epoch ADD COLUMN highest_0 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE unit_epoch ADD COLUMN highest_1 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE unit_epoch ADD COLUMN highest_2 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE unit_epoch ADD COLUMN highest_3 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE unit_epoch ADD COLUMN highest_4 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE unit_epoch ADD COLUMN highest_5 INTEGER NOT NULL DEFAULT 0
+        """,
+    ),
 )
 
 COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
@@ -95,7 +109,9 @@ def set_origin(connection: sqlite3.Connection, unit: str) -> None:
     """
     row = connection.execute("SELECT origin FROM unit_epoch").fetchone()
     if row is None:
-        connection.execute("INSERT INTO unit_epoch VALUES (1, ?, ?, 0)", (unit, _epoch_after(0)))
+        connection.execute(
+            "INSERT INTO unit_epoch (only_one, origin, epoch, last_seq) VALUES (1, ?, ?, 0)", (unit, _epoch_after(0))
+        )
     elif row[0] != unit:
         raise StoreError(
             f"this store belongs to {row[0]} but the keys are those of {unit}; put the right keys/ beside kit.db, "
@@ -109,7 +125,11 @@ def start_epoch(connection: sqlite3.Connection, *, above: int = 0) -> int:
     if row is None:
         raise StoreError("the store has no unit yet; start the kit once (kit run)")
     epoch = _epoch_after(max(int(row[0]), above))
-    connection.execute("UPDATE unit_epoch SET epoch = ?, last_seq = 0", (epoch,))
+    connection.execute(
+        "UPDATE unit_epoch SET epoch = ?, last_seq = 0, highest_0 = 0, highest_1 = 0, highest_2 = 0, highest_3 = 0, "
+        "highest_4 = 0, highest_5 = 0",
+        (epoch,),
+    )
     return epoch
 
 
@@ -140,7 +160,8 @@ def write_record(
     """
     _check(kind=kind, body=body, lifetime_s=lifetime_s)
     row = connection.execute(
-        "UPDATE unit_epoch SET last_seq = last_seq + 1 RETURNING origin, epoch, last_seq"
+        f"UPDATE unit_epoch SET last_seq = last_seq + 1, highest_{int(Priority(priority))} = last_seq + 1 "  # noqa: S608 - 0 to 5
+        "RETURNING origin, epoch, last_seq"
     ).fetchone()
     if row is None:
         raise StoreError("the store has no unit yet; start the kit once (kit run)")
@@ -152,6 +173,24 @@ def write_record(
     note_records(connection, [(*told, kind)])
     count_change(connection, SUBJECT)
     return told
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """A full or failing disk becomes `CannotStoreNow`; whatever else SQLite says is our own mistake.
+
+    Raises:
+        CannotStoreNow: nothing was changed.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _DISK_TROUBLE:
+            raise
+        raise CannotStoreNow(str(error)) from error
+
+
+_DISK_TROUBLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
 class SqliteRecordStore:
@@ -216,7 +255,7 @@ class SqliteRecordStore:
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link; the first time over each link counts."""
         del peer
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             connection.executemany(
                 "INSERT INTO custody (number, link, left_ms) "
                 "SELECT number, ?, ? FROM records WHERE origin = ? AND epoch = ? AND seq = ? "
@@ -232,7 +271,7 @@ class SqliteRecordStore:
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """The core says that it has committed them: no link needs to carry them any more."""
         del peer
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             connection.executemany(
                 "INSERT INTO custody (number, link, left_ms, accepted_ms) "
                 "SELECT number, ?, NULL, ? FROM records WHERE origin = ? AND epoch = ? AND seq = ? "
@@ -263,7 +302,7 @@ class SqliteRecordStore:
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit records from elsewhere, in one transaction. One that is already held changes nothing."""
         del peer, link
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             connection.executemany(
                 f"INSERT OR IGNORE INTO records ({COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
@@ -275,6 +314,43 @@ class SqliteRecordStore:
                     hear_custody(connection, each)
             count_change(connection, SUBJECT)
 
+    def position(self) -> Position | None:
+        """How far our own records go."""
+        row = self._database.connection.execute("SELECT * FROM unit_epoch").fetchone()
+        return (
+            None
+            if row is None
+            else Position(int(row["epoch"]), tuple(int(row[f"highest_{each}"]) for each in Priority))
+        )
+
+    def holdings(self, peer: str) -> tuple[Holding, ...]:
+        """The newest of the core's records for us that is held, by epoch; those before it were held, too."""
+        rows = self._database.connection.execute(
+            "SELECT epoch, max(seq) FROM records WHERE origin = ? GROUP BY epoch ORDER BY epoch DESC LIMIT ?",
+            (peer, MAX_HOLDINGS),
+        )
+        return tuple(Holding(int(row[0]), int(row[1]) + 1) for row in rows) or (NOTHING,)
+
+    def refill(self, peer: str, told: Sequence[Holding]) -> int:
+        """The core was rebuilt from a backup: offer again what it had accepted since."""
+        del peer
+        connection = self._database.connection
+        epochs = connection.execute(
+            "SELECT epoch, max(seq) FROM records WHERE origin = (SELECT origin FROM unit_epoch) GROUP BY epoch"
+        )
+        gaps = list(lacking(told, {int(row[0]): int(row[1]) for row in epochs}))
+        if not gaps:
+            return 0
+        with storing(), self._database.atomic():
+            changed = connection.executemany(
+                "UPDATE records SET pending = 1 WHERE origin = (SELECT origin FROM unit_epoch) AND epoch = ? "
+                "AND seq >= ? AND seq < ? AND pending = 0 AND accepted_ms IS NOT NULL",
+                gaps,
+            ).rowcount
+            if changed > 0:
+                count_change(connection, SUBJECT)
+        return max(changed, 0)
+
     def load_session(self, peer: str) -> bytes | None:
         """What `save_session` last kept for that peer."""
         row = self._database.connection.execute("SELECT state FROM sync_sessions WHERE peer = ?", (peer,)).fetchone()
@@ -282,7 +358,7 @@ class SqliteRecordStore:
 
     def save_session(self, peer: str, state: bytes) -> None:
         """Keep the session's state; on the disk when this returns."""
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             connection.execute(
                 "INSERT INTO sync_sessions VALUES (?, ?) ON CONFLICT (peer) DO UPDATE SET state = excluded.state",
                 (peer, state),

@@ -93,9 +93,10 @@ def _register(connection: sqlite3.Connection, hello: Hello, invite: InviteRow, *
         (hello.unit, hello.exchange_public, hello.link_id),
     )
     connection.execute(
-        "INSERT INTO core_kits VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (unit) DO UPDATE SET name = excluded.name, "
+        "INSERT INTO core_kits (unit, name, link_id, exchange_public, curve_public, enrolled_ms, enrolled_by) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (unit) DO UPDATE SET name = excluded.name, "
         "link_id = excluded.link_id, curve_public = excluded.curve_public, enrolled_ms = excluded.enrolled_ms, "
-        "enrolled_by = excluded.enrolled_by",
+        "enrolled_by = excluded.enrolled_by, twin_ms = NULL",
         (hello.unit, invite.name, hello.link_id, hello.exchange_public, hello.curve_public, now_ms, link),
     )
     peer = by_link_id(connection, hello.link_id)
@@ -126,6 +127,11 @@ def heard(connection: sqlite3.Connection, unit: str, *, link: str, via: str, now
     )
 
 
+def twin_heard(connection: sqlite3.Connection, unit: str, *, now_ms: int) -> None:
+    """See `PeerBook.twin_heard`. It stays so until one of the two has joined anew, with another link id."""
+    connection.execute("UPDATE core_kits SET twin_ms = ? WHERE unit = ? AND twin_ms IS NULL", (now_ms, unit))
+
+
 def remove_kit(connection: sqlite3.Connection, unit: str) -> bool:
     """See `CoreStore.remove_kit`. Its invites go, too: the same hello must not bring it back."""
     connection.execute("DELETE FROM core_invites WHERE used_by = ?", (unit,))
@@ -146,6 +152,7 @@ def kits(connection: sqlite3.Connection) -> list[EnrolledKit]:
             enrolled_ms=row["enrolled_ms"],
             heard=tuple(by_unit.get(row["unit"], ())),
             records=records.get(row["unit"], 0),
+            twin_ms=row["twin_ms"],
         )
         for row in connection.execute("SELECT * FROM core_kits ORDER BY name COLLATE NOCASE, unit")
     ]
@@ -172,4 +179,5 @@ def _peer(row: sqlite3.Row) -> Peer:
         role=Role.KIT,
         curve_public=bytes(row["curve_public"]),
         name=row["name"],
+        twin=row["twin_ms"] is not None,
     )

@@ -172,7 +172,9 @@ def set_origin(connection: sqlite3.Connection, unit: str) -> None:
     """
     row = connection.execute("SELECT origin FROM core_own").fetchone()
     if row is None:
-        connection.execute("INSERT INTO core_own VALUES (1, ?, ?, 0)", (unit, _first_epoch()))
+        connection.execute(
+            "INSERT INTO core_own (only_one, origin, epoch, last_seq) VALUES (1, ?, ?, 0)", (unit, _first_epoch())
+        )
     elif row[0] != unit:
         raise StoreError(
             f"this store belongs to {row[0]} but the keys are those of {unit}; put the right keys/ beside core.db, "
@@ -195,7 +197,10 @@ def write(
     Raises:
         StoreError: `set_origin` was never called.
     """
-    row = connection.execute("UPDATE core_own SET last_seq = last_seq + 1 RETURNING origin, epoch, last_seq").fetchone()
+    row = connection.execute(
+        f"UPDATE core_own SET last_seq = last_seq + 1, highest_{int(Priority(priority))} = last_seq + 1 "  # noqa: S608 - 0 to 5
+        "RETURNING origin, epoch, last_seq"
+    ).fetchone()
     if row is None:
         raise StoreError("the store has no core yet; run `kit core init`")
     told = RecordId(str(row[0]), int(row[1]), int(row[2]))

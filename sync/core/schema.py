@@ -121,4 +121,17 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE INDEX core_records_messages ON core_records (number) WHERE kind = 'message'
         """,
     ),
+    sql(
+        "core",
+        "0011_twins",
+        """
+        ALTER TABLE core_kits ADD COLUMN twin_ms INTEGER;
+        ALTER TABLE core_own ADD COLUMN highest_0 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_own ADD COLUMN highest_1 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_own ADD COLUMN highest_2 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_own ADD COLUMN highest_3 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_own ADD COLUMN highest_4 INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE core_own ADD COLUMN highest_5 INTEGER NOT NULL DEFAULT 0
+        """,
+    ),
 )

@@ -6,6 +6,7 @@ A store belongs to one thread; the sync loop, the door and each request of the p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,8 @@ from kit.model.alert_state import AlertState
 from kit.settings import CoreSettings
 from kit.store.database import Database
 from kit.store.links import LinkRow, links
-from sync.core import kit_rows, letters, queries, record_rows
+from kit.store.records import storing
+from sync.core import holdings, kit_rows, letters, queries, record_rows
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     EnrolledKit,
@@ -31,9 +33,10 @@ from sync.core.store import (
     SeriesRow,
     TakenRecord,
 )
+from sync.protocol.beacons import Holding, Position
 from sync.protocol.enrolment import Hello
 from sync.protocol.peers import Peer, Refusal
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import CannotStoreNow, Record, RecordId
 
 
 def store_file(home: Home, settings: CoreSettings) -> Path:
@@ -100,12 +103,12 @@ class SqliteCoreStore:
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link."""
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             record_rows.note_left(connection, ids, peer=peer, link=link, at_ms=at_ms)
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """The kit has committed them; the authors of what was another kit's are told in the same transaction."""
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             delivered = record_rows.note_accepted(connection, ids, peer=peer, link=link, at_ms=at_ms)
             for origin, records in delivered.items():
                 letters.tell_author(connection, origin, records, read=False, person="", now_ms=at_ms)
@@ -116,7 +119,21 @@ class SqliteCoreStore:
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit and apply what a kit sent, in one transaction."""
-        record_rows.take(self._database, records, peer=peer, link=link, at_ms=at_ms)
+        with storing():
+            record_rows.take(self._database, records, peer=peer, link=link, at_ms=at_ms)
+
+    def position(self) -> Position | None:
+        """How far the core's own records go."""
+        return holdings.position(self._database.connection)
+
+    def holdings(self, peer: str) -> tuple[Holding, ...]:
+        """What is held of that kit's records."""
+        return holdings.holdings(self._database.connection, peer)
+
+    def refill(self, peer: str, told: Sequence[Holding]) -> int:
+        """The kit was rebuilt from a backup: offer it again what it had accepted since."""
+        with storing(), self._database.atomic() as connection:
+            return holdings.refill(connection, peer, told)
 
     def load_session(self, peer: str) -> bytes | None:
         """What `save_session` last kept for that kit."""
@@ -125,7 +142,7 @@ class SqliteCoreStore:
 
     def save_session(self, peer: str, state: bytes) -> None:
         """Keep a session's state."""
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             connection.execute(
                 "INSERT INTO core_sessions VALUES (?, ?) ON CONFLICT (peer) DO UPDATE SET state = excluded.state",
                 (peer, state),
@@ -150,8 +167,13 @@ class SqliteCoreStore:
 
     def heard(self, unit: str, *, link: str, via: str, now_ms: int) -> None:
         """A sealed frame of that kit came in."""
-        with self._database.atomic() as connection:
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
             kit_rows.heard(connection, unit, link=link, via=via, now_ms=now_ms)
+
+    def twin_heard(self, unit: str, *, now_ms: int) -> None:
+        """Two units with that kit's keys are alive."""
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
+            kit_rows.twin_heard(connection, unit, now_ms=now_ms)
 
     def all(self) -> Sequence[Peer]:
         """Every enrolled kit."""

@@ -46,6 +46,7 @@ class EnrolledKit:
         enrolled_ms: when, Unix ms.
         heard: by link, the latest first; empty until its first sealed frame.
         records: how many records of it are here.
+        twin_ms: since when it is known that two units have its keys, so that neither is believed; None = it is alone.
     """
 
     unit: str
@@ -54,6 +55,7 @@ class EnrolledKit:
     enrolled_ms: int
     heard: tuple[Heard, ...] = ()
     records: int = 0
+    twin_ms: int | None = None
 
     @property
     def last_heard(self) -> Heard | None:

@@ -12,17 +12,27 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from kit.clock import Clock
 from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.joining import Joining
+from sync.engine.keeping import Keeping
 from sync.engine.watched import LinkReport, WatchedLink
 from sync.links.port import Arrival, Link, LinkState
 from sync.protocol.enrolment import Hello, Invite, make_hello
 from sync.protocol.errors import ForeignFrame, ForgedFrame, RecordTooLarge, RemoteSyncError, ReplayedFrame
-from sync.protocol.events import BeaconHeard, EnrolmentRefused, Event, RecordsAccepted, RecordsReceived, Welcomed
+from sync.protocol.events import (
+    BeaconHeard,
+    EnrolmentRefused,
+    Event,
+    PeerMustWait,
+    RecordsAccepted,
+    RecordsReceived,
+    TwinHeard,
+    Welcomed,
+)
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
 from sync.protocol.path import SLOW_MTU_BYTES
@@ -35,8 +45,23 @@ from sync.protocol.session import BeaconFacts, OutFrame, Session
 if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
 
-OFFER_RECORDS = 256
-"""What a session knows of a backlog at once."""
+OFFER_RECORDS = 2048
+"""What a session knows of a backlog at once: enough to fill what is in flight on the fastest link."""
+
+OFFER_LOW = OFFER_RECORDS // 2
+"""More are looked up when fewer are left."""
+
+NEWS_RECORDS = 64
+"""So many of the most urgent are looked up whenever somebody has written: an alert is among them."""
+
+ASIDE_AGAIN_S = 20.0
+"""What could not be committed is tried again after so long (kit seconds)."""
+
+ASIDE_RECORDS, ASIDE_BYTES = 256, 512 * 1024
+"""What is kept in memory meanwhile, per peer; the rest the peer sends again."""
+
+WAIT_S = 60
+"""What a peer is asked to wait when nothing can be stored here (kit seconds)."""
 
 REFRESH_S = 60.0
 """The store is asked anew at least this often (kit seconds): lifetimes end without anybody writing."""
@@ -49,10 +74,14 @@ REPORT_EVERY_REAL_S = 1.0
 """Reports are written to a disk that wears out: at most this often, unless a link's state has changed."""
 
 REFUSED_PAUSE_S = 2.0
-"""After a link had no room for a frame (kit seconds); a frame of priority 0 is tried again at once."""
+"""After a link had no room for a frame though it said that it had (kit seconds), or as long as a frame takes on a radio
+that can tell; a frame of priority 0 is tried again at once."""
 
 SLICE_LEAST_S, SLICE_MOST_S = 0.005, 0.05
 """Real seconds that a round waits for a frame, per link: short under a fast clock, easy on the battery otherwise."""
+
+LOOK_AGAIN_S = 0.1
+"""A session that has nothing for a link is not asked again at once (kit seconds)."""
 
 FRAMES_PER_ROUND = 16
 """Per link, before looking again at what came in."""
@@ -87,6 +116,8 @@ class _Conversation:
     vias: dict[str, str] = field(default_factory=dict)
     heard_told: dict[str, float] = field(default_factory=dict)
     wake_at: dict[str, float] = field(default_factory=dict)
+    offer_again: bool = True
+    aside: dict[RecordId, tuple[str, Record]] = field(default_factory=dict)
 
     def touch(self) -> None:
         """Something has changed: ask the session again for every link."""
@@ -133,6 +164,7 @@ class SyncEngine:
         on_time: Callable[[int, bool], None] | None = None,
     ) -> None:
         self._identity, self._store, self._peers, self._clock, self._rng = identity, store, peers, clock, rng
+        self._keeping = Keeping(store)
         self._links = sorted((WatchedLink(link, clock) for link in links), key=lambda link: -link.mtu_bytes)
         self._on_links, self._on_enrolled, self._on_time = on_links, on_enrolled, on_time
         self._changed, self._due_now, self._name = changed, due_now, name
@@ -141,6 +173,8 @@ class SyncEngine:
         self._refused_until: dict[tuple[str, str], float] = {}
         self._seen_change: int | None = None
         self._refresh_at = float("-inf")
+        self._aside_at = float("inf")
+        self._core_refuses: RefusalReason | None = None
         self._told: tuple[LinkReport, ...] = ()
         self._told_at = float("-inf")
         self._joining = self._join(invite, curve_public) if invite is not None else None
@@ -169,6 +203,7 @@ class SyncEngine:
             arrivals = link.receive(slice_s)
             if arrivals:
                 self._take_in(link, arrivals)
+        self._try_aside()
         self._refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         for link in up:
@@ -223,7 +258,7 @@ class SyncEngine:
             self._peers.heard(peer.unit, link=link.name, via=arrival.via, now_ms=self._now_ms())
         return peer.unit, events
 
-    def _commit(self, conversation: _Conversation, events: Iterable[Event], link: WatchedLink) -> None:
+    def _commit(self, conversation: _Conversation, events: Sequence[Event], link: WatchedLink) -> None:
         session = conversation.session
         records: dict[RecordId, Record] = {}
         accepted: list[RecordId] = []
@@ -234,22 +269,65 @@ class SyncEngine:
                 case RecordsAccepted():
                     accepted.extend(event.ids)
                 case _:
-                    self._hear(event)
+                    self._hear(event, session)
         unit = session.peer.unit
+        if session.peer.role is Role.CORE and not any(isinstance(event, EnrolmentRefused) for event in events):
+            self._core_refuses = None
         if records:
-            # those held already, too: the store is where another body under the same name is noticed
-            self._store.take(list(records.values()), peer=unit, link=link.name, at_ms=self._now_ms())
-            session.acknowledge(
-                [(each, int(record.priority)) for each, record in records.items()],
-                path=link.name,
-                now=self._clock.monotonic(),
-            )
+            self._take(session, records, link)
         if accepted:
-            self._store.accepted(accepted, peer=unit, link=link.name, at_ms=self._now_ms())
-        if records or accepted:
-            self._refresh_at = float("-inf")
+            self._keeping.accepted(accepted, peer=unit, link=link.name, at_ms=self._now_ms())
+            conversation.offer_again = conversation.offer_again or session.offered < OFFER_LOW
 
-    def _hear(self, event: Event) -> None:
+    def _take(self, session: Session, records: dict[RecordId, Record], link: WatchedLink) -> None:
+        now_ms = self._now_ms()
+        # those held already, too: the store is where another body under the same name is noticed
+        dated = [_dated(record, now_ms) for record in records.values()]
+        if not self._keeping.take(dated, peer=session.peer.unit, link=link.name, at_ms=now_ms):
+            gone = self._set_aside(session.peer.unit, link.name, dated)
+            session.cannot_store(seconds=WAIT_S, gone=gone)
+            return
+        self._acknowledge(session, dated, link.name)
+
+    def _acknowledge(self, session: Session, records: Sequence[Record], link: str, *, late: bool = False) -> None:
+        session.acknowledge(
+            [(record.id, int(record.priority)) for record in records],
+            path=link,
+            now=self._clock.monotonic(),
+            late=late,
+        )
+
+    def _set_aside(self, unit: str, link: str, records: Sequence[Record]) -> list[RecordId]:
+        """Remember what could not be committed: a transfer of half an hour need not be made again.
+
+        Returns:
+            What there is no room for.
+        """
+        gone: list[RecordId] = []
+        aside = self._conversations[unit].aside
+        for record in records:
+            aside[record.id] = (link, record)
+        while len(aside) > ASIDE_RECORDS or sum(len(record.body) for _, record in aside.values()) > ASIDE_BYTES:
+            gone.append(next(iter(aside)))
+            del aside[gone[-1]]
+        self._aside_at = self._clock.monotonic() + ASIDE_AGAIN_S
+        return gone
+
+    def _try_aside(self) -> None:
+        if self._clock.monotonic() < self._aside_at:
+            return
+        self._aside_at = self._clock.monotonic() + ASIDE_AGAIN_S
+        for unit, conversation in self._conversations.items():
+            records = [record for _, record in conversation.aside.values()]
+            if not records:
+                continue
+            link = next(reversed(conversation.aside.values()))[0]
+            if self._keeping.take(records, peer=unit, link=link, at_ms=self._now_ms()):
+                conversation.aside.clear()
+                self._acknowledge(conversation.session, records, link, late=True)
+                conversation.touch()
+
+    def _hear(self, event: Event, session: Session) -> None:
         match event:
             case Welcomed() if self._joining is not None:
                 self._joining = None
@@ -260,10 +338,29 @@ class SyncEngine:
                 if self._joining.refused is not event.reason:
                     LOG.warning("not enrolled: %s", event.reason.sentence)
                 self._joining.was_refused(event.reason, self._clock.monotonic())
-            case BeaconHeard() if self._on_time is not None:
-                self._on_time(event.time_ms, event.trusted)
+            case EnrolmentRefused():
+                if self._core_refuses is not event.reason:
+                    LOG.warning("refused: %s", event.reason.sentence)
+                self._core_refuses = event.reason
+            case BeaconHeard():
+                self._hear_beacon(event, session)
+            case PeerMustWait():
+                LOG.info("%s cannot store anything and asks to wait for %d s", session.peer.unit, event.seconds)
+            case TwinHeard():
+                LOG.warning("two units with the keys of %s are alive: neither is believed", session.peer.unit)
+                self._peers.twin_heard(session.peer.unit, now_ms=self._now_ms())
+                self._refresh_at = float("-inf")
             case _:
                 pass
+
+    def _hear_beacon(self, event: BeaconHeard, session: Session) -> None:
+        if self._on_time is not None:
+            self._on_time(event.time_ms, event.trusted)
+        if event.newest and event.beacon.holdings:
+            lost = self._keeping.refill(session.peer.unit, event.beacon.holdings)
+            if lost:
+                LOG.info("%s has lost %d records that it had accepted; they are sent again", session.peer.unit, lost)
+                self._refresh_at = float("-inf")
 
     def _take_hello(self, link: WatchedLink, arrival: Arrival) -> None:
         hello = Hello.decode(arrival.frame)
@@ -288,30 +385,46 @@ class SyncEngine:
         """Offer the sessions what the store would have sent, when that may have changed."""
         now = self._clock.monotonic()
         change = self._changed() if self._changed is not None else None
-        if change == self._seen_change and now < self._refresh_at:
-            return
-        self._seen_change, self._refresh_at = change, now + REFRESH_S
-        retries = list(self._due_now()) if self._due_now is not None else []
+        news, all_anew = change != self._seen_change, now >= self._refresh_at
+        if all_anew:
+            self._refresh_at = now + REFRESH_S
+        if all_anew or news:
+            self._meet_peers()
+        self._seen_change = change
+        retries = list(self._due_now()) if self._due_now is not None and (news or all_anew) else []
+        for conversation in self._conversations.values():
+            if not (news or all_anew or conversation.offer_again):
+                continue
+            self._offer(conversation, news_only=not (all_anew or conversation.offer_again or retries))
+            if retries:
+                conversation.session.due_now(retries)
+            conversation.touch()
+
+    def _meet_peers(self) -> None:
         peers = self._peers.all() if self.enrolled else ()
         for gone in self._conversations.keys() - {peer.unit for peer in peers}:
             del self._conversations[gone]  # removed at the core, or we are not enrolled
         for peer in peers:
-            conversation = self._conversation(peer)
-            records = self._store.outgoing(peer.unit, now_ms=self._now_ms(), limit=OFFER_RECORDS)
-            try:
-                conversation.session.offer(records, now=now)
-            except RecordTooLarge as error:
-                LOG.warning("%s", error)
-            if retries:
-                conversation.session.due_now(retries)
-            conversation.touch()
+            self._conversation(peer)
+
+    def _offer(self, conversation: _Conversation, *, news_only: bool) -> None:
+        session = conversation.session
+        if session.peer.twin:
+            return
+        limit = NEWS_RECORDS if news_only else OFFER_RECORDS
+        records = self._store.outgoing(session.peer.unit, now_ms=self._now_ms(), limit=limit)
+        conversation.offer_again = False
+        try:
+            session.offer(records, replaces=not news_only)
+        except RecordTooLarge as error:
+            LOG.warning("%s", error)
 
     def _send_by(self, link: WatchedLink, up: Sequence[WatchedLink]) -> None:
         if self._joining is not None:
             self._say_hello(link, self._joining)
             return
-        urgent_only = link.state() is LinkState.BUSY
         for _ in range(FRAMES_PER_ROUND):
+            urgent_only = link.state() is LinkState.BUSY
             # each peer gets one frame in turn, so that one kit's backlog does not keep another waiting
             talks = self._conversations.values()
             sent = [self._send_one(each, link, up, urgent_only=urgent_only) for each in talks]
@@ -326,38 +439,43 @@ class SyncEngine:
         if now < conversation.wake_at.get(link.name, float("-inf")) or not _reaches(conversation, link):
             return False
         refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))
-        carries = _carries(conversation, link, up)
+        carries = _carries(conversation, link, up) if self._core_refuses is None else frozenset()
         out = session.frame_to_send(
             path=link.name,
             mtu_bytes=link.mtu_bytes,
             now=now,
             facts=BeaconFacts(
-                self._now_ms(), trusted=self._clock.trusted, free_airtime_percent=link.free_airtime_percent()
+                self._now_ms(),
+                trusted=self._clock.trusted,
+                free_airtime_percent=link.free_airtime_percent(),
+                position=self._store.position,
+                holdings=lambda: self._store.holdings(session.peer.unit),
             ),
             carries=carries,
             urgent_only=urgent_only or refused,
         )
         if out is None:
-            at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, carries=carries)
-            conversation.wake_at[link.name] = float("inf") if at is None else max(at, now + 1.0)
+            at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, now=now, carries=carries)
+            conversation.wake_at[link.name] = float("inf") if at is None else max(at, now + LOOK_AGAIN_S)
             return False
         return self._hand_over(conversation, link, out)
 
     def _hand_over(self, conversation: _Conversation, link: WatchedLink, out: OutFrame) -> bool:
         session, unit = conversation.session, conversation.session.peer.unit
-        if session.unsaved:
-            self._store.save_session(unit, session.dump())
+        if session.must_save(out):
+            if not self._keeping.save_session(unit, session.dump()):
+                return False
             session.saved()
         to = conversation.vias.get(link.name) if session.peer.role is Role.KIT else None
         now = self._clock.monotonic()
         if not link.send(out.frame, priority=out.priority, to=to):
-            self._refused_until[unit, link.name] = now + REFUSED_PAUSE_S
+            self._refused_until[unit, link.name] = now + (link.frame_s or REFUSED_PAUSE_S)
             if session.peer.role is Role.KIT and link.mtu_bytes > SLOW_MTU_BYTES:
                 conversation.vias.pop(link.name, None)  # its connection has gone; it is known again when it is heard
             return False
         left = session.sent(out, now=now)
         if left:
-            self._store.left(left, peer=unit, link=link.name, at_ms=self._now_ms())
+            self._keeping.left(left, peer=unit, link=link.name, at_ms=self._now_ms())
         return True
 
     def _say_hello(self, link: WatchedLink, joining: Joining) -> None:
@@ -368,7 +486,7 @@ class SyncEngine:
     # --- the rest ---
 
     def _report(self) -> None:
-        note = self._joining.sentence if self._joining is not None else ""
+        note = self._note()
         now, real_s = self._clock.monotonic(), self._clock.real(1.0)
         every_s = max(REPORT_EVERY_S, REPORT_EVERY_REAL_S / real_s if real_s > 0 else 0.0)
         if now < self._told_at + every_s and [each.state() for each in self._links] == [t.state for t in self._told]:
@@ -377,10 +495,18 @@ class SyncEngine:
         self._told, self._told_at = reports, now
         self._on_links(reports)
 
+    def _note(self) -> str:
+        if self._joining is not None:
+            return self._joining.sentence
+        if self._core_refuses is not None:
+            return self._core_refuses.sentence
+        return self._keeping.trouble
+
     def _conversation(self, peer: Peer) -> _Conversation:
         known = self._conversations.get(peer.unit)
         if known is not None and known.session.peer == peer:
             return known
+        position = self._store.position()
         session = Session(
             unit=self._identity.unit,
             exchange_private=self._identity.exchange_private,
@@ -388,7 +514,10 @@ class SyncEngine:
             salt=self._salt,
             rng=self._rng,
             state=self._store.load_session(peer.unit),
+            epoch=position.epoch if position is not None else -1,
         )
+        for link in self._links:
+            session.path(link.name, link.mtu_bytes, frame_s=link.frame_s)
         self._conversations[peer.unit] = _Conversation(session)
         return self._conversations[peer.unit]
 
@@ -428,6 +557,11 @@ def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[Watche
         if _reaches(conversation, each) and not conversation.session.path(each.name, each.mtu_bytes).doubtful
     ]
     return carried(link.lowest_priority, [each.lowest_priority for each in better])
+
+
+def _dated(record: Record, now_ms: int) -> Record:
+    """With the time counted back, if its origin did not know it."""
+    return record if record.age_s is None else replace(record, created_ms=now_ms - record.age_s * 1000, age_s=None)
 
 
 def _reason(error: RemoteSyncError) -> str:

@@ -43,6 +43,16 @@ class TellsMore(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsFrameTime(Protocol):
+    """A radio may say how long a full frame takes: the time-outs follow it."""
+
+    @property
+    def frame_s(self) -> float:
+        """Kit seconds."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkReport:
     """What is to be shown of a link.
@@ -83,6 +93,7 @@ class WatchedLink:
     def __init__(self, link: Link, clock: Clock) -> None:
         self._link, self._clock = link, clock
         self.name, self.mtu_bytes = link.name, link.mtu_bytes
+        self.frame_s = link.frame_s if isinstance(link, TellsFrameTime) else None
         self.last_heard_ms: int | None = None
         self.last_sent_ms: int | None = None
         self.dropped: dict[str, int] = {}

@@ -106,6 +106,11 @@ class MeshtasticLink:
         self._next_s = 0.0
         self._refused_until_s = 0.0
 
+    @property
+    def frame_s(self) -> float:
+        """How long a full frame takes on the air, in kit seconds: the session's time-outs follow it."""
+        return self._account.airtime_ms(self.mtu_bytes, direct=False) / 1000.0
+
     def open(self) -> None:
         """Start connecting; returns at once."""
         if self._thread is None:

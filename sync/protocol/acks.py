@@ -1,20 +1,28 @@
-"""Acknowledgements that we owe, by path: gathered for a moment so that many share a frame, and urgent ones at once.
+"""Acknowledgements that we owe, by path: which of its frames were taken and their records committed.
+
+Each acknowledgement names the latest frames anew, so that a lost one costs nothing. When it goes is for the sender to
+say: a frame without the mark that more follows is answered at once, the others when nothing follows after all.
 
 Invariant: only what the store has committed is ever owed.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sync.protocol.items import Heard
 from sync.protocol.path import Patience
 from sync.protocol.records import RecordId
 
+TOLD_FRAMES = 176
+"""So many of the latest frames are named: more than a sender has in flight."""
+
+MAX_BITMAP_BYTES = 24
+"""On a path that shares its counters with a busy one they lie far apart: at most 192 back."""
+
 _REMEMBERED = 4096
-_AT_ONCE = 24
-"""So many owed are worth a frame of their own."""
 
 
 @dataclass
@@ -22,41 +30,87 @@ class Owed:
     """What one path owes the peer.
 
     Attributes:
-        ids: committed records, each with its priority.
-        transfers: of which to say what chunks have come.
-        echo: the newest counter heard by this path, once something is owed for it.
+        heard: counters of the latest frames whose records are all committed.
+        uncommitted: those whose records are not, yet.
+        ids: records to acknowledge by name (they came in pieces), each with its priority.
+        by_name: records that came in pieces and are to be committed.
+        transfers: of which to say what has come.
+        told_once: names that were said once, and ride along with the next frame once more.
+        anything: whether there is something to say for which a frame of its own goes.
+        riding: whether something may be said if a frame goes anyway.
+        at_once: whether the sender waits for it.
+        priority: of the most urgent thing acknowledged: its sender repeats it until this arrives.
     """
 
+    heard: deque[int] = field(default_factory=lambda: deque(maxlen=TOLD_FRAMES))
+    uncommitted: OrderedDict[int, set[RecordId]] = field(default_factory=OrderedDict)
     ids: dict[RecordId, int] = field(default_factory=dict)
+    by_name: dict[RecordId, int] = field(default_factory=dict)
+    told_once: dict[RecordId, int] = field(default_factory=dict)
     transfers: set[bytes] = field(default_factory=set)
-    echo: int | None = None
+    anything: bool = False
+    riding: bool = False
+    at_once: bool = False
+    priority: int = 5
     first_at: float = 0.0
     last_at: float = 0.0
-    urgent: bool = False
 
-    @property
-    def anything(self) -> bool:
-        """Whether there is something to say."""
-        return bool(self.ids or self.transfers)
-
-    @property
-    def priority(self) -> int:
-        """Of the most urgent thing acknowledged: its sender repeats it until this arrives."""
-        return min(self.ids.values(), default=4)
-
-    def note(self, now: float) -> None:
-        """Something came to be owed."""
+    def note(self, now: float, *, priority: int, more: bool) -> None:
+        """A frame came that asks for an acknowledgement."""
         if not self.anything:
             self.first_at = now
         self.last_at = now
+        self.anything = self.riding = True
+        self.at_once = self.at_once or not more or priority == 0
+        self.priority = min(self.priority, priority)
+
+    def take(self, counter: int, *, uncommitted: set[RecordId]) -> None:
+        """A frame came, with these records that are not committed yet."""
+        if not uncommitted:
+            self.heard.append(counter)
+            return
+        self.uncommitted[counter] = uncommitted
+        while len(self.uncommitted) > TOLD_FRAMES:
+            self.uncommitted.popitem(last=False)
+
+    def commit(self, ids: set[RecordId]) -> None:
+        """These records are committed: the frames that have no others are heard."""
+        for counter in [each for each, missing in self.uncommitted.items() if missing & ids]:
+            self.uncommitted[counter] -= ids
+            if not self.uncommitted[counter]:
+                del self.uncommitted[counter]
+                self.heard.append(counter)
+
+    def name(self) -> Heard | None:
+        """The frames to name."""
+        if not self.heard:
+            return None
+        newest = max(self.heard)
+        oldest = max(min(self.heard), newest - 8 * MAX_BITMAP_BYTES)
+        bits = sum(1 << (newest - 1 - each) for each in set(self.heard) if oldest <= each < newest)
+        return Heard(newest & 0xFFFF, bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
+
+    def told(self, ids: Iterable[RecordId], transfers: Iterable[bytes]) -> None:
+        """A frame with all that has left."""
+        for each in ids:
+            priority = self.ids.pop(each, None)
+            if priority is None:
+                self.told_once.pop(each, None)
+            else:
+                self.told_once[each] = priority
+        self.transfers -= set(transfers)
+        self.anything = bool(self.ids or self.transfers)
+        self.riding = self.anything
+        self.at_once = False
+        self.priority = min(self.ids.values(), default=5)
 
     def due_at(self, patience: Patience) -> float | None:
         """When to send it even if nothing else goes; None if nothing is owed."""
         if not self.anything:
             return None
-        if self.urgent or len(self.ids) >= _AT_ONCE:
+        if self.at_once:
             return self.first_at
-        return min(self.last_at + patience.gather_s, self.first_at + patience.gather_most_s)
+        return min(self.last_at + patience.quiet_s, self.first_at + patience.gather_most_s)
 
 
 class Committed:
@@ -82,6 +136,11 @@ class Committed:
         self._transfers[transfer] = (record, priority)
         while len(self._transfers) > _REMEMBERED:
             self._transfers.popitem(last=False)
+
+    def made_by(self, transfer: bytes) -> RecordId | None:
+        """The record that an already completed transfer made, committed or not."""
+        told = self._transfers.get(transfer)
+        return None if told is None else told[0]
 
     def of_transfer(self, transfer: bytes) -> tuple[RecordId, int] | None:
         """The committed record, and its priority, that an already completed transfer made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sync.protocol.beacons import Beacon
 from sync.protocol.peers import RefusalReason
 from sync.protocol.records import Record, RecordId
 
@@ -24,10 +25,28 @@ class RecordsAccepted:
 
 @dataclass(frozen=True)
 class BeaconHeard:
-    """A sign of life with the peer's time."""
+    """A sign of life with the peer's time, and what else it tells of itself.
+
+    Attributes:
+        newest: nothing that the peer sent later was heard before it, so that what it holds can be believed.
+    """
 
     time_ms: int
     trusted: bool
+    beacon: Beacon
+    newest: bool = True
+
+
+@dataclass(frozen=True)
+class PeerMustWait:
+    """The peer cannot store anything for so many seconds."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
+class TwinHeard:
+    """Two units with the same keys are alive at the same time."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +58,9 @@ class Welcomed:
 
 @dataclass(frozen=True)
 class EnrolmentRefused:
-    """The core does not enrol us."""
+    """The core does not enrol us, or no longer talks to us."""
 
     reason: RefusalReason
 
 
-Event = RecordsReceived | RecordsAccepted | BeaconHeard | Welcomed | EnrolmentRefused
+Event = RecordsReceived | RecordsAccepted | BeaconHeard | PeerMustWait | TwinHeard | Welcomed | EnrolmentRefused

@@ -33,6 +33,7 @@ class Peer:
         role: what *it* is; we are the other.
         curve_public: its CurveZMQ public key, 32 bytes, b"" if not told.
         name: for people.
+        twin: another unit with the same keys is alive: neither is believed until one of them has joined anew.
     """
 
     unit: str
@@ -41,6 +42,7 @@ class Peer:
     role: Role = Role.KIT
     curve_public: bytes = b""
     name: str = ""
+    twin: bool = False
 
 
 class RefusalReason(StrEnum):
@@ -51,6 +53,7 @@ class RefusalReason(StrEnum):
     UNKNOWN = "unknown"
     FORGED = "forged"
     TAKEN = "taken"
+    TWIN = "twin"
 
     @property
     def sentence(self) -> str:
@@ -63,6 +66,10 @@ _SENTENCES = {
     RefusalReason.USED: "the invite was already used by another kit; ask the city core for one of your own",
     RefusalReason.UNKNOWN: "the city core does not know this invite; it may have been withdrawn: ask for a new one",
     RefusalReason.FORGED: "the invite's token does not match; copy the whole invite again",
+    RefusalReason.TWIN: (
+        "two units with the keys of this kit are alive, so the city core takes records from neither (was its SD card "
+        "copied?); switch one of them off, and let the other join with a new invite"
+    ),
     RefusalReason.TAKEN: "another kit is enrolled under this unit's id; ask the city core to remove it first",
 }
 
@@ -96,6 +103,10 @@ class PeerBook(Protocol):
         """An authenticated frame of that peer came in over that link; told at most every few seconds per peer."""
         ...
 
+    def twin_heard(self, unit: str, *, now_ms: int) -> None:
+        """Two units with that peer's keys are alive: from now on it has `Peer.twin`."""
+        ...
+
     def all(self) -> Sequence[Peer]:
         """Every enrolled peer."""
         ...
@@ -127,6 +138,9 @@ class SinglePeerBook:
         """Remember when, by link."""
         del unit, via
         self.last_heard_ms[link] = now_ms
+
+    def twin_heard(self, unit: str, *, now_ms: int) -> None:
+        """A city core that was copied is for the people there to find; its kits go on."""
 
     def all(self) -> Sequence[Peer]:
         """The core."""

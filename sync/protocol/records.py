@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from sync.protocol.errors import LocalSyncError
+
+if TYPE_CHECKING:
+    from sync.protocol.beacons import Holding, Position
 
 
 class Priority(IntEnum):
@@ -53,6 +58,8 @@ class Record:
         lifetime_s: after this it need not be carried any further; None = for ever.
         addressee: the unit it is for; "" = the city core.
         body: CBOR (RFC 8949).
+        age_s: how old it was when it was sent, in seconds, by an origin that did not trust its clock; then `created_ms`
+            is 0 until whoever takes it has counted back. None = `created_ms` is what the origin says.
     """
 
     id: RecordId
@@ -62,12 +69,17 @@ class Record:
     lifetime_s: int | None = None
     addressee: str = ""
     body: bytes
+    age_s: int | None = None
+
+
+class CannotStoreNow(LocalSyncError):  # noqa: N818 - the project's style
+    """The disk is full or fails: nothing was committed, and nothing may be acknowledged. It may pass by itself."""
 
 
 class RecordStore(Protocol):
     """What a sync engine needs of a store, on either side.
 
-    Every method that changes something commits before it returns.
+    Every method that changes something commits before it returns, or raises `CannotStoreNow` and has changed nothing.
 
     `peer` is the unit id of the other side.
     """
@@ -90,6 +102,21 @@ class RecordStore(Protocol):
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit received records in one transaction. A record already held changes nothing."""
+        ...
+
+    def position(self) -> Position | None:
+        """How far our own records go; None before the first epoch has begun."""
+        ...
+
+    def holdings(self, peer: str) -> tuple[Holding, ...]:
+        """What is held of the peer's own records, of its newest epochs."""
+        ...
+
+    def refill(self, peer: str, told: Sequence[Holding]) -> int:
+        """The peer tells what it holds: offer what it once accepted and has lost; returns how many that are.
+
+        Only epochs that it names are judged, in each only what lies below `Holding.told_up_to`, or, in its newest, all.
+        """
         ...
 
     def load_session(self, peer: str) -> bytes | None:

@@ -25,9 +25,14 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+def zigzag_number(value: int) -> int:
+    """A signed number as one that is not: 0, -1, 1, -2 become 0, 1, 2, 3, and so on."""
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
 def zigzag(value: int) -> bytes:
     """A signed number: 0, -1, 1, -2 become 0, 1, 2, 3, and so on."""
-    return varint(value << 1 if value >= 0 else (-value << 1) - 1)
+    return varint(zigzag_number(value))
 
 
 def short_text(text: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,6 +152,12 @@ class MemoryBook:
     def heard(self, unit: str, *, link: str, via: str, now_ms: int) -> None:
         del via, now_ms
         self.heard_of.append((unit, link))
+
+    def twin_heard(self, unit: str, *, now_ms: int) -> None:
+        del now_ms
+        for link_id, peer in self.peers.items():
+            if peer.unit == unit:
+                self.peers[link_id] = replace(peer, twin=True)
 
     def all(self) -> Sequence[Peer]:
         return tuple(self.peers.values())

@@ -85,8 +85,8 @@ def test_frames_of_strangers_and_noise_are_counted_and_nothing_else(make_world: 
     peer = world.kit.links[0]
     for size in range(240):
         world.air.carry(peer, world.rng.randbytes(size), world.clock.monotonic(), 4)
-        world.air.carry(peer, bytes((0x52, 0, 7)) + world.rng.randbytes(size), world.clock.monotonic(), 4)
-        world.air.carry(peer, bytes((0x51, 0, 7)) + world.rng.randbytes(size), world.clock.monotonic(), 4)
+        world.air.carry(peer, bytes((0x62, 0, 7)) + world.rng.randbytes(size), world.clock.monotonic(), 4)
+        world.air.carry(peer, bytes((0x61, 0, 7)) + world.rng.randbytes(size), world.clock.monotonic(), 4)
         world.live(0.5)
     dropped = dict(world.core.engine._links[0].dropped)
     assert dropped["forged"] >= 240

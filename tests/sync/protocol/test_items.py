@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.model.alert import Alert, Area, Certainty, Severity, Urgency, to_record_body
+from sync.protocol.beacons import NOTHING, lacking
 from sync.protocol.errors import MalformedFrame
 from sync.protocol.frames import LORA_FRAME_BYTES
 from sync.protocol.items import (
+    WIRE_EPOCH_MS,
     Accepted,
     Beacon,
+    Holding,
+    Position,
     RecordPacker,
     decode_items,
     encode_accepted,
@@ -35,15 +40,61 @@ RECORDS = st.builds(
     addressee=st.sampled_from(["", "kit-c"]),
     body=st.binary(max_size=300),
 )
+AGED = st.builds(lambda record, age_s: replace(record, created_ms=0, age_s=age_s), RECORDS, st.integers(0, 2**30))
 
 
-@given(records=st.lists(RECORDS, max_size=12))
+def holding(epoch: int, below: int, lengths: list[int]) -> Holding:
+    starts = [below + 10 * index + 5 for index in range(len(lengths))]
+    return Holding(epoch, below, tuple((start, start + size) for start, size in zip(starts, lengths, strict=True)))
+
+
+HOLDINGS = st.builds(holding, st.integers(0, 2**21), st.integers(1, 10_000), st.lists(st.integers(1, 4), max_size=8))
+BEACONS = st.builds(
+    Beacon,
+    time_ms=st.integers(WIRE_EPOCH_MS // 1000, 2**32).map(lambda s: s * 1000),
+    trusted=st.booleans(),
+    wants_answer=st.booleans(),
+    free_airtime_percent=st.none() | st.integers(0, 100),
+    position=st.none() | st.builds(Position, st.integers(0, 2**21), st.tuples(*[st.integers(0, 10_000)] * 6)),
+    holdings=st.lists(HOLDINGS, max_size=3).map(tuple),
+)
+
+
+@given(records=st.lists(RECORDS | AGED, max_size=12))
 def test_records_come_out_of_a_frame_as_they_went_in(records: list[Record]) -> None:
     packer, plain = RecordPacker("kit-a"), b""
     for record in records:
         plain += packer.encode(record)
         packer.keep(record)
     assert decode_items(plain, sender="kit-a") == records
+
+
+@given(records=st.lists(RECORDS, min_size=1, max_size=5))
+def test_an_epoch_that_both_ends_know_is_not_spelled(records: list[Record]) -> None:
+    epoch = records[0].id.epoch
+    known, unknown = RecordPacker("kit-a", epoch=epoch), RecordPacker("kit-a")
+    assert len(known.encode(records[0])) < len(unknown.encode(records[0]))
+    assert decode_items(known.encode(records[0]), sender="kit-a", epoch=epoch) == records[:1]
+
+
+@given(beacon=BEACONS)
+def test_a_beacon_tells_all_that_it_was_given(beacon: Beacon) -> None:
+    assert decode_items(encode_beacon(beacon), sender="k") == [beacon]
+
+
+@given(told=HOLDINGS, newest=st.integers(1, 12_000))
+def test_what_a_holding_does_not_name_is_missing(told: Holding, newest: int) -> None:
+    missing = {seq for start, end in told.missing(newest=newest) for seq in range(start, end)}
+    end = told.told_up_to or newest + 1
+    assert missing & set(range(1, min(end, newest + 1))) == {
+        seq for seq in range(1, min(end, newest + 1)) if not told.has(seq)
+    }
+
+
+def test_epochs_that_a_full_list_is_too_short_for_are_not_judged() -> None:
+    told = (Holding(9, 5), Holding(8, 3), Holding(7, 2))
+    assert list(lacking(told, {3: 10, 8: 2, 9: 4, 11: 2})) == [(11, 1, 3)]
+    assert list(lacking((NOTHING,), {3: 10})) == [(3, 1, 11)]
 
 
 @given(ids=st.sets(st.builds(RecordId, origin=st.sampled_from(["kit-a", "b"]), epoch=st.integers(0, 3),

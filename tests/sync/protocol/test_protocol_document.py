@@ -23,8 +23,10 @@ def test_the_vector_in_the_specification_is_what_a_kit_sends() -> None:
         body=b"\x01",
     )
     item = RecordPacker("kit-a").encode(record)
-    frame = Sealer(shared, kind=FrameType.UP, link_id=7, salt=1).seal(item, counter=1)
-    for name, told in (("shared", shared), ("item", item), ("frame", frame)):
+    sealer = Sealer(shared, kind=FrameType.UP, link_id=7, salt=1)
+    short = sealer.seal_short(RecordPacker("kit-a", epoch=5).encode(record), counter=1, peer_salt=2)
+    frame = sealer.seal(item, counter=1)
+    for name, told in (("shared", shared), ("item", item), ("frame", frame), ("short", short)):
         assert f"{name:8}{told.hex()}\n" in DOCUMENT
 
 

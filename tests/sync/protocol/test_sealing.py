@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from sync.protocol import keys
 from sync.protocol.errors import ForeignFrame, ForgedFrame, ReplayedFrame
 from sync.protocol.frames import LORA_FRAME_BYTES, FrameType
-from sync.protocol.sealing import OVERHEAD_BYTES, RESERVE, WINDOW, Counters, Opener, Sealer
+from sync.protocol.sealing import (
+    OVERHEAD_BYTES,
+    RESERVE,
+    SHORT_OVERHEAD_BYTES,
+    WINDOW,
+    Counters,
+    Opener,
+    Sealer,
+    whole_counter,
+)
 
 KIT, CORE = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
 SHARED = keys.agree(KIT, keys.public_of(CORE))
@@ -19,8 +28,8 @@ def up(salt: int = 5) -> Sealer:
     return Sealer(SHARED, kind=FrameType.UP, link_id=7, salt=salt)
 
 
-def opener(link_id: int = 7) -> Opener:
-    return Opener(keys.agree(CORE, keys.public_of(KIT)), kind=FrameType.UP, link_id=link_id)
+def opener(link_id: int = 7, *, salt: int = 6) -> Opener:
+    return Opener(keys.agree(CORE, keys.public_of(KIT)), kind=FrameType.UP, link_id=link_id, salt=salt)
 
 
 def test_both_ends_agree_and_a_full_frame_fits_a_lora_packet() -> None:
@@ -36,6 +45,38 @@ def test_a_frame_with_any_one_bit_wrong_is_not_believed(bit: int) -> None:
     frame[bit // 8] ^= 1 << bit % 8
     with pytest.raises((ForgedFrame, ForeignFrame)):
         opener().open(bytes(frame))
+
+
+def test_a_short_frame_has_five_bytes_of_header_and_eight_of_tag() -> None:
+    frame = up().seal_short(b"p" * 201, counter=70_001, peer_salt=6, more=True)
+    opened = opener().open(frame, peer_salt=5, highest=70_000)
+    assert len(frame) == LORA_FRAME_BYTES
+    assert SHORT_OVERHEAD_BYTES == 13
+    assert (opened.counter, opened.plain, opened.more, opened.short) == (70_001, b"p" * 201, True, True)
+
+
+@given(bit=st.integers(0, 8 * 46 - 1))
+def test_a_short_frame_with_any_one_bit_wrong_is_not_believed(bit: int) -> None:
+    frame = bytearray(up().seal_short(b"p" * 33, counter=9, peer_salt=6))
+    frame[bit // 8] ^= 1 << bit % 8
+    with pytest.raises((ForgedFrame, ForeignFrame)):
+        opener().open(bytes(frame), peer_salt=5, highest=8)
+
+
+def test_what_was_said_to_an_earlier_life_cannot_be_opened_by_this_one() -> None:
+    frame = up().seal_short(b"you have committed 7", counter=9, peer_salt=6)
+    for late in (opener(salt=8), opener(salt=6)):
+        known = 5 if late._salt == 8 else 4
+        with pytest.raises(ForgedFrame):
+            late.open(frame, peer_salt=known, highest=8)
+    with pytest.raises(ForgedFrame, match="before any full one"):
+        opener().open(frame, highest=8)
+
+
+@given(highest=st.integers(0, 2**32 - 40_000), ahead=st.integers(-32_766, 32_767))
+def test_sixteen_bits_of_a_counter_tell_it_whole(highest: int, ahead: int) -> None:
+    counter = max(highest + 1 + ahead, 0)
+    assert whole_counter(counter & 0xFFFF, near=highest + 1) == counter
 
 
 def test_a_frame_of_the_other_direction_or_for_another_kit_is_foreign() -> None:
@@ -77,10 +118,10 @@ def test_counters_never_repeat_however_often_the_power_fails(lives: list[tuple[i
         counters = Counters(disk)
         for _ in range(frames):
             counter = counters.next()
-            if counters.unsaved:
+            if counters.reserve_unsaved:
                 if dies_before_the_next_save and frames % 2:
                     break  # the power fails before the state is on the disk: the frame is never sent
                 disk = counters.dump()
-                counters.unsaved = False
+                counters.saved()
             assert counter not in used
             used.add(counter)
