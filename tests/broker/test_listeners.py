@@ -201,6 +201,12 @@ def test_a_websocket_that_is_not_for_mqtt_is_refused_in_words(browser: Unit) -> 
         assert b" 4" in plain.recv(4096)[:13]
 
 
+def test_a_handshake_that_is_no_ascii_is_refused(browser: Unit) -> None:
+    with socket.create_connection(("127.0.0.1", browser.port), timeout=5) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: kit\r\nUpgrade: websocket\r\nConnection: Up\xe8grade\r\n\r\n")
+        assert plain.recv(4096) == b""
+
+
 def test_text_frames_end_the_connection(browser: Unit) -> None:
     with browser.connect("roof") as roof:
         web = roof.socket

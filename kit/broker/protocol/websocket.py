@@ -67,7 +67,8 @@ class WebSocketServer:
                 self._take(event, received)
                 if received.ended:
                     break
-        except ProtocolError as error:
+        except (ProtocolError, ValueError) as error:
+            # ValueError: wsproto decodes headers as ASCII without looking (found by the fuzzer)
             self._fail(error, received)
         self._ended = received.ended
         return received
@@ -111,7 +112,7 @@ class WebSocketServer:
         received.answer += self._connection.send(refusal) + self._connection.send(RejectData(WRONG_SUBPROTOCOL))
         received.ended, received.why = True, "the client does not ask for the subprotocol mqtt [MQTT-6.0.0-3]"
 
-    def _fail(self, error: ProtocolError, received: Received) -> None:
+    def _fail(self, error: Exception, received: Received) -> None:
         hint = getattr(error, "event_hint", None)
         if hint is not None and self._connection.state is not ConnectionState.CLOSED:
             received.answer += self._connection.send(hint)
