@@ -72,6 +72,18 @@ class BrokerSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetentionSettings:
+    """How long readings are kept."""
+
+    raw_days: int = setting(
+        550, "Days for which every reading is kept; then its hour and day stand for it. 0 = for ever."
+    )
+    hourly_days: int = setting(
+        3650, "Days for which hourly minimum, mean and maximum are kept; daily ones are for ever. 0 = for ever."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FrostSettings:
     """The frost warning."""
 
@@ -181,6 +193,7 @@ class Settings:
     unit: UnitSettings = section(UnitSettings, "Where and what this unit is.")
     web: WebSettings = section(WebSettings, "The pages for phones.")
     broker: BrokerSettings = section(BrokerSettings, "Where sensors publish.")
+    retention: RetentionSettings = section(RetentionSettings, "How long readings are kept.")
     frost: FrostSettings = section(FrostSettings, "The frost warning.")
     siren: SirenSettings = section(SirenSettings, "What wakes the village.")
     power: PowerSettings = section(PowerSettings, "The battery.")

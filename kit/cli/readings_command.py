@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import sqlite3
@@ -15,22 +14,28 @@ from typing import Any
 from kit.cli.parser import nearest
 from kit.cli.unit import reading_store, unit_of
 from kit.errors import UsageError
+from kit.health.series_view import csv_lines, row_json
 from kit.health.times import rfc3339
+from kit.health.words import zone_of
+from kit.model.local_days import LocalDays
 from kit.model.quantities import QUANTITIES
-from kit.model.readings import explain_quality, qc_letter
 from kit.store.devices import list_devices
-from kit.store.readings import StoredReading, find_readings, known_names
-
-COLUMNS = ("time", "device", "quantity", "unit", "value", "quality")
-"""Of the CSV and of every JSON row (DESIGN §5)."""
+from kit.store.readings import known_names
+from kit.store.rollup_rows import RESOLUTIONS, Row, find_rows, stand_ins
 
 
 def add_readings(parser: argparse.ArgumentParser) -> None:
-    """`kit readings [--device NAME] [--quantity Q] [--since T] [--until T] [--format json|csv]`."""
+    """`kit readings [--device NAME] [--quantity Q] [--since T] [--until T] [--resolution R] [--format json|csv]`."""
     parser.add_argument("--device", metavar="NAME", help="only of this device")
     parser.add_argument("--quantity", metavar="Q", help="only this quantity, for example temperature")
     parser.add_argument("--since", type=time_of, metavar="T", help="from then on, for example 2016-04-12T03:00:00Z")
     parser.add_argument("--until", type=time_of, metavar="T", help="before then")
+    parser.add_argument(
+        "--resolution",
+        choices=RESOLUTIONS,
+        default="raw",
+        help="every reading, or hours or days (minimum, mean, maximum)",
+    )
     parser.add_argument("--format", choices=("json", "csv"), help="instead of a table")
     parser.add_argument("--explain", action="store_true", help="say below each doubtful reading what is doubtful")
     parser.set_defaults(run=show_readings)
@@ -52,20 +57,20 @@ def show_readings(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments)
     with reading_store(unit) as database:
         _check_names(arguments, database.connection)
-        found = find_readings(
-            database.connection,
-            device=arguments.device,
-            quantity=arguments.quantity,
-            since_ms=arguments.since,
-            until_ms=arguments.until,
-        )
-        rows = ({**_row(reading)} for reading in found)
+        wanted = {"device": arguments.device, "quantity": arguments.quantity, "since_ms": arguments.since}
+        days = LocalDays(zone_of(unit.settings.unit.timezone))
+        _say_what_is_gone(stand_ins(database.connection, arguments.resolution, **wanted), arguments.resolution)
+        with_buckets = arguments.resolution != "raw" or bool(stand_ins(database.connection, "raw", **wanted))
+        rows = find_rows(database.connection, arguments.resolution, days=days, until_ms=arguments.until, **wanted)
         if arguments.format == "csv":
-            _print_csv(rows)
+            for lines in csv_lines(rows, with_buckets=with_buckets):
+                sys.stdout.write(lines)
         elif arguments.json or arguments.format == "json":
-            print_json_rows(rows)
+            print_json_rows(map(row_json, rows))
+        elif with_buckets:
+            _print_table(rows)
         else:
-            _print_text(rows, explain=arguments.explain)
+            _print_text(map(row_json, rows), explain=arguments.explain)
     return 0
 
 
@@ -89,23 +94,36 @@ def _check_names(arguments: argparse.Namespace, connection: sqlite3.Connection) 
         raise UsageError(f"nothing was ever measured of a quantity '{arguments.quantity}'{what}")
 
 
-def _row(reading: StoredReading) -> dict[str, Any]:
-    return {
-        "time": rfc3339(reading.time_ms),
-        "device": reading.device,
-        "quantity": reading.quantity,
-        "unit": reading.unit,
-        "value": reading.value,
-        "quality": reading.quality_word,
-        "quality_words": explain_quality(reading.quality),
-        "qc": qc_letter(reading.quality),
-    }
+def _say_what_is_gone(gone: dict[str, int], resolution: str) -> None:
+    """On standard error, so that whoever reads the rows with a program is not disturbed."""
+    lost = {"raw": "the readings", "hour": "the hours"}.get(resolution, "")
+    for coarser, until_ms in gone.items():
+        what = "hourly" if coarser == "hour" else "daily"
+        until = f"before {rfc3339(until_ms)}"
+        print(
+            f"{until} {lost} are gone ([retention]); {what} minimum, mean and maximum stand for them", file=sys.stderr
+        )
 
 
-def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+def _print_table(rows: Iterator[Row]) -> None:
+    """Hours and days, and readings among them, for people; the first column says which each line is."""
+    first = next(rows, None)
+    if first is None:
+        print("No readings.")
+        return
+    print(
+        f"{'':<5}{'TIME':<20}  {'DEVICE':<14}  {'QUANTITY':<16}  "
+        f"{'MIN':>8}  {'MEAN':>8}  {'MAX':>8}  {'COUNT':>6}  UNIT   QUALITY"
+    )
+    for row in itertools.chain([first], rows):
+        told = row_json(row)
+        figures = [told.get(name, told["value"] if name == "mean" else None) for name in ("min", "mean", "max")]
+        low, mean, high = ("" if figure is None else f"{figure:.6g}" for figure in figures)
+        kind, count = told.get("resolution", "raw"), told.get("count", 1)
+        print(
+            f"{kind:<5}{told['time']:<20}  {told['device']:<14}  {told['quantity']:<16}  "
+            f"{low:>8}  {mean:>8}  {high:>8}  {count:>6}  {told['unit']:<5}  {told['quality']}"
+        )
 
 
 def _print_text(rows: Iterator[dict[str, Any]], *, explain: bool) -> None:

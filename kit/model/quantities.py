@@ -277,6 +277,54 @@ def quantity_named(name: str) -> Quantity | None:
     return QUANTITIES.get(name.partition(":")[0])
 
 
+_DEFINITIONS = {
+    "temperature": "temperature of the air where the sensor hangs",
+    "dew_point": "temperature at which the air would be saturated",
+    "wet_bulb": "temperature of a wetted thermometer in moving air",
+    "soil_temperature": "temperature of the soil at the depth of the probe",
+    "grass_temperature": "temperature just above the grass, open to the sky",
+    "water_temperature": "temperature of the water",
+    "humidity": "relative humidity of the air over water",
+    "pressure": "air pressure where the sensor is, not reduced to sea level",
+    "wind_speed": "wind speed, averaged as the device does",
+    "wind_gust": "largest wind speed since the device's last message",
+    "wind_direction": "where the wind comes from, clockwise from north",
+    "rain": "rain since the device's last message",
+    "rain_total": "rain since the gauge was set to zero",
+    "rain_rate": "how fast rain falls now",
+    "snow_depth": "depth of snow on the ground",
+    "solar_radiation": "radiation of sun and sky on a level surface",
+    "illuminance": "brightness as the eye sees it",
+    "soil_moisture": "water in the soil, as the probe scales it",
+    "leaf_wetness": "how wet a leaf is, as the probe scales it",
+    "water_level": "height of the water above the gauge's zero",
+    "co2": "carbon dioxide in the air",
+    "pm2_5": "mass of dust up to 2.5 micrometres in a cubic metre of air",
+    "pm10": "mass of dust up to 10 micrometres in a cubic metre of air",
+    "battery_voltage": "voltage of the device's battery",
+    "battery_level": "charge of the device's battery",
+    "voltage": "electric voltage",
+    "current": "electric current",
+    "power": "electric power",
+    "energy": "electric energy, counted up",
+    "frequency": "frequency",
+    "signal": "strength at which the device's radio is received",
+}
+"""For the data dictionary."""
+
+
+def definition_of(name: str) -> str:
+    """What a quantity is, in words; a name that is not of the table is the device's own."""
+    plain, _, label = name.partition(":")
+    told = _DEFINITIONS.get(plain, "as the device names it; the kit has no definition")
+    return f"{told} (the device's '{label}')" if label else told
+
+
+def units_converted(unit: str) -> list[str]:
+    """The units that the kit converts into this one."""
+    return sorted(told for told, kept in _CONVERSIONS if kept == unit)
+
+
 def recognise_name(name: str) -> str | None:
     """The quantity that a device means by a name, or None. Case, spaces and hyphens do not matter."""
     return _BY_NAME.get(name) or _BY_NAME.get(plain_name(name))

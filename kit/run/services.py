@@ -143,8 +143,11 @@ async def _serve_until(broker: Any, stop: threading.Event, ready: Ready) -> None
 def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """Batches readings into records, runs the apps' services (frost), delivers alerts, reads the battery."""
     from kit.alerts.delivery import AlertDelivery
+    from kit.collect.aging import Aging
     from kit.collect.batching import Batcher
     from kit.collect.timekeeper import Timekeeper
+    from kit.health.words import zone_of
+    from kit.model.local_days import LocalDays
     from kit.run import adapters
     from kit.run.power import PowerWatch
     from village_apps.app import find_apps
@@ -154,6 +157,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
         open_unit_store(unit.home) as delivered,
         open_unit_store(unit.home) as batched,
         open_unit_store(unit.home) as kept,
+        open_unit_store(unit.home) as aged,
     ):
         context = app_context(unit, bus=bus)
         delivery = AlertDelivery(
@@ -168,6 +172,12 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
             "alerts": delivery.run,
             "batching": Batcher(batched, unit.clock).run,
             "clock": Timekeeper(kept, unit.clock, gps=adapters.gps(unit)).run,
+            "aging": Aging(
+                aged,
+                unit.clock,
+                days=LocalDays(zone_of(unit.settings.unit.timezone)),
+                retention=unit.settings.retention,
+            ).run,
             "power": PowerWatch(unit.home, adapters.power(unit), unit.clock).run,
         }
         for app in find_apps():

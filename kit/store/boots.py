@@ -22,6 +22,7 @@ from kit.model.readings import Quality
 from kit.store.ingest_state import save_token
 from kit.store.migrations import sql
 from kit.store.packed_value import DECIMAL_BITS, DECIMAL_MASK, QUALITY_SQL, VALUE_SQL, pack_keys, unpack_keys
+from kit.store.rollups import mark_late
 from kit.store.reading_writer import KEYS_AT_ONCE
 
 MIGRATIONS = (
@@ -327,6 +328,8 @@ def _move_one(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: 
         "UPDATE readings SET time_ms = ?, code = (code & ?) | ? WHERE series = ? AND time_ms = ?",
         (to_ms, keep << DECIMAL_BITS | DECIMAL_MASK, add << DECIMAL_BITS, series, from_ms),
     )
+    for time_ms in (from_ms, to_ms):
+        mark_late(connection, series, time_ms)
     if to_ms != from_ms:
         connection.execute(
             "UPDATE OR REPLACE raw_readings SET time_ms = ? WHERE series = ? AND time_ms = ?", (to_ms, series, from_ms)

@@ -18,6 +18,7 @@ from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import load_token, save_token
 from kit.store.packed_value import DECIMAL_BITS, pack_keys, pack_value, unpack_value
+from kit.store.rollups import HOUR_MS, NEVER_MS, horizon_ms
 
 SHIFT_AT_MOST_MS = 999
 """Readings that a device dated alike are kept a millisecond apart, within their second; a thousand is no weather."""
@@ -93,6 +94,8 @@ class ReadingWriter:
         self._raw: list[tuple[int, int, float, str]] = []
         self._arrived_ms = 0
         self._undated: dict[tuple[int, int], Undated] = {}
+        self._horizon_ms = NEVER_MS
+        self._late: set[tuple[int, int]] = set()
         self._touched: dict[int, Series] = {}
         self._seen: dict[str, int] = {}
 
@@ -105,7 +108,8 @@ class ReadingWriter:
             self._absent.clear()
             self._per_device.clear()
         self._flushed = False
-        for pending in (self._rows, self._raw, self._undated, self._touched, self._seen):
+        self._horizon_ms = horizon_ms(connection)
+        for pending in (self._rows, self._raw, self._undated, self._touched, self._seen, self._late):
             pending.clear()
         return anew
 
@@ -191,6 +195,8 @@ class ReadingWriter:
         self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
         if undated is not None:
             self._undated[series.id, time_ms] = undated
+        if time_ms < self._horizon_ms:
+            self._late.add((series.id, time_ms // HOUR_MS))
         if raw is not None:
             self._raw.append((series.id, time_ms, raw.value, raw.unit))
         self._remember(series, time_ms, value, quality, arrived_ms)
@@ -230,6 +236,8 @@ class ReadingWriter:
                 for at in range(0, len(keys), 2 * KEYS_AT_ONCE)
             ],
         )
+        if self._late:
+            connection.executemany("INSERT OR IGNORE INTO rollup_dirty VALUES (?, ?)", self._late)
         if self._raw:
             connection.executemany("INSERT INTO raw_readings VALUES (?, ?, ?, ?)", self._raw)
         connection.executemany(
@@ -239,7 +247,7 @@ class ReadingWriter:
                 for s in self._touched.values()
             ],
         )
-        for pending in (self._rows, self._raw, self._undated, self._touched):
+        for pending in (self._rows, self._raw, self._undated, self._touched, self._late):
             pending.clear()
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:

@@ -69,4 +69,23 @@ MIGRATIONS = (
         """,
     ),
     Migration("readings", "0002_whole_numbers", _pack_values),
+    sql(
+        "readings",
+        "0003_rollups",
+        """
+        CREATE TABLE hourly (
+            series INTEGER NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, usable INTEGER NOT NULL,
+            low REAL, mean REAL, high REAL, flags TEXT NOT NULL, PRIMARY KEY (series, hour)
+        ) WITHOUT ROWID;
+        CREATE TABLE daily (
+            series INTEGER NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL, usable INTEGER NOT NULL,
+            low REAL, mean REAL, high REAL, flags TEXT NOT NULL, PRIMARY KEY (series, day)
+        ) WITHOUT ROWID;
+        CREATE TABLE rollup_dirty (series INTEGER, hour INTEGER, PRIMARY KEY (series, hour)) WITHOUT ROWID;
+        CREATE TABLE rollup_dirty_days (series INTEGER, day INTEGER, PRIMARY KEY (series, day)) WITHOUT ROWID;
+        CREATE TABLE rollup_state (
+            one INTEGER PRIMARY KEY CHECK (one = 1), horizon_ms INTEGER NOT NULL, raw_from_ms INTEGER NOT NULL,
+            hourly_from_ms INTEGER NOT NULL, too_late INTEGER NOT NULL)
+        """,
+    ),
 )

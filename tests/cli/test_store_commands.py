@@ -7,17 +7,20 @@ import io
 import json
 import sqlite3
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from kit.broker.ports import Claim
 from kit.cli.__main__ import main
 from kit.home import Home
+from kit.model.local_days import LocalDays
 from kit.model.readings import Quality
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
 from kit.store.packed_value import DECIMAL_BITS
 from kit.store.reading_writer import ReadingWriter
+from kit.store.rollups import advance, roll, thin
 
 HOUR_MS = 3_600_000
 
@@ -227,6 +230,43 @@ def test_retry_makes_everything_due_that_waits(unit: Home, capsys: pytest.Captur
 def test_alerts_of_a_quiet_unit_are_none(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, unit, "alerts", "ls") == []
     assert "there is no warning 'x'" in text(capsys, unit, "alerts", "show", "x", code=2)
+
+
+def test_hours_and_days_come_with_minimum_mean_and_maximum(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", *(float(number) for number in range(30)))
+    hours = told(capsys, unit, "readings", "--resolution", "hour")
+    assert len(hours) == 30
+    assert hours[0]["resolution"] == "hour"
+    days = told(capsys, unit, "readings", "--resolution", "day")
+    assert [(day["time"], day["min"], day["mean"], day["max"], day["count"]) for day in days] == [
+        ("2016-04-11T21:00:00Z", 0, 10, 20, 21),  # the village's day begins at 21:00 UTC
+        ("2016-04-12T21:00:00Z", 21, 25, 29, 9),
+    ]
+    assert "day  2016-04-12T21:00:00Z" in text(capsys, unit, "readings", "--resolution", "day")
+
+
+def test_where_readings_are_gone_their_hours_stand_for_them_and_it_is_said(
+    unit: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure(unit, "low", "temperature", *(float(number) for number in range(96)))
+    days = LocalDays(ZoneInfo("Africa/Nairobi"))
+    with Database(unit.database) as database:
+        for step in range(1000):
+            with database.atomic() as connection:
+                advance(connection, to_ms=1_460_419_200_000 + 96 * HOUR_MS)
+                if roll(connection, days) and step > 20:
+                    break
+        with database.atomic() as connection:
+            assert thin(connection, before_ms=1_460_419_200_000 + 48 * HOUR_MS, days=days) == 48
+    code = main(["readings", "--home", str(unit.path), "--format", "csv"])
+    streams = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(streams.out)))
+    assert (code, len(rows), [row["resolution"] for row in rows[47:49]]) == (0, 96, ["hour", "raw"])
+    assert [row["value"] for row in rows[:2]] == ["0.0", "1.0"]
+    assert "before 2016-04-14T00:00:00Z the readings are gone" in streams.err
+    assert told(capsys, unit, "readings", "--since", "2016-04-14T00:00:00Z")[0].keys() == {
+        *("time", "device", "quantity", "unit", "value", "quality", "quality_words", "qc"),
+    }
 
 
 def test_a_backup_made_while_somebody_writes_can_be_restored(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
