@@ -22,8 +22,8 @@ from kit.model.readings import Quality
 from kit.store.ingest_state import save_token
 from kit.store.migrations import sql
 from kit.store.packed_value import DECIMAL_BITS, DECIMAL_MASK, QUALITY_SQL, VALUE_SQL, pack_keys, unpack_keys
-from kit.store.rollups import mark_late
 from kit.store.reading_writer import KEYS_AT_ONCE
+from kit.store.rollups import mark_late
 
 MIGRATIONS = (
     sql(

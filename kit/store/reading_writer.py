@@ -108,7 +108,7 @@ class ReadingWriter:
             self._absent.clear()
             self._per_device.clear()
         self._flushed = False
-        self._horizon_ms = horizon_ms(connection)
+        self._horizon_ms, self._arrived_ms = horizon_ms(connection), 0
         for pending in (self._rows, self._raw, self._undated, self._touched, self._seen, self._late):
             pending.clear()
         return anew
@@ -173,9 +173,8 @@ class ReadingWriter:
             undated: the kit dated it and may have to correct that.
         """
         outcome = Outcome.STORED
-        newest_ms = series.newest_ms
-        if newest_ms is None or time_ms > newest_ms:
-            if newest_ms is None or time_ms != newest_ms + 1:
+        if series.newest_ms is None or time_ms > series.newest_ms:
+            if series.newest_ms is None or time_ms != series.newest_ms + 1:
                 series.run_ms = time_ms
             series.newest_ms = time_ms
         else:
@@ -187,11 +186,9 @@ class ReadingWriter:
             if free_ms != time_ms:
                 outcome, time_ms = Outcome.SHIFTED, free_ms
                 quality |= _TIME_SHIFTED
-            if free_ms > newest_ms:
-                series.newest_ms = free_ms
+            series.newest_ms = max(series.newest_ms, free_ms)
         stored, series.decimals = pack_value(value, series.decimals)
-        if not self._rows:
-            self._arrived_ms = arrived_ms
+        self._arrived_ms = self._arrived_ms or arrived_ms
         self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
         if undated is not None:
             self._undated[series.id, time_ms] = undated
