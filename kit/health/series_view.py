@@ -30,7 +30,7 @@ CSV_ROWS_AT_ONCE = 500
 
 
 def row_json(row: Row) -> dict[str, Any]:
-    """A row as JSON. A reading has the fields of `READING_COLUMNS` and what is doubtful in words, an hour or day those of `BUCKET_COLUMNS`."""
+    """A row as JSON: `READING_COLUMNS` with what is doubtful in words; of an hour or day `BUCKET_COLUMNS`."""
     if isinstance(row, StoredReading):
         return {
             "time": rfc3339(row.time_ms),
