@@ -146,6 +146,13 @@ class CellularSettings:
     """The link over the mobile network."""
 
     core: str = setting("", 'The city core\'s address, "tcp://HOST:PORT"; empty = as the invite said.')
+    https: str = setting(
+        "auto",
+        'The way when that port is blocked: "https://HOST:PORT", "auto" = the core\'s host at 443 and 7443, "" = none.',
+    )
+    daily_bytes: int = setting(
+        0, "What the mobile network may cost in a day, in bytes; alarms and receipts always go. 0 = no limit."
+    )
     modem: str = setting(
         "always", '"always" = the network is simply there; "simulated" = up and down as the simulation says.'
     )
@@ -180,6 +187,7 @@ class CoreSettings:
 
     name: str = setting("City core", "The name shown at the top of the core's page.")
     listen: str = setting("0.0.0.0:7450", "Address and port where kits connect over the mobile network.")
+    https: str = setting("0.0.0.0:7443", 'Where kits connect whose network blocks that port; "" = nowhere.')
     web: str = setting("0.0.0.0:8090", "Address and port of the core's page.")
     public: str = setting("", 'The address that kits should use, "tcp://HOST:PORT"; it is written into invites.')
     store: str = setting("", '"sqlite:PATH"; empty = core.db in the core\'s home.')

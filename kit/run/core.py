@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit.clock import SystemClock
 from kit.errors import KitError
@@ -19,6 +19,9 @@ from kit.run.unit import only_one, page_address, reachable, say
 from kit.settings import listen_address
 from kit.supervise import ServiceSpec, Supervisor, become_supervised, python_command, stop_on_signals
 from sync.core.setup import Core, open_core, prepare_core
+
+if TYPE_CHECKING:
+    from sync.links.port import Link
 
 Ready = Callable[[Mapping[str, Any]], None]
 
@@ -80,7 +83,7 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     from kit.store.links import MIGRATIONS as LINKS
     from sync.core.sqlite_store import store_file
     from sync.engine import SyncEngine
-    from sync.links.cellular import CellularCoreLink
+    from sync.links.cellular_core import CellularCoreLink
     from sync.links.port import LinkError
 
     curve = load_or_create_curve_keys(core.home)
@@ -92,6 +95,8 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         allowed=partial(may_connect, core),
     )
     links: list[Any] = [cellular]
+    if core.settings.core.https:
+        links.append(https_link(core))
     if core.settings.core.links.lora.radio:
         links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
     file = store_file(core.home, core.settings.core)
@@ -115,6 +120,30 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         ready({"address": cellular.address.removeprefix("tcp://")})
         sticks = partial(core_sticks, core, Database(file, migrations=LINKS))
         run_together({"links": engine.run, "sticks": sticks}, stop)
+
+
+def https_link(core: Core) -> Link:
+    """Where kits come whose network blocks the other port."""
+    from sync.links.https_core import HttpsCoreLink
+
+    host, port = listen_address(core.settings.core.https, key="[core] https")
+    return HttpsCoreLink(
+        host=host,
+        port=port,
+        keys=core.home.keys,
+        exchange_private=core.identity.exchange_private,
+        allowed=partial(may_come_in, core),
+        clock=core.clock,
+    )
+
+
+def may_come_in(core: Core, link_id: int, exchange_public: bytes) -> bool:
+    """Whether a kit with that link id and key may connect; one that was invited and is not enrolled may say hello."""
+    with core.open_store() as store:
+        peer = store.by_link_id(link_id)
+        if peer is not None:
+            return peer.exchange_public == exchange_public
+        return any(invite.link_id == link_id for invite in store.open_invites(now_ms=core.now_ms()))
 
 
 def may_connect(core: Core, curve_public_z85: bytes) -> bool:

@@ -201,6 +201,7 @@ def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> Home:
         values = CoreSettings(
             name="City core (simulated)",
             listen="127.0.0.1:7450",
+            https="127.0.0.1:7443",
             public="tcp://127.0.0.1:7450",
             links=CoreLinkSettings(lora=LoraSettings(radio="simulated")),
         )

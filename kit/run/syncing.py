@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kit.clock import Clock
+from kit.health.words import zone_of
 from kit.home import Home
 from kit.identity import CurveKeys, load_or_create_curve_keys
 from kit.run import adapters
@@ -15,12 +17,17 @@ from kit.run.schema import open_unit_store
 from kit.settings import LoraSettings
 from kit.store.database import Database
 from kit.store.links import LinkRow, forget_links_except, put_link
+from sync.links.data_budget import DataBudget
+from sync.links.fallback import Fallback
 
 if TYPE_CHECKING:
     from kit.run.services import UnitProcess
     from sync.engine import LinkReport
     from sync.join import Membership
     from sync.links.port import Link
+
+HTTPS_PORTS = (443, 7443)
+"""Every network lets the first through; the second is where a core listens unless it is told otherwise."""
 
 STICK = "stick"
 """Told by `kit.run.sticks`, not by the engine."""
@@ -102,27 +109,72 @@ def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys) -> list[
     if unit.settings.links.lora.radio:
         links.append(lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0))
     core = unit.settings.links.cellular.core or membership.invite.address
-    if core and membership.invite.curve_public:
-        from zmq.utils import z85
+    if not core:
+        return links
+    budget = _data_budget(unit)
+    urls = https_urls(unit.settings.links.cellular.https, core)
+    needed: Callable[[], bool] = lambda: True  # noqa: E731 - without a direct connection it is the only one
+    if membership.invite.curve_public:
+        direct = _direct(unit, membership, curve, core, budget)
+        links.append(direct)
+        needed = Fallback(direct, unit.clock).needed
+    if urls:
+        from sync.links.https_kit import HttpsKitLink
 
-        from sync.links.cellular import CellularKitLink
-        from sync.protocol.enrolment import curve_keys_from_token
-
-        public, secret = curve.public, curve.secret
-        if not membership.enrolled:
-            knock = curve_keys_from_token(membership.invite.token)
-            public, secret = z85.encode(knock.public), z85.encode(knock.secret)
         links.append(
-            CellularKitLink(
-                core=core,
-                server_public=z85.encode(membership.invite.curve_public),
-                public=public,
-                secret=secret,
-                modem=adapters.modem(unit),
+            HttpsKitLink(
+                urls=urls,
+                link_id=membership.invite.link_id,
+                core_public=membership.invite.core_public,
+                exchange_private=unit.identity.exchange_private,
+                exchange_public=unit.identity.exchange_public,
+                needed=needed,
                 clock=unit.clock,
+                rng=adapters.rng(),
+                budget=budget,
             )
         )
     return links
+
+
+def _direct(unit: UnitProcess, membership: Membership, curve: CurveKeys, core: str, budget: DataBudget) -> Link:
+    from zmq.utils import z85
+
+    from sync.links.cellular import CellularKitLink
+    from sync.protocol.enrolment import curve_keys_from_token
+
+    public, secret = curve.public, curve.secret
+    if not membership.enrolled:
+        knock = curve_keys_from_token(membership.invite.token)
+        public, secret = z85.encode(knock.public), z85.encode(knock.secret)
+    return CellularKitLink(
+        core=core,
+        server_public=z85.encode(membership.invite.curve_public),
+        public=public,
+        secret=secret,
+        modem=adapters.modem(unit),
+        clock=unit.clock,
+        rng=adapters.rng(),
+        budget=budget,
+    )
+
+
+def _data_budget(unit: UnitProcess) -> DataBudget:
+    zone = zone_of(unit.settings.unit.timezone)
+    return DataBudget(
+        unit.settings.links.cellular.daily_bytes,
+        unit.clock,
+        lambda now_s: datetime.fromtimestamp(now_s, zone).date().isoformat(),
+        ledger=unit.home.spool / "mobile-data.json",
+    )
+
+
+def https_urls(told: str, core: str) -> list[str]:
+    """Where to try HTTPS: as set, or at the ports of the core's host that are blocked last."""
+    if told != "auto":
+        return [told] if told else []
+    host = core.removeprefix("tcp://").rpartition(":")[0]
+    return [f"https://{host}:{port}" for port in HTTPS_PORTS]
 
 
 def lora_link(home: Home, settings: LoraSettings, clock: Clock, *, number: int) -> Link:

@@ -28,10 +28,12 @@ class Connections:
         standing: finished handshakes that have not been disconnected.
         trouble: "" or why the last attempt failed: "refused" (the other side does not know our key), "handshake" (wrong
             server key, or no CURVE server there), "unreachable".
+        ended: an attempt or a connection has come to its end.
     """
 
     standing: int = 0
     trouble: str = ""
+    ended: bool = False
 
     def take(self, event: int, value: int) -> None:
         """Account for one event of libzmq's."""
@@ -40,12 +42,16 @@ class Connections:
             self.trouble = ""
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self.trouble = "refused" if value == ZAP_REFUSED else "handshake"
+            self.ended = True
         elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
             self.trouble = self.trouble or "handshake"
+            self.ended = True
         elif event == zmq.EVENT_DISCONNECTED:
             self.standing = max(self.standing - 1, 0)
+            self.ended = True
         elif event == zmq.EVENT_CLOSED:
             self.trouble = "unreachable"
+            self.ended = True
 
 
 def read_events(monitor: zmq.Socket[bytes], connections: Connections) -> None:

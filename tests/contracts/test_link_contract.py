@@ -1,4 +1,4 @@
-"""What every link promises, asked of each implementation over its real library: LoRa and cellular."""
+"""What every link promises, asked of each implementation over its real library: LoRa, cellular, HTTPS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ import zmq
 from hardware.drivers.modem_always import AlwaysOnModem
 from hardware.simulated.meshtastic_radio import run_radios
 from kit.clock import AcceleratedClock
-from sync.links.cellular import CellularCoreLink, CellularKitLink
+from sync.links.cellular import CellularKitLink
+from sync.links.cellular_core import CellularCoreLink
+from sync.links.https_core import HttpsCoreLink
+from sync.links.https_kit import HttpsKitLink
 from sync.links.meshtastic import MeshtasticLink
 from sync.links.port import Arrival, FrameTooLarge, Link, LinkState
+from sync.protocol.keys import public_of
 
 SPEED = 400.0
 
@@ -129,6 +134,7 @@ class CellularPair:
             secret=self.kit_keys[1],
             modem=AlwaysOnModem(),
             clock=AcceleratedClock(0.0, 0.0, SPEED),
+            rng=random.Random(3),
         )
 
     def far(self) -> Link:
@@ -136,12 +142,56 @@ class CellularPair:
         return self.core
 
 
-Pair = LoraPair | CellularPair
+@dataclass
+class HttpsPair:
+    """The same frames over HTTPS. The core's link is what is stopped and started."""
+
+    keys: Path
+    core: HttpsCoreLink | None = None
+    port: int = 0
+    clock: AcceleratedClock = field(
+        default_factory=lambda: AcceleratedClock(0.0, time.clock_gettime(time.CLOCK_BOOTTIME), SPEED)
+    )
+
+    def start_peer(self) -> None:
+        self.core = HttpsCoreLink(
+            host="127.0.0.1",
+            port=self.port,
+            keys=self.keys,
+            exchange_private=bytes(range(32)),
+            allowed=lambda link_id, _public: link_id == 7,
+            clock=self.clock,
+        )
+        self.core.open()
+        self.port = self.core.port
+
+    def stop_peer(self) -> None:
+        assert self.core is not None
+        self.core.close()
+
+    def near(self) -> Link:
+        return HttpsKitLink(
+            urls=[f"https://127.0.0.1:{self.port}"],
+            link_id=7,
+            core_public=public_of(bytes(range(32))),
+            exchange_private=bytes(range(32, 64)),
+            exchange_public=public_of(bytes(range(32, 64))),
+            needed=lambda: True,
+            clock=self.clock,
+            rng=random.Random(3),
+        )
+
+    def far(self) -> Link:
+        assert self.core is not None
+        return self.core
 
 
-@pytest.fixture(params=[LoraPair, CellularPair], ids=["lora", "cellular"])
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    pair: Pair = request.param()
+Pair = LoraPair | CellularPair | HttpsPair
+
+
+@pytest.fixture(params=["lora", "cellular", "https"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    pair: Pair = {"lora": LoraPair, "cellular": CellularPair, "https": lambda: HttpsPair(tmp_path)}[request.param]()
     pair.start_peer()
     yield pair
     pair.stop_peer()
@@ -232,7 +282,7 @@ def test_a_link_finds_the_other_side_again_after_it_was_gone(links: tuple[Link, 
     wait_for(lambda: near.state() is not LinkState.UP, what="the kit notices")
     assert not near.send(b"into the void", priority=0)
     pair.start_peer()
-    far = pair.far() if isinstance(pair, CellularPair) else far
+    far = far if isinstance(pair, LoraPair) else pair.far()
     wait_for(lambda: near.state() is LinkState.UP and far.state() is LinkState.UP, what=near.explain())
     send_all(near, [b"here again"])
     assert b"here again" in [arrival.frame for arrival in receive_all(far, 1)]

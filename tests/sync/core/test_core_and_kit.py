@@ -20,7 +20,8 @@ from kit.store.database import Database
 from kit.store.records import SqliteRecordStore, set_origin, write_record
 from sync.core.invites import make_invite
 from sync.engine import SyncEngine
-from sync.links.cellular import CellularCoreLink, CellularKitLink
+from sync.links.cellular import CellularKitLink
+from sync.links.cellular_core import CellularCoreLink
 from sync.protocol.enrolment import Invite, curve_keys_from_token
 from sync.protocol.peers import SinglePeerBook
 
@@ -117,6 +118,7 @@ def test_a_kit_knocks_with_its_invite_joins_and_its_warning_and_receipt_arrive(c
             secret=secret,
             modem=AlwaysOnModem(),
             clock=clock,
+            rng=rng,
         )
 
     knock = curve_keys_from_token(invite.token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ import zmq
 from hardware.drivers.modem_always import AlwaysOnModem
 from hardware.ports import Modem
 from hardware.simulated.modem import SimulatedModem
-from kit.clock import AcceleratedClock
-from sync.links.cellular import CellularCoreLink, CellularKitLink
+from kit.clock import AcceleratedClock, ManualClock
+from sync.links.cellular import CellularKitLink
+from sync.links.cellular_core import CellularCoreLink
+from sync.links.data_budget import DataBudget
 from sync.links.port import LinkError, LinkState
 
 Keys = tuple[bytes, bytes]
@@ -43,7 +46,13 @@ class Network:
         return link
 
     def kit(
-        self, address: str, *, keys: Keys | None = None, server: bytes = b"", modem: Modem | None = None
+        self,
+        address: str,
+        *,
+        keys: Keys | None = None,
+        server: bytes = b"",
+        modem: Modem | None = None,
+        budget: DataBudget | None = None,
     ) -> CellularKitLink:
         public, secret = keys or zmq.curve_keypair()
         link = CellularKitLink(
@@ -53,6 +62,8 @@ class Network:
             secret=secret,
             modem=modem or AlwaysOnModem(),
             clock=AcceleratedClock(0.0, 0.0, 400.0),
+            rng=random.Random(3),
+            budget=budget,
         )
         self.opened.append(link)
         link.open()
@@ -189,3 +200,19 @@ def test_something_else_on_the_core_s_port_is_not_taken_for_the_core(network: Ne
         kit = network.kit(f"tcp://127.0.0.1:{port}")
         wait_for(lambda: "not as the city core of the invite" in kit.explain(), what=kit.explain())
         assert not kit.send(b"in the clear", priority=0)
+
+
+def test_when_the_day_s_bytes_are_used_alarms_still_go_and_bulk_does_not(network: Network) -> None:
+    core = network.core(allowed=lambda _key: True)
+    budget = DataBudget(10_000, ManualClock(), lambda _now_s: "today")
+    kit = network.kit(core.address, budget=budget)
+    wait_for(lambda: kit.state() is LinkState.UP, what=kit.explain())
+    assert kit.lowest_priority == 5
+    budget.count(9_900, "received")
+    assert kit.lowest_priority == 2
+    assert not kit.send(bytes(400), priority=2)
+    assert kit.send(bytes(400), priority=0)
+    assert kit.send(bytes(400), priority=1)
+    assert kit.lowest_priority == 1
+    assert "are used" in kit.explain()
+    assert kit.facts()["data"]["used_by"]["0"] > 400
