@@ -191,7 +191,12 @@ Pair = LoraPair | CellularPair | HttpsPair
 
 @pytest.fixture(params=["lora", "cellular", "https"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
-    pair: Pair = {"lora": LoraPair, "cellular": CellularPair, "https": lambda: HttpsPair(tmp_path)}[request.param]()
+    pairs: dict[str, Callable[[], Pair]] = {
+        "lora": LoraPair,
+        "cellular": CellularPair,
+        "https": lambda: HttpsPair(tmp_path),
+    }
+    pair = pairs[request.param]()
     pair.start_peer()
     yield pair
     pair.stop_peer()

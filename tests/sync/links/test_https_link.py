@@ -20,7 +20,7 @@ from kit.clock import AcceleratedClock, ManualClock
 from sync.links.fallback import AFTER_S, BACK_S, Fallback
 from sync.links.https_core import HttpsCoreLink
 from sync.links.https_kit import HttpsKitLink, checked_url
-from sync.links.port import LinkError, LinkState
+from sync.links.port import Arrival, LinkError, LinkState
 from sync.protocol import keys
 
 CORE, KIT = bytes(range(32)), bytes(range(32, 64))
@@ -96,7 +96,7 @@ def test_frames_go_both_ways_and_the_answer_comes_at_once(web: Web) -> None:
     frames = [b"alert", bytes(60_000), b""]
     for frame in frames:
         wait_for(partial(kit.send, frame, priority=0))
-    arrived = []
+    arrived: list[Arrival] = []
     while len(arrived) < len(frames):
         arrived += core.receive(1.0)
     assert {each.frame for each in arrived} == set(frames)
