@@ -124,9 +124,6 @@ class HttpsCoreLink:
         """Let go of everything."""
         server, self._server = self._server, None
         if server is not None:
-            with self._lock:
-                for kit in self._by_nonces.values():
-                    server.loop.call_soon_threadsafe(kit.waiting.set)  # nobody is kept waiting for nothing
             server.close()
         with self._lock:
             self._by_nonces.clear()

@@ -307,7 +307,7 @@ class HttpsKitLink:
         opening = Opening(self._link_id, self._public, nonce).encode()
         context = ssl.create_default_context()
         checked = True
-        connection = _connection(url, context)
+        connection = _connection(url, context, timeout_s=CONNECT_S)
         self._count(CONNECTION_COST_BYTES, "connection")
         try:
             try:
@@ -315,7 +315,7 @@ class HttpsKitLink:
             except ssl.SSLCertVerificationError:
                 # not a public certificate: then the core must prove that it is its own
                 context, checked = _unchecked_context(), False
-                connection = _connection(url, context)
+                connection = _connection(url, context, timeout_s=CONNECT_S)
                 connection.connect()
             seen = hashlib.sha256(connection.sock.getpeercert(binary_form=True) or b"").digest()
             connection.request("POST", urlsplit(url).path.rstrip("/") + OPEN_PATH, body=opening)
@@ -373,11 +373,11 @@ def checked_url(url: str) -> str:
     return url
 
 
-def _connection(url: str, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+def _connection(
+    url: str, context: ssl.SSLContext, *, timeout_s: float = MOST_WAIT_S + CONNECT_S
+) -> http.client.HTTPSConnection:
     parts = urlsplit(url)
-    return http.client.HTTPSConnection(
-        parts.hostname or "", parts.port or 443, context=context, timeout=MOST_WAIT_S + CONNECT_S
-    )
+    return http.client.HTTPSConnection(parts.hostname or "", parts.port or 443, context=context, timeout=timeout_s)
 
 
 def _unchecked_context() -> ssl.SSLContext:

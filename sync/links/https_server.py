@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +22,8 @@ IDLE_S = 75.0
 """Real seconds for which a connection may stand idle between two requests."""
 HANDSHAKE_S = 20.0
 SHUTDOWN_S = 1.0
-LET_GO_S = 0.01
+PAUSE_S = 0.1
+BACKLOG = 256
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 413: "Content Too Large"}
 
@@ -65,7 +67,7 @@ class HttpsServer:
         self._started = threading.Event()
         self._error: OSError | None = None
         self._end = asyncio.Event()
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="https", daemon=True)
 
     def start(self) -> None:
@@ -96,37 +98,55 @@ class HttpsServer:
             self.loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(
-            self._connected,
-            self._host,
-            self.port,
-            ssl=self._context,
-            limit=MOST_HEAD_BYTES,
-            ssl_handshake_timeout=HANDSHAKE_S,
-            ssl_shutdown_timeout=SHUTDOWN_S,
-        )
-        self.port = int(server.sockets[0].getsockname()[1])
-        self._started.set()
-        await self._end.wait()
-        server.close()
-        for writer in list(self._open):
-            writer.transport.abort()  # its reader then ends; a cancelled task would make asyncio log a traceback
+        with socket.create_server((self._host, self.port), family=_family(self._host), backlog=BACKLOG) as listener:
+            listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            self.port = int(listener.getsockname()[1])
+            self._started.set()
+            accepting = asyncio.create_task(self._accept(listener))
+            await self._end.wait()
+            accepting.cancel()
         while self._open:
-            await asyncio.sleep(LET_GO_S)
+            # again and again: before Python 3.12 `wait_for` swallows a cancellation that comes with its result
+            for task in list(self._open):
+                task.cancel()
+            await asyncio.wait(self._open, timeout=PAUSE_S)
+        await asyncio.gather(accepting, return_exceptions=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= MOST_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._open.add(writer)
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = await self.loop.sock_accept(listener)
+            except OSError:  # out of file descriptors, or the peer has gone already
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if len(self._open) >= MOST_CONNECTIONS:
+                connection.close()
+                continue
+            task = asyncio.create_task(self._connected(connection))
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+
+    async def _connected(self, connection: socket.socket) -> None:
+        reader = asyncio.StreamReader(limit=MOST_HEAD_BYTES)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await self.loop.connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=SHUTDOWN_S,
+            )
+        except (OSError, TimeoutError):
+            return  # whoever does not speak TLS is let go
+        writer = asyncio.StreamWriter(transport, protocol, reader, self.loop)
         try:
             while await self._one(reader, writer):
                 pass
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever speaks something else, or stops in the middle, is let go
         finally:
-            self._open.discard(writer)
-            writer.transport.abort()
+            transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; whether another may follow."""
@@ -148,6 +168,10 @@ class HttpsServer:
         keep = headers.get("connection", "").lower() != "close"
         await _write(writer, await self._handle(Request(path, headers, body)), keep=keep)
         return keep
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 async def _write(writer: asyncio.StreamWriter, response: Response, *, keep: bool) -> None:
