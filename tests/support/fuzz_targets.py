@@ -50,7 +50,17 @@ from sync.protocol.bundle import Bundle, encode_bundle, encode_payload, read_bun
 from sync.protocol.enrolment import Hello, Invite, make_hello
 from sync.protocol.errors import InviteError, RemoteSyncError
 from sync.protocol.frames import FrameType
-from sync.protocol.items import Beacon, RecordPacker, decode_items, encode_accepted, encode_beacon, encode_echo
+from sync.protocol.items import (
+    Beacon,
+    RecordPacker,
+    decode_items,
+    encode_accepted,
+    encode_beacon,
+    encode_behind,
+    encode_context,
+    encode_wait,
+    encode_welcome,
+)
 from sync.protocol.records import Priority, Record, RecordId
 from sync.protocol.sealing import Opener, Sealer
 
@@ -106,7 +116,9 @@ def sync_targets() -> list[Target]:
     """What comes over LoRa, cellular and on USB sticks."""
     private, other = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
     shared = keys.agree(private, keys.public_of(other))
-    sealed = Sealer(shared, kind=FrameType.UP, link_id=7, salt=5).seal(_items(), counter=9)
+    sealer = Sealer(shared, kind=FrameType.UP, link_id=7, salt=5)
+    sealed = sealer.seal(_items(), counter=9)
+    short = sealer.seal_short(_items(), counter=10, peer_salt=6)
     invite = Invite(
         core="core-abcd1234",
         core_public=keys.public_of(other),
@@ -141,16 +153,16 @@ def sync_targets() -> list[Target]:
         return len(read_payload(told.payload)), end == len(data)
 
     def opened(data: bytes) -> object:
-        return Opener(shared, kind=FrameType.UP, link_id=7).open(data).counter
+        return Opener(shared, kind=FrameType.UP, link_id=7, salt=6).open(data, peer_salt=5, highest=9).counter
 
     return [
         Target(
             name="sync-items",
-            seeds=[_items(), encode_beacon(Beacon(1_790_000_000_000, trusted=True)), encode_echo(7)],
+            seeds=[_items(), encode_beacon(Beacon(1_790_000_000_000, trusted=True)), encode_behind(7)],
             parse=lambda data: [type(item).__name__ for item in decode_items(data, sender="kit-a")],
             refuses=(RemoteSyncError,),
         ),
-        Target(name="sync-frames", seeds=[sealed], parse=opened, refuses=(RemoteSyncError,)),
+        Target(name="sync-frames", seeds=[sealed, short], parse=opened, refuses=(RemoteSyncError,)),
         Target(
             name="sync-hello",
             seeds=[hello.encode()],
@@ -348,4 +360,13 @@ def _items() -> bytes:
     packer.keep(record)
     second = packer.encode(replace(record, id=RecordId("kit-a", 3, 10), kind="readings", addressee="kit-b"))
     accepted = b"".join(item for item, _ in encode_accepted({RecordId("kit-a", 1, n) for n in (1, 2, 9)}, peer="kit-a"))
-    return first + second + accepted + encode_beacon(Beacon(1_790_000_000_000, trusted=False)) + encode_echo(513)
+    return (
+        first
+        + second
+        + accepted
+        + encode_beacon(Beacon(1_790_000_000_000, trusted=False))
+        + encode_behind(513)
+        + encode_context(3)
+        + encode_wait(9)
+        + encode_welcome("city")
+    )
