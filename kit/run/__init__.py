@@ -15,6 +15,10 @@ import argparse
 
 def run_unit(arguments: argparse.Namespace) -> int:
     """`kit run`."""
+    if arguments.sim:
+        from kit.run import simulation
+
+        return simulation.run_night(arguments)
     from kit.run import unit
 
     return unit.run(arguments)

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mapping[str, Any]], None]) -> None:
     """Run the jobs until `stop`."""
-    from kit.run.services import run_together
+    from kit.run.together import run_together
 
     sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
     backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)

@@ -21,6 +21,7 @@ from kit.home import Home, find_home
 from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
 from kit.run.schema import name_process, open_unit_store, process_ledger
+from kit.run.together import run_together
 from kit.settings import Settings, listen_address, load_settings
 from kit.store.boots import latest_time_in
 from kit.supervise import become_supervised, stop_on_signals
@@ -231,30 +232,3 @@ def app_context(unit: UnitProcess, *, bus: Any = None) -> AppContext:
         open_database=partial(open_unit_store, unit.home),
         bus=bus,
     )
-
-
-def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: threading.Event) -> None:
-    """Run each job in a thread until `stop`; if one fails, all end and its error is raised.
-
-    The process then ends with it, is shown with that error, and is started anew: a service that lost one of its
-    threads must not look alive.
-    """
-    failures: list[BaseException] = []
-
-    def guard(job: Callable[[threading.Event], None]) -> None:
-        try:
-            job(stop)
-            if not stop.is_set():
-                failures.append(RuntimeError(f"{threading.current_thread().name} ended by itself"))
-        except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread raises it
-            failures.append(error)
-        stop.set()
-
-    threads = [threading.Thread(target=guard, args=(job,), name=name, daemon=True) for name, job in jobs.items()]
-    for thread in threads:
-        thread.start()
-    stop.wait()
-    for thread in threads:
-        thread.join(1.5)
-    if failures:
-        raise failures[0]

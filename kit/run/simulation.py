@@ -10,6 +10,7 @@ set aside and the night begins anew in a fresh one.
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import threading
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 from kit.clock import AcceleratedClock, Clock, accelerate, share
 from kit.data import FrostNight, load_frost_night
 from kit.errors import KitError
-from kit.home import Home
+from kit.home import Home, find_home
 from kit.run.schema import open_unit_store
 from kit.run.unit import (
     SERVICES,
@@ -49,6 +50,7 @@ from kit.settings import (
     settings_as_toml,
 )
 from kit.store.devices import DuplicateDevice, add_device
+from kit.supervise import stop_on_signals
 
 DEFAULT_SPEED = 200.0
 """The seventeen hours from the afternoon to the all-clear pass in five minutes."""
@@ -116,6 +118,16 @@ class SimulationFiles:
     def station(self) -> Path:
         """The weather station's own memory: its MQTT credentials and how far it has published."""
         return self.directory / "station.json"
+
+
+def run_night(arguments: argparse.Namespace) -> int:
+    """`kit run --sim`.
+
+    Raises:
+        KitError: as `run`.
+    """
+    stop = stop_on_signals()
+    return run(find_home(arguments.home), speed=arguments.speed, with_core=arguments.core, stop=stop)
 
 
 def run(home: Home, *, speed: float | None, with_core: bool, stop: threading.Event) -> int:

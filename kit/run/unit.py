@@ -33,10 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     home = find_home(arguments.home)
     stop = stop_on_signals()
-    if arguments.sim:
-        from kit.run import simulation
-
-        return simulation.run(home, speed=arguments.speed, with_core=arguments.core, stop=stop)
     if arguments.core or arguments.speed is not None:
         raise KitError("--core and --speed belong to a simulated night; add --sim")
     home.prepare()
