@@ -63,6 +63,11 @@ class BrokerSettings:
     websocket: str = setting(
         "", 'Address and port for MQTT in browsers (WebSocket), for example "0.0.0.0:8083"; empty = none.'
     )
+    open_listen: str = setting(
+        "",
+        "Address and port for devices that cannot use a password; empty = off, because anybody in the network can "
+        "pretend to be one of them. They wait for a person, publish only their own topics, and are marked.",
+    )
     kind: str = setting(
         "own", '"own" = the kit\'s durable broker; "external" = an existing Mosquitto (weaker promise).'
     )

@@ -78,6 +78,7 @@ class Link(asyncio.Protocol):
         self.address = ""
         self.username: str | None = None
         self.mark: Mark | None = None
+        self.open = False
         self.pending_bytes = 0
         self.closed_because = ""
         self._owner, self._limits, self._loop = owner, limits, loop

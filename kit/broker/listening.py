@@ -17,6 +17,7 @@ class Listener:
         setting: the key below [broker] that names it.
         tls: certificate and key, if the connection is encrypted.
         websocket: MQTT comes in WebSocket frames.
+        open: for devices that cannot use a password.
     """
 
     host: str
@@ -24,6 +25,7 @@ class Listener:
     setting: str = "listen"
     tls: ssl.SSLContext | None = None
     websocket: bool = False
+    open: bool = False
 
 
 def explain_listen_error(listener: Listener, error: OSError) -> str:

@@ -166,15 +166,16 @@ class Broker:
         if connect.auth_method is not None:
             link.refuse(Reason.BAD_AUTHENTICATION_METHOD, "this broker has no enhanced authentication")
             return
-        if username is None or password is None:
+        if (username is None or password is None) and not link.open:
             link.refuse(Reason.NOT_AUTHORIZED, "no user name and password")
             return
-        if not connect.client_id:
+        own_id = connect.client_id
+        if not own_id:
             connect = replace(connect, client_id=f"auto-{secrets.token_hex(ASSIGNED_ID_BYTES)}", assigned=True)
 
         def answer(found: Answer) -> None:
             if found is None:
-                link.refuse(Reason.BAD_CREDENTIALS, f"wrong user name or password for {username}")
+                link.refuse(Reason.BAD_CREDENTIALS, f"wrong user name or password for {username or own_id}")
                 return
             if isinstance(found, BaseException):
                 self._report(f"the table of devices cannot be read, nobody can sign in: {found}")
@@ -184,7 +185,7 @@ class Broker:
                 self._do(link, lambda: self._connected(link, connect, found))
             link.read()
 
-        claim = Claim(username, password, connect.client_id, link.address)
+        claim = Claim(username, password, own_id, link.address, link.open)
         self._door.sign_in(claim, answer=answer)
 
     def packet_came(self, link: Link, packet: Packet, size: int) -> None:
@@ -387,6 +388,7 @@ class Broker:
         self._numbers += 1
         limits = self._limits
         link = Link(self._numbers, self, limits, self._loop)
+        link.open = listener.open
         if listener.websocket:
             from kit.broker.websocket_link import WebSocketLink
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from kit.addresses import reachable_host
 from kit.cli.output import print_json
 from kit.cli.unit import Unit, unit_of
 from kit.errors import KitError
-from kit.run.addresses import reachable_host
 from kit.settings import listen_address
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from kit.addresses import reachable_host
 from kit.cli.bundle_commands import add_core_bundle
 from kit.cli.core_messages import add_core_messages
 from kit.cli.output import print_json, print_table
@@ -13,7 +14,6 @@ from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.home import find_home
-from kit.run.addresses import reachable_host
 from kit.settings import listen_address
 
 if TYPE_CHECKING:

@@ -6,19 +6,19 @@ import argparse
 from typing import Any
 
 from kit.cli.authority_command import print_encrypted_hint, show_authority
+from kit.cli.joining_commands import add_joining_commands
 from kit.cli.output import print_json, print_table
 from kit.cli.parser import nearest
 from kit.cli.unit import Unit, reading_store, unit_of, writing_store
 from kit.collect.dialects import dialects, left_out
 from kit.collect.dialects.port import Access, Dialect
+from kit.collect.joining import check_base
 from kit.errors import UsageError
+from kit.health.joining_view import broker_address
 from kit.health.sensor_view import sensor_rows
-from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words
 from kit.model.places import Place, PlaceError
-from kit.run.addresses import reachable_host
-from kit.settings import listen_address
 from kit.store.devices import (
     NATIVE,
     Credentials,
@@ -40,6 +40,7 @@ def add_device_commands(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--place", default="", metavar="P", help='where it stands, for example "upper field"')
     _add_position(add)
     add.set_defaults(run=add_one)
+    add_joining_commands(words)
     listing = words.add_parser("list", help="all devices, where they stand, and when each was last heard")
     listing.set_defaults(run=list_all)
     place = words.add_parser("place", help="say where a device stands")
@@ -67,7 +68,7 @@ def _add_position(parser: argparse.ArgumentParser) -> None:
 def add_one(arguments: argparse.Namespace) -> int:
     """Make credentials and show them, this once, in the words of the device's own settings page."""
     unit, dialect = unit_of(arguments), _dialect(arguments.kind)
-    base = _base(arguments.topic) or dialect.base(arguments.name)
+    base = check_base(arguments.topic) if arguments.topic else dialect.base(arguments.name)
     with writing_store(unit) as database, database.atomic() as connection:
         credentials = add_device(
             connection,
@@ -197,7 +198,7 @@ def rotate_one(arguments: argparse.Namespace) -> int:
 
 
 def _access(unit: Unit, credentials: Credentials) -> Access:
-    host, port = _broker_address(unit)
+    host, port = broker_address(unit.home, unit.settings)
     return Access(host, port, credentials.username, credentials.password)
 
 
@@ -208,21 +209,6 @@ def _dialect(kind: str) -> Dialect:
         hint = nearest(kind, list(known)) or f"; there are {', '.join(known)}"
         raise UsageError(f"there is no kind of device '{kind}'{hint}")
     return known[kind]
-
-
-def _base(topic: str) -> str:
-    if not topic:
-        return ""
-    levels = topic.split("/")
-    if set(topic) & set("+#\0") or topic.startswith("$") or not all(levels):
-        raise UsageError(f"'{topic}' cannot be a device's topic: no +, #, leading $ or empty level")
-    if levels[0] in KITS_OWN or topic == "homeassistant":
-        raise UsageError(f"'{topic}' cannot be a device's topic: below '{levels[0]}' the kit itself speaks")
-    return topic
-
-
-KITS_OWN = frozenset({"alerts", "status", "commands"})
-"""First levels of topics on which only the kit's services publish."""
 
 
 def _place(arguments: argparse.Namespace, name: str) -> Place:
@@ -247,15 +233,3 @@ def _as_json(dialect: Dialect, base: str, access: Access) -> dict[str, Any]:
         "settings": [setting._asdict() for setting in dialect.settings(base, access)],
         "notes": list(dialect.guide.notes),
     }
-
-
-def _broker_address(unit: Unit) -> tuple[str, int]:
-    broker = unit.settings.broker
-    if broker.kind != "own":
-        return listen_address(broker.external, key="[broker] external")
-    told = {service["name"]: service.get("address") for service in service_states(unit.home.services_file).services}
-    host, port = listen_address(broker.listen, key="[broker] listen")
-    if told.get("broker"):
-        # where the port was left to the system, the running broker knows which one it got
-        _, port = listen_address(str(told["broker"]), key="the broker's address")
-    return reachable_host(host), port

@@ -14,7 +14,8 @@ _HEAD = """# Dialects: what plugs in as it is sold
 Written by `python -m kit.collect.dialects_page`; a test says whether it is current.
 
 Bring the device, run `kit device add NAME --kind KIND`, and type what is printed into the device's own settings page.
-There is no configuration file for it on the kit's side.
+There is no configuration file for it on the kit's side. Or type nothing but the join code that the technician's screen
+shows, and let the device in from there: see [sensors.md](sensors.md#onboarding).
 
 - **Credentials carry topics.** What a device may publish and read is written down when it is let in, from the table of
   its kind below, and the broker looks at nothing else. *Own* topics are kept if retained and handed to subscribers.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from kit.clock import Clock
 from kit.collect.dialects import dialects as installed_dialects
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
+from kit.collect.joining import Waiters
 from kit.collect.judgement import judge_time, judge_value
 from kit.collect.neighbours import Neighbours
 from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
@@ -80,6 +81,7 @@ class Ingest:
         self._clock = clock
         self._speakers = Speakers(installed_dialects() if dialects is None else dialects)
         self._learning = False
+        self._waiters = Waiters()
         self._writer = ReadingWriter()
         self._neighbours = Neighbours()
         self._problems: dict[tuple[str, str], Problem] = {}
@@ -96,6 +98,7 @@ class Ingest:
         self._taken = None
         self._neighbours.begin(connection, anew=self._writer.begin(connection))
         self._speakers.begin(connection)
+        self._waiters.begin()
         if self._learning:
             self._learning = False
             self._speakers.forget_changes()
@@ -103,6 +106,7 @@ class Ingest:
             self._dating = self._date(connection, publishes[-1].received_ms)
         for published in publishes:
             self._take(connection, published)
+        self._waiters.write(connection)
         stored = self._writer.flush(connection)
         self._neighbours.flush(connection)
         self._write_state(connection, publishes[-1].received_ms if publishes else 0)
@@ -131,6 +135,8 @@ class Ingest:
         )
 
     def _take(self, connection: sqlite3.Connection, published: Published) -> None:
+        if self._waiters.takes(published):
+            return
         speaker = self._speakers.find(published)
         if speaker is None:
             return  # not a topic for readings

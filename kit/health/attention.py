@@ -68,6 +68,16 @@ def _messages(status: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _waiting(status: Mapping[str, Any]) -> list[str]:
+    waiting = status.get("waiting") or []
+    if not waiting:
+        return []
+    said = f" ({waiting[0]['reading']})" if waiting[0].get("reading") else ""
+    if len(waiting) > 1:
+        return [f"{len(waiting)} new devices wait to be let in; kit device waiting"]
+    return [f"a new device waits to be let in{said}; kit device waiting"]
+
+
 def _sensors(status: Mapping[str, Any]) -> list[str]:
     return [
         f"sensor {sensor['device']} has been silent for {age_words(sensor.get('age_s'))}"
@@ -147,6 +157,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _services,
     _power,
     _sensors,
+    _waiting,
     _doubts,
     _messages,
     _problems,

@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.health.backup_view import backup_row
 from kit.health.door_view import turned_away
+from kit.health.joining_view import waiting_rows
 from kit.health.link_view import core_row, link_rows
 from kit.health.sensor_view import sensor_rows
 from kit.health.times import rfc3339
@@ -41,6 +42,7 @@ def nothing() -> dict[str, Any]:
         "backup": None,
         "core": None,
         "problems": [],
+        "waiting": [],
     }
 
 
@@ -65,6 +67,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "backup": lambda: backup_row(connection),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection),
+        "waiting": lambda: waiting_rows(connection, now_ms=now_ms),
         "problems": lambda: [*problem_rows(connection), *turned_away(connection, now_ms=now_ms)],
     }
     missing = []

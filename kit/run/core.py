@@ -76,9 +76,9 @@ def serve(arguments: argparse.Namespace) -> int:
 
 def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     """Take what the kits send, and send what is for them."""
-    from kit.run.together import run_together
     from kit.run.sticks import core_sticks
     from kit.run.syncing import lora_link, tell_links
+    from kit.run.together import run_together
     from kit.store.database import Database
     from kit.store.links import MIGRATIONS as LINKS
     from sync.core.sqlite_store import store_file

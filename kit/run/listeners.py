@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 
+from kit.addresses import interface_addresses
 from kit.broker.listening import Listener
 from kit.errors import SettingsError
 from kit.home import Home
-from kit.run.addresses import interface_addresses
 from kit.settings import BrokerSettings, listen_address
 
 BONJOUR = ".local"
@@ -15,7 +15,7 @@ BONJOUR = ".local"
 
 
 def more_listeners(home: Home, settings: BrokerSettings, *, unit: str) -> list[Listener]:
-    """The encrypted listener and the one for browsers, if they are set.
+    """The encrypted listener, the one for browsers and the one for devices without a password, if they are set.
 
     Raises:
         SettingsError: a setting is no address.
@@ -31,6 +31,9 @@ def more_listeners(home: Home, settings: BrokerSettings, *, unit: str) -> list[L
     if settings.websocket:
         host, port = listen_address(settings.websocket, key="[broker] websocket")
         found.append(Listener(host=host, port=port, setting="websocket", websocket=True))
+    if settings.open_listen:
+        host, port = listen_address(settings.open_listen, key="[broker] open_listen")
+        found.append(Listener(host=host, port=port, setting="open_listen", open=True))
     return found
 
 

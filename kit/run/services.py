@@ -103,7 +103,7 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
             broker = Broker(
                 host=host,
                 port=port,
-                users=DeviceUsers(devices, services=passwords),
+                users=DeviceUsers(devices, services=passwords, clock=unit.clock),
                 journal=journal,
                 clock=unit.clock,
                 more=more_listeners(unit.home, unit.settings.broker, unit=unit.identity.unit),

@@ -305,7 +305,9 @@ def rotate_password(connection: sqlite3.Connection, name: str) -> Credentials:
     if is_open:
         raise UsageError(f"'{name}' signs in without a password, so there is none to replace; `kit device remove` it")
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    connection.execute("UPDATE devices SET hash = ? WHERE name = ?", (digest(salt, password.encode()), name))
+    connection.execute(
+        "UPDATE devices SET hash = ?, client_id = NULL WHERE name = ?", (digest(salt, password.encode()), name)
+    )
     count_change(connection, CHANGED)
     return Credentials(name, password)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.store import alerts, boots, devices, facts, ingest_state, links, mqtt, neighbours, readings, records
+from kit.store import alerts, boots, devices, facts, ingest_state, joining, links, mqtt, neighbours, readings, records
 from kit.store.migrations import Migration
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -12,6 +12,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *mqtt.MIGRATIONS,
     *readings.MIGRATIONS,
     *ingest_state.MIGRATIONS,
+    *joining.MIGRATIONS,
     *alerts.MIGRATIONS,
     *links.MIGRATIONS,
     *boots.MIGRATIONS,

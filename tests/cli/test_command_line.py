@@ -31,7 +31,10 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
         (("device", "ad", "x"), "kit: device: 'ad' is not known here; did you mean 'add'?"),
         (("device", "add", "x", "--knd", "y"), "kit: device add has no option '--knd'; did you mean '--kind'?"),
         (("device", "add"), "kit: device add: say also NAME; see kit device add --help"),
-        (("device",), "kit: device: say what to do: add, list, place, kinds, rotate, ca, remove"),
+        (
+            ("device",),
+            "kit: device: say what to do: add, join, waiting, accept, refuse, list, place, kinds, rotate, ca, remove",
+        ),
         (("log", "sync", "web"), "kit: log: 'web' is one word too many; see kit log --help"),
         (("--jsn", "status"), "kit: status has no option '--jsn'; did you mean '--json'?"),
         (("--vresion",), "kit: there is no option '--vresion'; did you mean '--version'?"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from captured import CAPTURES, Capture
-from kit_broker import PATIENCE_S, Door, Listener, broker_of
+from kit_broker import PATIENCE_S, Door, Ear, broker_of
 from paho.mqtt.client import Client
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -119,7 +119,7 @@ def test_a_device_of_no_kind_can_speak_for_another(kit: TrialKit, door: Door, ki
             if len(refused) == len(targets):
                 done.set()
 
-        listener = Listener(witness)
+        listener = Ear(witness)
         witness.subscribe("#", qos=1)
         thief.on_publish = answered
         for topic in targets:

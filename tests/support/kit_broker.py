@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from kit.broker.listening import Listener
 from kit.broker.server import Broker
 from kit.collect.dialects import dialects
 from kit.collect.ingest import Ingest
@@ -23,6 +25,10 @@ from village_apps.web.trial import TrialKit
 PATIENCE_S = 10.0
 
 
+class NotLetInError(Exception):
+    """The broker refused a sign-in."""
+
+
 @dataclass
 class Door:
     """Where the broker listens."""
@@ -30,6 +36,13 @@ class Door:
     kit: TrialKit
     port: int = 0
     passwords: dict[str, str] = field(default_factory=dict)
+    broker: Broker | None = None
+
+    @property
+    def open_port(self) -> int:
+        """Of the listener for devices without a password."""
+        assert self.broker is not None
+        return self.broker.addresses["open_listen"][1]
 
     def let_in(self, name: str, kind: str, *, base: str = "", place: str = "") -> None:
         """As `kit device add` does it."""
@@ -43,26 +56,35 @@ class Door:
 
     @contextmanager
     def client(
-        self, username: str, *, client_id: str = "", password: str | None = None, port: int = 0, v5: bool = False
+        self,
+        username: str,
+        *,
+        client_id: str = "",
+        password: str | None = None,
+        port: int = 0,
+        v5: bool = False,
+        patience_s: float | None = None,
     ) -> Iterator[Client]:
         """A paho client that has signed in."""
         version = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id or username, protocol=version)
-        client.username_pw_set(username, self.passwords[username] if password is None else password)
+        if username:
+            client.username_pw_set(username, self.passwords[username] if password is None else password)
         connected = threading.Event()
         client.on_connect = lambda *told: connected.set() if not told[3].is_failure else None
         client.connect("127.0.0.1", port or self.port)
         client.loop_start()
         try:
-            assert connected.wait(PATIENCE_S), f"{username} was not let in"
+            if not connected.wait(PATIENCE_S if patience_s is None else patience_s):
+                raise NotLetInError(username or client_id)
             yield client
         finally:
             client.disconnect()
             client.loop_stop()
 
-    def publish(self, username: str, messages: Sequence[tuple[str, str]], **how: str) -> None:
+    def publish(self, username: str, messages: Sequence[tuple[str, str]], **how: Any) -> None:
         """Publish at QoS 1 and wait for every acknowledgement."""
-        with self.client(username, **how) as client:  # type: ignore[arg-type]  # all of them are text
+        with self.client(username, **how) as client:
             for topic, payload in messages:
                 client.publish(topic, payload.encode(), qos=1).wait_for_publish(PATIENCE_S)
 
@@ -86,10 +108,12 @@ def broker_of(kit: TrialKit) -> Iterator[Door]:
             broker = Broker(
                 host="127.0.0.1",
                 port=0,
-                users=DeviceUsers(table, services={"kit-test": "service"}),
+                users=DeviceUsers(table, services={"kit-test": "service"}, clock=kit.clock),
                 journal=MqttJournal(store, ingest=Ingest(kit.clock)),
                 clock=kit.clock,
+                more=[Listener(host="127.0.0.1", port=0, setting="open_listen", open=True)],
             )
+            door.broker = broker
             door.passwords["kit-test"] = "service"
             await broker.serve(stop[0], ready=listening)
 
@@ -103,7 +127,7 @@ def broker_of(kit: TrialKit) -> Iterator[Door]:
         thread.join(PATIENCE_S)
 
 
-class Listener:
+class Ear:
     """Notes what a client is sent."""
 
     def __init__(self, client: Client) -> None:
