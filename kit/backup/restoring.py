@@ -22,7 +22,7 @@ from kit.backup.checking import check_store, table_rows
 from kit.home import Home
 from kit.store.database import exclusive_store
 from kit.store.ledger import flush_folder
-from kit.store.records import start_epoch
+from kit.store.records import set_origin, start_epoch
 
 STORE_FILES = ("kit.db", "kit.db-wal", "kit.db-shm")
 
@@ -90,11 +90,12 @@ def restore(home: Home, file: Path, secret: bytes, *, now_ms: int) -> Restored:
     return Restored(head, manifest, epoch, aside, came_back)
 
 
-def renew(store: Path, *, above: int = 0) -> int:
+def renew(store: Path, *, unit: str | None = None, above: int = 0) -> int:
     """Begin a new epoch in a store that is about to be used again; returns it.
 
     Args:
         store: the file.
+        unit: whose it is, where it does not say so itself.
         above: the epoch must be later than this one, too.
     """
     connection = sqlite3.connect(store, isolation_level=None)
@@ -102,6 +103,8 @@ def renew(store: Path, *, above: int = 0) -> int:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("BEGIN IMMEDIATE")
+        if unit is not None and connection.execute("SELECT 1 FROM unit_epoch").fetchone() is None:
+            set_origin(connection, unit)
         epoch = start_epoch(connection, above=above)
         # packet ids of back then: a new message under one of them must not be taken for a repetition
         for (table,) in connection.execute(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kit.health.backup_view import backup_problems
+from kit.health.damage_view import damage_sentences
 from kit.health.power_view import loss_sentences
 from kit.health.words import age_words, ago_words, seconds_between
 
@@ -135,7 +136,7 @@ def _core(status: Mapping[str, Any]) -> list[str]:
 
 
 def _losses(status: Mapping[str, Any]) -> list[str]:
-    return loss_sentences(status.get("power_cuts"))
+    return [*damage_sentences(status.get("damage") or []), *loss_sentences(status.get("power_cuts"))]
 
 
 def _backup(status: Mapping[str, Any]) -> list[str]:

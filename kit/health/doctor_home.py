@@ -82,7 +82,7 @@ def check_store(home: Home) -> Iterator[Check]:
         connection.close()
     if found != ["ok"]:
         todo = (
-            "stop the unit, keep a copy of kit.db, and put the latest backup in its place (kit restore --verify FILE)"
+            "start the unit: it sets the damaged file aside, and brings up the newest backup and what can be salvaged"
         )
         yield Check("store", ok=False, sentence=f"the store is damaged: {'; '.join(found)}", todo=todo)
         return

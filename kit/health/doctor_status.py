@@ -8,6 +8,7 @@ from typing import Any
 from kit.health.attention import KEEPS_DYING
 from kit.health.backup_view import backup_problems, backup_words
 from kit.health.check import Check
+from kit.health.damage_view import damage_sentences
 from kit.health.power_view import loss_sentences, summary_words
 from kit.health.words import age_words, ago_words, queue_words
 
@@ -91,6 +92,13 @@ def check_power_cuts(status: Status) -> Iterator[Check]:
         yield Check("ledger", ok=True, sentence=summary_words(summary, zone))
 
 
+def check_damage(status: Status) -> Iterator[Check]:
+    """No damaged store that the unit had to recover from lies about unread."""
+    for sentence in damage_sentences(status.get("damage") or []):
+        what, _, todo = sentence.partition("; the unit went on by itself; ")
+        yield Check("damage", ok=False, sentence=what, todo=todo)
+
+
 def check_backup(status: Status) -> Iterator[Check]:
     """Made, and not long ago."""
     problems = backup_problems(status.get("backup"), status.get("time"))
@@ -116,6 +124,7 @@ def check_alerts(status: Status) -> Iterator[Check]:
 CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
     "sensors": check_sensors,
     "links": check_links,
+    "damage": check_damage,
     "ledger": check_power_cuts,
     "backup": check_backup,
     "problems": check_problems,

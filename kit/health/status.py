@@ -16,6 +16,7 @@ from typing import Any
 from kit.clock import AcceleratedClock, Clock
 from kit.errors import KitError
 from kit.health import store_view
+from kit.health.damage_view import damage_rows
 from kit.health.power_view import power_cut_summary
 from kit.health.services import service_states
 from kit.health.times import rfc3339
@@ -52,6 +53,7 @@ def unit_status(
         "services": states.services,
         **store_view.nothing(),
         "power_cuts": power_cut_summary(home),
+        "damage": damage_rows(home),
         "apps": [dict(line) for line in apps],
     }
     if isinstance(clock, AcceleratedClock):

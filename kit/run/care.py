@@ -1,7 +1,7 @@
 """`kit service care`: what keeps a unit sound when nobody looks.
 
-It settles unclean ends (the power-cut ledger) and makes the backups. Each job is a loop in a thread of its own; what
-one stumbles over is logged and tried again at its next turn, because a unit whose disk is full needs its care most.
+It settles unclean ends (the power-cut ledger), checks the store, and makes the backups. Each job is a loop in a thread
+of its own; what one stumbles over is logged and tried again at its next turn: a unit in trouble needs its care most.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from hardware.ports import HardwareError
 from kit.errors import KitError
 from kit.run import adapters
 from kit.run.backups import BackupWatch
+from kit.run.mending import StoreChecks
 from kit.run.schema import process_ledger
 from kit.run.unclean_ends import date_what_could_not_be_dated, settle_unclean_ends
+from kit.store.power_history import dead_ledgers
 
 if TYPE_CHECKING:
     from kit.run.services import UnitProcess
@@ -28,6 +30,9 @@ SETTLE_EVERY_S = 5.0
 
 ALIVE_EVERY_S = 60.0
 """Kit seconds; how exactly it is known when the power went, at the price of one written page a minute."""
+
+CHECK_LOOK_S = 2.0
+"""Real seconds between two looks whether somebody met damage; a village waits for its pages meanwhile."""
 
 NIGHTLY_LOOK_S = 60.0
 """Kit seconds between two looks whether the nightly backup is due; also how long after its start a new unit makes its
@@ -45,9 +50,11 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
 
     sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
     backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)
+    checks = StoreChecks(unit, unclean=bool(dead_ledgers(unit.home.ledger)))
     jobs: dict[str, Callable[[threading.Event], None]] = {
         "unclean-ends": every(SETTLE_EVERY_S, lambda: _settle(unit)),
         "heartbeat": every(max(0.2, unit.clock.real(ALIVE_EVERY_S)), process_ledger(unit.home).alive, at_once=True),
+        "store-check": every(CHECK_LOOK_S, checks.look, at_once=True),
         "nightly-backup": every(max(1.0, unit.clock.real(NIGHTLY_LOOK_S)), backups.look_at_the_clock),
         "stick": every(STICK_LOOK_S, backups.look_for_sticks),
     }

@@ -20,12 +20,13 @@ from kit.errors import UsageError
 from kit.home import Home, find_home
 from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
+from kit.run.mending import mend_unopenable
 from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.run.together import run_together
 from kit.settings import Settings, listen_address, load_settings
 from kit.store.boots import latest_time_in
 from kit.supervise import become_supervised, stop_on_signals
-from kit.unit_clock import open_kept_clock
+from kit.unit_clock import open_kept_clock, open_unit_clock
 from village_apps.app import AppContext
 
 Ready = Callable[[Mapping[str, Any]], None]
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     ready = become_supervised(home.run / f"{arguments.name}.self")
     stop = stop_on_signals()
     home.prepare()
+    mend_unopenable(home, now_ms=int(open_unit_clock(home).now() * 1000))
     clock = open_kept_clock(home, floor_s=partial(latest_time_in, home.database))
     unit = UnitProcess(
         home=home,

@@ -16,6 +16,7 @@ from kit.clock import Clock, SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home
 from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
+from kit.run.mending import explain_recovery, mend_unopenable
 from kit.run.schema import open_unit_store
 from kit.settings import Settings, load_settings, settings_as_toml
 from kit.store.records import set_origin
@@ -51,6 +52,9 @@ def prepare_unit(home: Home, defaults: Settings) -> Settings:
     settings = load_settings(home.settings_file)
     identity = load_or_create_identity(home)
     load_or_create_service_passwords(home)
+    mended = mend_unopenable(home, now_ms=int(clock_of(home).now() * 1000))
+    if mended is not None:
+        say(explain_recovery(mended))
     with open_unit_store(home) as database, database.atomic() as connection:
         set_origin(connection, identity.unit)
     password = create_technician_password(home)

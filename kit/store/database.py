@@ -8,6 +8,7 @@ Several processes and threads use the file. A `Database` belongs to one thread a
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -143,8 +144,9 @@ class Database:
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             _roll_back(connection)
+            suspect(self._file, error)
             raise
         finally:
             connection.evidence = None
@@ -182,6 +184,19 @@ def exclusive_store(file: Path, *, patience_s: float = 1.0) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def suspect_file(file: Path) -> Path:
+    """Exists while somebody has met damage in the store that was not looked into yet."""
+    return file.with_suffix(".suspect")
+
+
+def suspect(file: Path, error: BaseException) -> None:
+    """If the error says that the store is damaged, have the care service look into it at once."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        with contextlib.suppress(OSError):
+            suspect_file(file).touch()
 
 
 def _use(file: Path) -> int:

@@ -66,7 +66,7 @@ def test_a_damaged_store_is_found(village: Any) -> None:
     (check,) = found(village, "store")
     assert not check.ok
     assert "damaged" in check.sentence
-    assert "kit restore --verify" in check.todo
+    assert "sets the damaged file aside" in check.todo
 
 
 def test_a_setting_that_is_misspelt_is_a_finding_and_the_other_checks_go_on(village: Any) -> None:

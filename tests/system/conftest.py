@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from village import Village
 from whole_unit import Unit
 
 
@@ -17,3 +18,11 @@ def unit(tmp_path: Path) -> Iterator[Unit]:
     if unit.process is not None and unit.process.poll() is None:
         unit.process.terminate()
         unit.process.wait(timeout=20)
+
+
+@pytest.fixture
+def village(tmp_path: Path) -> Iterator[Village]:
+    made = Village(tmp_path)
+    yield made
+    for home in list(made.processes):
+        made.stop(home)

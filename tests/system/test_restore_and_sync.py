@@ -2,107 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pytest
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
-from whole_unit import KIT, free_ports, wait_until
+from whole_unit import wait_until
 
-from kit.clock import ManualClock
-from kit.collect.batching import Batcher
-from kit.home import Home
-from kit.run.schema import open_unit_store
-
-
-class Village:
-    """A kit and a core as their users start them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home, self.core = folder / "kit", folder / "core"
-        web, self.broker, core, core_web = free_ports(4)
-        self.home.mkdir()
-        self.core.mkdir()
-        (self.home / "kit.toml").write_text(
-            f'[web]\nlisten = "127.0.0.1:{web}"\n[broker]\nlisten = "127.0.0.1:{self.broker}"\n[backup]\nkeep = 0\n'
-        )
-        (self.core / "kit.toml").write_text(
-            f'[core]\nlisten = "127.0.0.1:{core}"\nweb = "127.0.0.1:{core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
-        )
-        self.log = folder / "log.txt"
-        self.processes: dict[Path, subprocess.Popen[bytes]] = {}
-
-    def start(self, home: Path, *words: str) -> None:
-        with self.log.open("ab") as log:
-            self.processes[home] = subprocess.Popen([*KIT, *words, "--home", str(home)], stdout=log, stderr=log)
-        wait_until(lambda: self.serves(home), seconds=60, what=f"{home.name} serves")
-
-    def serves(self, home: Path) -> bool:
-        try:
-            services = json.loads((home / "run" / "services.json").read_text())["services"]
-        except (OSError, ValueError):
-            return False
-        return all(service["state"] == "running" for service in services)
-
-    def stop(self, home: Path) -> None:
-        process = self.processes.pop(home, None)
-        if process is not None:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
-
-    def kit(self, *words: str, home: Path | None = None) -> Any:
-        done = subprocess.run(
-            [*KIT, "--home", str(home or self.home), *words, "--json"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def measure(self, device: dict[str, Any], values: range) -> None:
-        client = Client(CallbackAPIVersion.VERSION2, client_id="roof")
-        client.username_pw_set(device["username"], device["password"])
-        client.connect("127.0.0.1", self.broker)
-        client.loop_start()
-        for value in values:
-            told = [{"n": "temperature", "u": "Cel", "v": value, "t": 1_790_000_000 + value}]
-            client.publish("sensors/roof", json.dumps(told), qos=1).wait_for_publish(10)
-        client.disconnect()
-        client.loop_stop()
-
-    def batch(self) -> None:
-        """A quarter of an hour later: what was measured goes into a record for the core."""
-        with open_unit_store(Home(self.home)) as store:
-            Batcher(store, ManualClock(at_s=time.time() + 1000)).step()
-
-    def records(self) -> list[dict[str, Any]]:
-        return list(self.kit("core", "records", home=self.core))
-
-    def all_accepted(self) -> bool:
-        queued = self.kit("queue", "ls")
-        return bool(queued) and all(row["state"] != "written" and row["state"] != "left" for row in queued)
-
-
-@pytest.fixture
-def village(tmp_path: Path) -> Iterator[Village]:
-    made = Village(tmp_path)
-    yield made
-    for home in list(made.processes):
-        made.stop(home)
+if TYPE_CHECKING:
+    from village import Village
 
 
 def core_values(core: Path) -> list[float]:
-    import sqlite3
-
     connection = sqlite3.connect(core / "core.db")
     try:
         return [row[0] for row in connection.execute("SELECT value FROM core_readings ORDER BY time_ms")]

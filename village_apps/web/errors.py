@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from flask import Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from kit.store.database import suspect
 from village_apps.phrases import Phrase, phrase
+from village_apps.web.reader import context
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -66,6 +68,7 @@ def register(app: Flask) -> None:
 
 def _answer_unexpected(error: Exception) -> Response:
     LOG.error("%s %s failed", request.method, request.path, exc_info=error)
+    suspect(context().home.database, error)
     return _answer(InternalServerError())
 
 

@@ -1,0 +1,32 @@
+"""Damage that the unit recovered from, as long as a person has not cleared the damaged file away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+from kit.health.times import rfc3339
+from kit.home import Home
+
+REPORT = "report.json"
+"""As `kit.backup.damage` leaves it beside the damaged file."""
+
+
+def damage_rows(home: Home) -> list[dict[str, Any]]:
+    """{at, sentence, problem, set_aside, backup, salvaged, incomplete, epoch}, the newest first."""
+    found = []
+    for file in home.set_aside.glob(f"*/{REPORT}"):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            told = dict(json.loads(file.read_text(encoding="utf-8")))
+            found.append({"at": rfc3339(told.pop("at_ms", None)), **told})
+    return sorted(found, key=lambda row: str(row["at"]), reverse=True)
+
+
+def damage_sentences(rows: list[dict[str, Any]]) -> list[str]:
+    """What needs a person."""
+    return [
+        f"{row.get('sentence', 'the store was damaged')}; the unit went on by itself; when nothing is missed, "
+        f"delete {row.get('set_aside')}, and think of a new SD card"
+        for row in rows
+    ]

@@ -1,0 +1,52 @@
+"""A real unit whose card has spoiled a page: it finds out by itself, goes on, and says what it lost."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import urllib.request
+from typing import TYPE_CHECKING
+
+from stored import measure
+from whole_unit import wait_until
+
+from kit.home import Home
+
+if TYPE_CHECKING:
+    from village import Village
+
+
+def spoil_a_leaf(home: Home) -> None:
+    connection = sqlite3.connect(home.database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'readings'").fetchone()
+    connection.close()
+    with home.database.open("r+b") as stream:
+        stream.seek((root - 1) * 4096)
+        page = stream.read(4096)
+        cell = int.from_bytes(page[12 + 4 : 14 + 4], "big")
+        leaf = int.from_bytes(page[cell : cell + 4], "big")
+        stream.seek((leaf - 1) * 4096)
+        stream.write(os.urandom(4096))
+
+
+def test_a_unit_with_a_spoiled_page_serves_again_within_a_minute_and_says_what_it_lost(village: Village) -> None:
+    village.start(village.home, "run")
+    roof = village.kit("device", "add", "roof")
+    measure(Home(village.home), "field", *(float(number) for number in range(5_000)))
+    village.measure(roof, range(3))
+    village.power_cut(village.home)
+    spoil_a_leaf(Home(village.home))
+    village.start(village.home, "run")
+    (damage,) = wait_until(lambda: village.kit("status")["damage"], seconds=60, what="the damage is found and mended")
+    assert "readings" in damage["incomplete"]
+    wait_until(lambda: village.serves(village.home), seconds=30, what="all services are back")
+    with urllib.request.urlopen(f"http://127.0.0.1:{village.web}/", timeout=10) as answer:
+        assert answer.status == 200
+    village.measure(roof, range(3, 6))
+    values = [row["value"] for row in village.kit("readings", "--device", "roof")]
+    assert values == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    events = wait_until(lambda: village.kit("log", "power"), seconds=20, what="the unclean ends are settled")
+    accounts = [account for event in events for account in event["accounts"] if account["who"] == "roof"]
+    assert sum(account["acknowledged"] for account in accounts) >= 3
+    assert sum(account["lost"] for account in accounts) == 0
