@@ -103,7 +103,9 @@ class FrostSettings:
 class SirenSettings:
     """What wakes the village."""
 
-    driver: str = setting("none", '"none", "simulated", or "gpio:17" for a relay on that GPIO pin.')
+    driver: str = setting(
+        "none", '"none", "simulated", "gpio:17" for a relay on that GPIO pin, or "mqtt:NAME" for a device.'
+    )
     sound_s: float = setting(60.0, "How long the siren sounds for one warning, in seconds.")
 
 

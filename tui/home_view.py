@@ -11,6 +11,7 @@ from typing import Any
 from kit.health.attention import attention
 from kit.health.words import (
     PRIORITY_WORDS,
+    actuator_words,
     age_words,
     ago_words,
     degrees,
@@ -113,6 +114,7 @@ def unit(status: Status, shape: Shape) -> list[Line]:
             [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}")], shape, more="lines"
         )
     lines = [Line(f"Power   {power_words(power)}"), Line(f"Clients {people}"), Line(f"Core    {heard}")]
+    lines += [_actuator(row) for row in status.get("actuators", [])]
     lines += [
         Line(f"{'' if app.get('ok', True) else '! '}{app['label']}: {app['value']}") for app in status.get("apps", [])
     ]
@@ -199,6 +201,12 @@ def _running(running: list[Mapping[str, Any]], shape: Shape) -> list[Line]:
     at = max((at for at in range(1, len(names)) if len("Running: " + ", ".join(names[:at])) < shape.width), default=1)
     rest = ", ".join(names[at:])
     return [Line("Running: " + ", ".join(names[:at]) + ",", Tone.GOOD), Line(" " * 9 + rest, Tone.GOOD)]
+
+
+def _actuator(row: Mapping[str, Any]) -> Line:
+    failed = bool(row.get("failed_lately"))
+    name = f"{row['device']}/{row['output']}" if row.get("output") else str(row["device"])
+    return Line(f"{'! ' if failed else ''}{name}: {actuator_words(row)}", Tone.WARN if failed else Tone.PLAIN)
 
 
 def _core(status: Status) -> str:

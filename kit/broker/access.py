@@ -5,6 +5,7 @@ A device may do what its grants say and nothing else; the kit's services may do 
 | user          | publishes                              | reads                                           |
 |---------------|----------------------------------------|-------------------------------------------------|
 | device NAME   | `sensors/NAME`, below it               | `sensors/NAME/#`, `commands/NAME/#`, `alerts/#` |
+|               |                                        | and `status/kit`                                |
 | other dialect | its dialect's topics (`docs/dialects`) | its dialect's commands, `alerts/#`              |
 | `kit-…`       | everything                             | everything                                      |
 

@@ -6,6 +6,7 @@ a listener that raises is logged and does not stop the others.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -29,6 +30,11 @@ SUBACK_S = 5.0
 
 FAILURE_CODE = 0x80
 
+LEAVE_S = 0.5
+"""How long the last word of a client that ends may take, real seconds."""
+
+UP, GONE = b'{"state": "up"}', b'{"state": "gone"}'
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,9 +47,13 @@ class PahoBus:
         username: as the broker knows it.
         password: of that user.
         client_id: names the connection; a second one under the same name takes over.
+        presence: a topic that says, retained, whether this client lives: `{"state": "up"}`, else its last will `gone`.
     """
 
-    def __init__(self, host: str, port: int, *, username: str, password: str, client_id: str) -> None:
+    def __init__(
+        self, host: str, port: int, *, username: str, password: str, client_id: str, presence: str = ""
+    ) -> None:
+        self._presence = presence
         self._host, self._port = host, port
         self._username, self._password, self._client_id = username, password, client_id
         self._client: Client | None = None
@@ -65,6 +75,8 @@ class PahoBus:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        if self._presence:
+            client.will_set(self._presence, GONE, qos=1, retain=True)
         client.connect_async(self._host, self._port, keepalive=KEEP_ALIVE_S)
         client.loop_start()
         self._client = client
@@ -75,6 +87,9 @@ class PahoBus:
     ) -> None:
         client, self._client = self._client, None
         if client is not None:
+            if self._presence and self.connected:
+                # a client that takes its leave has no last will
+                self._wait_quietly(client.publish(self._presence, GONE, qos=1, retain=True))
             client.disconnect()
             client.loop_stop()
         self._connected.clear()
@@ -155,6 +170,10 @@ class PahoBus:
                 f"the broker at {self._host}:{self._port} did not acknowledge a message within {timeout_s:g} s"
             )
 
+    def _wait_quietly(self, message: MQTTMessageInfo) -> None:
+        with contextlib.suppress(RuntimeError, ValueError):
+            message.wait_for_publish(LEAVE_S)
+
     def _on_connect(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self._refusal = f"it refuses the user '{self._username}' ({reason})"
@@ -163,6 +182,8 @@ class PahoBus:
         self._refusal = ""
         self._pahos_thread = threading.get_ident()
         self._unanswered.clear()
+        if self._presence:
+            client.publish(self._presence, UP, qos=1, retain=True)
         for topic_filter in list(self._filters):
             self._send_subscribe(client, topic_filter)
         if not self._unanswered:

@@ -41,6 +41,9 @@ COMMANDS: dict[str, Command] = {
     "device": Command(
         "kit.cli.device_commands", "add_device_commands", "let sensors in, list them, shut them out", SENSORS
     ),
+    "actuator": Command(
+        "kit.cli.actuator_commands", "add_actuator_commands", "valves, relays, sirens: switch them, and see", SENSORS
+    ),
     "readings": Command(
         "kit.cli.readings_command", "add_readings", "what was measured, as a table, CSV or JSON", SENSORS
     ),

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kit.clock import Clock
+from kit.collect.actuation.speech import is_ack_topic
 from kit.collect.dialects import dialects as installed_dialects
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.joining import Waiters
@@ -137,6 +138,8 @@ class Ingest:
     def _take(self, connection: sqlite3.Connection, published: Published) -> None:
         if self._waiters.takes(published):
             return
+        if is_ack_topic(published.topic):
+            return  # an actuator's word: kit.collect.actuation listens to it
         speaker = self._speakers.find(published)
         if speaker is None:
             return  # not a topic for readings

@@ -110,6 +110,14 @@ def _lasting(quality: str) -> bool:
     return bool({"impossible", "stuck", "inconsistent", "neighbour", "unit_unknown"} & set(quality.split("+")))
 
 
+def _actuators(status: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row['device']} was to be {row['wanted']}, and is not known to be: {row['why']}; see kit actuator ls"
+        for row in status.get("actuators", [])
+        if row.get("failed_lately")
+    ]
+
+
 def _power(status: Mapping[str, Any]) -> list[str]:
     power = status.get("power") or {}
     percent = power.get("battery_percent")
@@ -156,6 +164,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _store,
     _losses,
     _services,
+    _actuators,
     _power,
     _sensors,
     _waiting,

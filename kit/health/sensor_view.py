@@ -60,10 +60,13 @@ def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str
     for reading in latest_readings(connection):
         latest.setdefault(reading.device, []).append(reading)
     placed = places(connection)
+    told = {str(row[0]) for row in connection.execute("SELECT DISTINCT device FROM commands")}
     unread = {problem.device: problem for problem in malformed(connection)}
     rows = []
     for name in sorted(registered.keys() | heard.keys()):
         row = _row(name, heard.get(name), registered.get(name), now_ms=now_ms, rhythm=_rhythm(connection, name))
+        if name in told and name not in latest:
+            row["silent"] = False  # an actuator speaks when it is told something
         owner = registered.get(name.partition("/")[0])
         if row["silent"] and registered and owner is None:
             continue  # removed by the technician; its readings stay, its silence is nobody's worry

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from kit.health.actuator_view import actuator_rows
 from kit.health.backup_view import backup_row
 from kit.health.door_view import turned_away
 from kit.health.joining_view import waiting_rows
@@ -36,6 +37,7 @@ def nothing() -> dict[str, Any]:
         "links": [],
         "sensors": [],
         "alerts": [],
+        "actuators": [],
         "forecast": None,
         "power": None,
         "clients": None,
@@ -60,6 +62,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
     """
     readers: dict[str, Callable[[], Any]] = {
         "sensors": lambda: sensor_rows(connection, now_ms=now_ms),
+        "actuators": lambda: actuator_rows(connection, now_ms=now_ms),
         "alerts": lambda: _alerts(connection, now_ms=now_ms),
         "forecast": lambda: forecast_row(connection, now_ms=now_ms),
         "power": lambda: _fact(connection, POWER_FACT),

@@ -160,6 +160,14 @@ def clock_words(status: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def actuator_words(row: Mapping[str, Any]) -> str:
+    """How a command to an actuator stands: `on, acknowledged, until 2026-…`; nothing is claimed that it did not say."""
+    words = f"{row['wanted']}, {row['state']}"
+    if row["state"] == "acknowledged" and row.get("until"):
+        words += f", until {row['until']}"
+    return words + (f": {row['why']}" if row.get("why") else "")
+
+
 def service_words(service: Mapping[str, Any]) -> str:
     """`running`, `waiting, 3 restarts`."""
     restarts = int(service.get("restarts") or 0)

@@ -26,10 +26,13 @@ class Grants:
 
 
 NOTHING = Grants()
+STATUS = "status/kit"
+"""Every native device may know whether the kit lives (`{"state": "up"}`, and by its last will `gone`)."""
+
 ALERTS = "alerts/#"
 """Every device with a password may read the warnings."""
 
 
 def native_grants(name: str) -> Grants:
     """Of a device that speaks the kit's own dialect."""
-    return Grants(publish=(f"sensors/{name}/#",), read=(f"sensors/{name}/#", f"commands/{name}/#", ALERTS))
+    return Grants(publish=(f"sensors/{name}/#",), read=(f"sensors/{name}/#", f"commands/{name}/#", ALERTS, STATUS))

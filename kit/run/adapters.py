@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from kit.bus import Bus
 from kit.errors import KitError, SettingsError
 from kit.home import Home
 from kit.identity import load_or_create_service_passwords
+from kit.model.grants import STATUS
+from kit.run.schema import open_unit_store
 from kit.settings import LoraSettings, Settings, StickSettings, listen_address
 
 if TYPE_CHECKING:
@@ -55,7 +59,9 @@ def bus(unit: UnitProcess) -> Iterator[Bus]:
         username, password = unit.settings.broker.external_username, external_password(unit.settings)
     else:
         username, password = COLLECT_USER, load_or_create_service_passwords(unit.home)[COLLECT_USER]
-    with PahoBus(host, port, username=username, password=password, client_id=f"{unit.identity.unit}-collect") as client:
+    with PahoBus(
+        host, port, username=username, password=password, client_id=f"{unit.identity.unit}-collect", presence=STATUS
+    ) as client:
         yield client
 
 
@@ -74,7 +80,15 @@ def siren(unit: UnitProcess) -> Siren | None:
         from hardware.drivers.siren_gpio import GpioSiren
 
         return GpioSiren(int(pin), unit.clock)
-    raise SettingsError(f'[siren] driver = "{driver}" is unknown; use "none", "simulated" or "gpio:17"')
+    if name == "mqtt" and pin:
+        from kit.collect.actuation.asking import MqttSiren
+
+        return MqttSiren(
+            pin, unit.clock, open_database=partial(open_unit_store, unit.home), pause=threading.Event().wait
+        )
+    raise SettingsError(
+        f'[siren] driver = "{driver}" is unknown; use "none", "simulated", "gpio:17" or "mqtt:NAME" of a device'
+    )
 
 
 def power(unit: UnitProcess) -> Power | None:

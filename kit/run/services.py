@@ -146,6 +146,7 @@ async def _serve_until(broker: Any, stop: threading.Event, ready: Ready) -> None
 def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """Batches readings into records, runs the apps' services (frost), delivers alerts, reads the battery."""
     from kit.alerts.delivery import AlertDelivery
+    from kit.collect.actuation.service import ActuatorService
     from kit.collect.aging import Aging
     from kit.collect.batching import Batcher
     from kit.collect.timekeeper import Timekeeper
@@ -161,6 +162,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
         open_unit_store(unit.home) as batched,
         open_unit_store(unit.home) as kept,
         open_unit_store(unit.home) as aged,
+        open_unit_store(unit.home) as commanded,
     ):
         context = app_context(unit, bus=bus)
         delivery = AlertDelivery(
@@ -174,6 +176,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
         jobs: dict[str, Callable[[threading.Event], None]] = {
             "alerts": delivery.run,
             "batching": Batcher(batched, unit.clock).run,
+            "actuators": ActuatorService(commanded, unit.clock, bus).run,
             "clock": Timekeeper(kept, unit.clock, gps=adapters.gps(unit)).run,
             "aging": Aging(
                 aged,

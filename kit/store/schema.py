@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from kit.store import alerts, boots, devices, facts, ingest_state, joining, links, mqtt, neighbours, readings, records
+from kit.store import (
+    alerts,
+    boots,
+    commands,
+    devices,
+    facts,
+    ingest_state,
+    joining,
+    links,
+    mqtt,
+    neighbours,
+    readings,
+    records,
+)
 from kit.store.migrations import Migration
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -17,4 +30,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     *links.MIGRATIONS,
     *boots.MIGRATIONS,
     *neighbours.MIGRATIONS,
+    *commands.MIGRATIONS,
 )

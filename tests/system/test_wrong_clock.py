@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from whole_unit import KIT, free_ports, wait_until
+from services import Services, make_home
+from whole_unit import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -27,12 +26,8 @@ def _boot_id() -> str:
 
 
 @dataclass
-class Unit:
-    """The broker and the collector of a unit, on an injected clock."""
-
-    home: Path
-    port: int
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+class Unit(Services):
+    """On an injected clock."""
 
     def machine(self, *, wrong_by_s: float, boot: str, booted_at_s: float = 0.0) -> None:
         told = {"boot": _boot_id(), "pid": os.getpid(), "wrong_by_s": wrong_by_s, "synchronised": False}
@@ -41,36 +36,6 @@ class Unit:
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps(told | {"boot_name": boot, "booted_at_s": booted_at_s}))
         fresh.replace(file)
-
-    def start(self) -> None:
-        for name in ("broker", "collect"):
-            log = (self.home / f"{name}.out").open("ab")
-            self.processes.append(
-                subprocess.Popen([*KIT, "service", name, "--home", str(self.home)], stdout=log, stderr=log)
-            )
-            wait_until(partial(self._serves, name), seconds=60, what=f"{name} to serve")
-
-    def _serves(self, name: str) -> bool:
-        process = self.processes[-1]
-        assert process.poll() is None, (self.home / f"{name}.out").read_text()
-        try:
-            told = json.loads((self.home / "run" / f"{name}.self").read_text())
-        except (OSError, ValueError):
-            return False
-        return bool(told["pid"] == process.pid)
-
-    def kill(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        self.processes.clear()
-
-    def kit(self, *arguments: str, fails: bool = False) -> Any:
-        done = subprocess.run(
-            [*KIT, "--home", str(self.home), *arguments, "--json"], capture_output=True, timeout=60, check=False
-        )
-        assert fails or done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
 
     def publish(self, account: dict[str, Any], values: list[float]) -> None:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="probe")
@@ -90,11 +55,7 @@ class Unit:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Iterator[Unit]:
-    port = free_ports(1)[0]
-    home = tmp_path / "kit"
-    home.mkdir()
-    (home / "kit.toml").write_text(f'[broker]\nlisten = "127.0.0.1:{port}"\n')
-    unit = Unit(home, port)
+    unit = Unit(*make_home(tmp_path))
     yield unit
     unit.kill()
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from kit.health.backup_view import backup_words
 from kit.health.power_view import off_words
-from kit.health.words import age_words
+from kit.health.words import actuator_words, age_words
 from kit.identity import check_technician_password, set_technician_password
 from village_apps.app import AppContext, StatusLine
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
@@ -53,6 +53,7 @@ class TechnicianPages:
             "portal/technician.html",
             state=state,
             age_words=age_words,
+            actuator_words=actuator_words,
             off_words=off_words,
             backup_words=backup_words,
             clock=clock_words(self._context, told=request.args.get("time", "")),
