@@ -96,14 +96,15 @@ def find_readings(
     unfit = int(UNFIT) if usable_only else 0
     # every series is already in order on disk; merging keeps the order without sorting the whole answer
     return heapq.merge(
-        *(_one_series(connection, row, since, until, unfit) for row in wanted),
+        *(series_readings(connection, row, since, until, unfit=unfit) for row in wanted),
         key=attrgetter("time_ms"),
     )
 
 
-def _one_series(
-    connection: sqlite3.Connection, series: Any, since: int, until: int, unfit: int
+def series_readings(
+    connection: sqlite3.Connection, series: Any, since: int, until: int, *, unfit: int = 0
 ) -> Iterator[StoredReading]:
+    """The readings of one series (number, device, quantity, unit) from `since` to before `until`, Unix ms."""
     number, device, quantity, unit = series
     rows = connection.execute(
         "SELECT time_ms, value, code FROM readings "

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from kit.model.local_days import DAY_MS, LocalDays
 from kit.model.readings import quality_word
-from kit.store.readings import StoredReading, find_readings
+from kit.store.readings import StoredReading, series_readings
 from kit.store.rollups import HOUR_MS, State, Totals, hours_with_readings, rollup_state, totals
 
 FAR_MS = 2**53
@@ -92,6 +92,7 @@ def find_rows(
     days: LocalDays,
     device: str | None = None,
     quantity: str | None = None,
+    series: SeriesRow | None = None,
     since_ms: int | None = None,
     until_ms: int | None = None,
 ) -> Iterator[Row]:
@@ -103,11 +104,12 @@ def find_rows(
         days: of the village.
         device: its name; None = all.
         quantity: its name, label included; None = all.
+        series: only this one.
         since_ms: the first instant wanted, Unix ms; an hour or day that it falls into is not left out.
         until_ms: the first instant no longer wanted.
     """
     state = rollup_state(connection)
-    found = list_series(connection, device=device, quantity=quantity)
+    found = [series] if series is not None else list_series(connection, device=device, quantity=quantity)
     since = -FAR_MS if since_ms is None else since_ms
     until = FAR_MS if until_ms is None else until_ms
     parts: list[Iterator[Row]] = []
@@ -118,7 +120,8 @@ def find_rows(
         parts.append(_buckets(connection, "hour", found, days, state, span))
     if resolution == "raw":
         start = max(since, state.raw_from_ms)
-        parts.append(iter(find_readings(connection, device=device, quantity=quantity, since_ms=start, until_ms=until)))
+        readings = (series_readings(connection, row, start, until) for row in found)
+        parts.append(heapq.merge(*readings, key=attrgetter("time_ms")))
     else:
         start = since if resolution == "day" else max(since, state.hourly_from_ms)
         parts.append(_buckets(connection, resolution, found, days, state, (start, until)))
@@ -131,11 +134,13 @@ def stand_ins(
     *,
     device: str | None = None,
     quantity: str | None = None,
+    series: SeriesRow | None = None,
     since_ms: int | None = None,
 ) -> dict[str, int]:
     """The coarser resolutions with which the answer of `find_rows` begins, each with the Unix ms where it ends."""
     state = rollup_state(connection)
     since = -FAR_MS if since_ms is None else since_ms
+    found = [series] if series is not None else list_series(connection, device=device, quantity=quantity)
     coarser = {"hour": (state.raw_from_ms, "hourly", "hour", HOUR_MS)} if resolution == "raw" else {}
     if resolution != "day":
         coarser["day"] = (state.hourly_from_ms, "daily", "day", DAY_MS)
@@ -146,9 +151,9 @@ def stand_ins(
         and any(
             connection.execute(
                 f"SELECT 1 FROM {table} WHERE series = ? AND {column} >= ? AND {column} < ? LIMIT 1",  # noqa: S608 - names of the two tables above, no input
-                (series.id, since // unit_ms, until // unit_ms),
+                (row.id, since // unit_ms, until // unit_ms),
             ).fetchone()
-            for series in list_series(connection, device=device, quantity=quantity)
+            for row in found
         )
     }
 

@@ -62,7 +62,8 @@ def test_every_address_of_the_description_answers_as_described(program: FlaskCli
     assert description is not None
     for path, methods in description["paths"].items():
         schema = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-        check(program.get(path).json, schema, path)
+        parts = {part["name"]: part.get("example") for part in methods["get"].get("parameters", ())}
+        check(program.get(path.format(**parts)).json, schema, path)
 
 
 def test_alerts_are_told_without_the_names_of_people(program: FlaskClient) -> None:

@@ -16,6 +16,7 @@ from kit.model.forecast import FROST_FACT, NightForecast
 from kit.model.readings import explain_quality, qc_letter
 from kit.store.facts import get_fact
 from kit.store.readings import latest_readings
+from village_apps.web import series_api
 from village_apps.web.metrics import metrics_text
 from village_apps.web.openapi import OPENAPI
 from village_apps.web.reader import context, database, frame, now_ms
@@ -38,6 +39,7 @@ def blueprint() -> Blueprint:
     routes.add_url_rule("/api/v1/alerts", "api_alerts", _api_alerts)
     routes.add_url_rule("/api/v1/forecast", "api_forecast", _api_forecast)
     routes.add_url_rule("/api/v1/readings/latest", "api_latest", _api_latest)
+    series_api.add_routes(routes)
     return routes
 
 
