@@ -6,7 +6,6 @@ from itertools import groupby
 
 from flask import Blueprint, Response, abort, render_template
 
-from kit.health.series_view import flags_json
 from kit.model.local_days import DAY_MS, date_of
 from kit.model.quantities import definition_of, quantity_named
 from kit.store.readings import latest_readings
@@ -35,7 +34,7 @@ def _all() -> str:
     latest = {(row.device, row.quantity, row.unit): row for row in latest_readings(database().connection)}
     found = [(series, latest.get(series[1:])) for series in list_series(database().connection)]
     groups = [(device, list(rows)) for device, rows in groupby(found, key=lambda pair: pair[0].device)]
-    return render_template("data/all.html", groups=groups, plain=plain_name, figure=figure)
+    return render_template("data/all.html", groups=groups, plain=plain_name, figure=figure, unit=plain_unit)
 
 
 def _one(number: int) -> Response:
@@ -56,9 +55,9 @@ def _series_page(number: int) -> str:
         name=plain_name(series.quantity),
         definition=definition_of(series.quantity),
         chart=_chart(series, since_ms),
-        days=[(date_of(village_days().day(day.start_ms)), day) for day in reversed(days)],
-        flags=flags_json(),
+        days=[(date_of(village_days().day(day.start_ms))[5:], day) for day in reversed(days)],
         figure=figure,
+        unit=plain_unit,
     )
 
 
@@ -91,6 +90,11 @@ def plain_name(quantity: str) -> str:
     """`soil_temperature:probe2` → `soil temperature (probe2)`."""
     name, _, label = quantity.partition(":")
     return name.replace("_", " ") + (f" ({label})" if label else "")
+
+
+def plain_unit(symbol: str) -> str:
+    """As people write it; `/api/v1/series` has the SenML symbol."""
+    return {"Cel": "°C", "%RH": "%", "W/m2": "W/m²", "ug/m3": "µg/m³"}.get(symbol, symbol)
 
 
 def figure(value: float | None, quantity: str) -> str:
