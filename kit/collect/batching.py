@@ -7,11 +7,14 @@ that writes its record. A watermark over times would miss back-dated readings; t
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from functools import partial
 
 from kit.clock import Clock
-from kit.model.batch import encode_batch, rounded_for_sending
+from kit.collect.uplink import Uplink, uplink
+from kit.model.batch import encode_batches, rounded_for_sending
+from kit.model.readings import Reading
 from kit.store.database import Database
 from kit.store.readings import count_unsynced, forget_unsynced, is_crowded, unsynced
 from kit.store.records import write_record
@@ -22,6 +25,11 @@ ROWS = 100
 
 WAIT_S = 900.0
 """The oldest reading waits no longer (kit seconds)."""
+
+NARROW_ROWS = 400
+NARROW_WAIT_S = 21_600.0
+"""While only a radio is up: every batch names its devices and begins their values anew, so few large ones take a
+quarter of the air that many small ones do; meanwhile summaries tell the core how things are."""
 
 POLL_S = 30.0
 """How soon a full batch is noticed (kit seconds)."""
@@ -44,42 +52,40 @@ class Batcher:
 
     def step(self) -> float:
         """Write the batches that are due; returns how many kit seconds until it should be called again."""
-        count, oldest_ms = count_unsynced(self._database.connection, at_most=ROWS)
+        narrow = uplink(self._database.connection) is Uplink.NARROW
+        rows, wait_s = (NARROW_ROWS, NARROW_WAIT_S) if narrow else (ROWS, WAIT_S)
+        count, oldest_ms = count_unsynced(self._database.connection, at_most=rows)
         if oldest_ms is None:
             return POLL_S
-        left_s = self._left_s(oldest_ms)
-        if count < ROWS and left_s > 0:
+        left_s = self._left_s(oldest_ms, wait_s)
+        if count < rows and left_s > 0:
             return min(POLL_S, left_s)
         with self._database.atomic() as connection:
             for _ in range(BATCHES_AT_ONCE):
-                count, oldest_ms = count_unsynced(connection, at_most=ROWS)
-                if oldest_ms is None or (count < ROWS and self._left_s(oldest_ms) > 0):
+                count, oldest_ms = count_unsynced(connection, at_most=rows)
+                if oldest_ms is None or (count < rows and self._left_s(oldest_ms, wait_s) > 0):
                     break
-                waiting = unsynced(connection, limit=ROWS)
+                waiting = unsynced(connection, limit=rows)
                 if waiting.readings:
-                    write_record(
-                        connection,
-                        kind="readings",
-                        priority=Priority.READING,
-                        body=encode_batch(
-                            rounded_for_sending(waiting.readings, crowded=partial(is_crowded, connection))
-                        ),
-                        created_ms=self._now_ms(),
-                    )
+                    self._write(connection, waiting.readings)
                 forget_unsynced(connection, waiting.last_id)
             else:
                 return 0.0
         return POLL_S
+
+    def _write(self, connection: sqlite3.Connection, readings: list[Reading]) -> None:
+        for body in encode_batches(rounded_for_sending(readings, crowded=partial(is_crowded, connection))):
+            write_record(connection, kind="readings", priority=Priority.READING, body=body, created_ms=self._now_ms())
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         while not stop.is_set():
             stop.wait(max(0.005, self._clock.real(self.step())))
 
-    def _left_s(self, oldest_ms: int) -> float:
+    def _left_s(self, oldest_ms: int, wait_s: float) -> float:
         waited_s = (self._now_ms() - oldest_ms) / 1000
         # a clock that was set back would otherwise keep a batch open for years
-        return WAIT_S - waited_s if waited_s >= 0 else 0.0
+        return wait_s - waited_s if waited_s >= 0 else 0.0
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)

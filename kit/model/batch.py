@@ -15,17 +15,16 @@ from dataclasses import replace
 
 from kit.model.batch_1 import decode_batch_1
 from kit.model.batch_error import BatchError
+from kit.model.batch_names import KNOWN, Kind, code_names
 from kit.model.quantities import QUANTITIES
 from kit.model.readings import Quality, Reading
-from sync.packing.coder import Bit, Coder, Decoder, Encoder
+from sync.packing.coder import Decoder, Encoder
 from sync.packing.errors import PackingError
-from sync.packing.names import Names
-from sync.packing.numbers import Lengths
 from sync.packing.rows import Row, Table
 from sync.packing.scale import Scale, scale_for
 from sync.packing.table import pack_into, unpack_from
 
-__all__ = ["BatchError", "decode_batch", "encode_batch", "rounded_for_sending"]
+__all__ = ["BatchError", "decode_batch", "encode_batch", "encode_batches", "rounded_for_sending"]
 
 FORM = 2
 """The first byte; the CBOR of the first form begins with 0x85."""
@@ -38,45 +37,7 @@ SECOND_MS = 1000
 EXACT_DIGITS = 3
 """A value with so few decimals is sent as it is."""
 
-KNOWN: tuple[tuple[str, str], ...] = (
-    ("temperature", "Cel"),
-    ("humidity", "%RH"),
-    ("dew_point", "Cel"),
-    ("pressure", "hPa"),
-    ("wind_speed", "m/s"),
-    ("wind_gust", "m/s"),
-    ("wind_direction", "deg"),
-    ("rain", "mm"),
-    ("soil_temperature", "Cel"),
-    ("soil_moisture", "%"),
-    ("battery_voltage", "V"),
-    ("battery_level", "%EL"),
-    ("leaf_wetness", "%"),
-    ("solar_radiation", "W/m2"),
-    ("illuminance", "lx"),
-    ("grass_temperature", "Cel"),
-    ("wet_bulb", "Cel"),
-    ("water_temperature", "Cel"),
-    ("rain_total", "mm"),
-    ("rain_rate", "mm/h"),
-    ("snow_depth", "mm"),
-    ("water_level", "m"),
-    ("co2", "ppm"),
-    ("pm2_5", "ug/m3"),
-    ("pm10", "ug/m3"),
-    ("voltage", "V"),
-    ("current", "A"),
-    ("power", "W"),
-    ("energy", "Wh"),
-    ("frequency", "Hz"),
-    ("signal", "dBm"),
-)
-"""Quantities that go as a number. Their places are on the wire: add at the end, change nothing."""
-
 _TIME_UNITS_MS = (3_600_000, 60_000, 1000, 1)
-
-Kind = tuple[str, str]
-"""A quantity and its unit."""
 
 
 def rounded_for_sending(readings: Iterable[Reading], *, crowded: Callable[[Reading], bool]) -> list[Reading]:
@@ -115,12 +76,23 @@ def encode_batch(readings: Sequence[Reading]) -> bytes:
     unit_ms = next(unit for unit in _TIME_UNITS_MS if all(each.time_ms % unit == 0 for each in readings))
     rows = _rows(readings, devices, scales, places, unit_ms)
     coder = Encoder()
-    _code_names(coder, devices, [kind for kind, _ in columns])
+    code_names(coder, devices, [kind for kind, _ in columns])
     try:
         pack_into(coder, Table(unit_ms, tuple((at, scale) for at, (_, scale) in enumerate(columns)), tuple(rows)))
     except PackingError as error:
         raise BatchError(f"these readings cannot be packed ({error})") from error
     return bytes([FORM]) + coder.finish()
+
+
+def encode_batches(readings: Sequence[Reading]) -> list[bytes]:
+    """The same in as many bodies as a decoder's bounds ask for: one, unless hundreds have no time or kind in common."""
+    rows = len({(each.device, each.time_ms) for each in readings})
+    kinds = len({(each.quantity, each.unit, scale_for([each.value])) for each in readings})
+    if len(readings) < 2 or rows * (1 + kinds) * 2 <= MAX_CELLS:  # noqa: PLR2004 - one cannot be divided
+        return [encode_batch(readings)]
+    ordered = sorted(readings, key=lambda each: (each.device, each.quantity, each.unit, each.time_ms))
+    half = len(ordered) // 2
+    return [*encode_batches(ordered[:half]), *encode_batches(ordered[half:])]
 
 
 def _rows(
@@ -169,7 +141,7 @@ def decode_batch(body: bytes, *, max_cells: int = MAX_CELLS) -> list[Reading]:
         return decode_batch_1(body)
     coder = Decoder(body[1:])
     try:
-        devices, kinds = _code_names(coder, (), ())
+        devices, kinds = code_names(coder, (), ())
         table = unpack_from(coder, max_cells=max_cells)
         coder.check_end()
         readings = [each for row in table.rows for each in _readings(table, row, devices, kinds)]
@@ -194,29 +166,3 @@ def _readings(table: Table, row: Row, devices: Sequence[str], kinds: Sequence[Ki
             value=value,
             quality=Quality(doubt),
         )
-
-
-def _code_names(coder: Coder, devices: Sequence[str], kinds: Sequence[Kind]) -> tuple[list[str], list[Kind]]:
-    names, count = Names(), Lengths(2)
-    devices_told = [
-        names.code(coder, devices[at] if devices else "") for at in range(_count(coder, count, len(devices)))
-    ]
-    labels, known, places = Names(), Bit(1, 15), Lengths(1)
-    kinds_told: list[Kind] = []
-    for at in range(_count(coder, count, len(kinds))):
-        kind = kinds[at] if kinds else ("", "")
-        if coder.bit(known, int(kind in KNOWN)):
-            place = places.natural(coder, KNOWN.index(kind) if kind in KNOWN else 0)
-            if place >= len(KNOWN):
-                raise BatchError("the batch holds a quantity that this version does not know; update the kit")
-            kinds_told.append(KNOWN[place])
-        else:
-            kinds_told.append((labels.code(coder, kind[0]), labels.code(coder, kind[1])))
-    return devices_told, kinds_told
-
-
-def _count(coder: Coder, lengths: Lengths, count: int) -> int:
-    told = lengths.natural(coder, count)
-    if told > MAX_CELLS:
-        raise BatchError(f"the batch claims {told} names")
-    return told

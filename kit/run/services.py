@@ -149,6 +149,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
     from kit.collect.actuation.service import ActuatorService
     from kit.collect.aging import Aging
     from kit.collect.batching import Batcher
+    from kit.collect.summaries import Summarizer
     from kit.collect.timekeeper import Timekeeper
     from kit.health.words import zone_of
     from kit.model.local_days import LocalDays
@@ -160,6 +161,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
         adapters.bus(unit) as bus,
         open_unit_store(unit.home) as delivered,
         open_unit_store(unit.home) as batched,
+        open_unit_store(unit.home) as summarised,
         open_unit_store(unit.home) as kept,
         open_unit_store(unit.home) as aged,
         open_unit_store(unit.home) as commanded,
@@ -177,6 +179,7 @@ def serve_collect(unit: UnitProcess, stop: threading.Event, ready: Ready) -> Non
             "alerts": delivery.run,
             "batching": Batcher(batched, unit.clock).run,
             "actuators": ActuatorService(commanded, unit.clock, bus).run,
+            "summaries": Summarizer(summarised, unit.clock).run,
             "clock": Timekeeper(kept, unit.clock, gps=adapters.gps(unit)).run,
             "aging": Aging(
                 aged,

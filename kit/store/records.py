@@ -31,6 +31,7 @@ __all__ = [
     "note_custody",
     "queue",
     "queue_counts",
+    "readings_wait",
     "retry",
     "set_origin",
     "start_epoch",
@@ -191,6 +192,16 @@ def storing() -> Iterator[None]:
 
 
 _DISK_TROUBLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+
+def readings_wait(connection: sqlite3.Connection) -> bool:
+    """Whether the core lacks readings that are in records."""
+    found = connection.execute(
+        "SELECT 1 FROM records INDEXED BY records_pending "
+        "WHERE pending = 1 AND priority = ? AND kind = 'readings' LIMIT 1",
+        (int(Priority.READING),),
+    )
+    return found.fetchone() is not None
 
 
 class SqliteRecordStore:

@@ -7,14 +7,13 @@ the body names; where only the newest counts, newest means (epoch, seq), the ord
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from kit.model import alert as alerts
 from kit.model import custody, letters
-from kit.model.batch import decode_batch
 from kit.model.custody import custody_from_body
 from kit.model.letters import letter_from_body
-from kit.model.readings import Quality, Reading
+from sync.core import reading_rows
 from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
 from sync.core.store import Outcome
 from sync.protocol.records import Record
@@ -87,45 +86,6 @@ def _apply_receipt(connection: sqlite3.Connection, record: Record) -> None:
     )
 
 
-def _apply_readings(connection: sqlite3.Connection, record: Record) -> None:
-    by_series: dict[tuple[str, str, str], list[Reading]] = {}
-    for reading in decode_batch(record.body):
-        by_series.setdefault((reading.device, reading.quantity, reading.unit), []).append(reading)
-    for key, readings in by_series.items():
-        for word in key:
-            text_of(word, "a name in the batch")
-        _add_to_series(connection, (record.id.origin, *key), readings)
-
-
-def _add_to_series(connection: sqlite3.Connection, key: tuple[str, str, str, str], readings: list[Reading]) -> None:
-    where = "unit = ? AND device = ? AND quantity = ? AND unit_symbol = ?"
-    connection.execute(
-        "INSERT INTO core_series (unit, device, quantity, unit_symbol) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key
-    )
-    (series,) = connection.execute(f"SELECT id FROM core_series WHERE {where}", key).fetchone()  # noqa: S608 - a constant
-    before = connection.total_changes
-    connection.executemany(
-        "INSERT INTO core_readings VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(series, each.time_ms, each.value, int(each.quality)) for each in readings],
-    )
-    connection.execute(
-        "UPDATE core_series SET count = count + ? WHERE id = ?", (connection.total_changes - before, series)
-    )
-    newest = _newest(readings)
-    if newest is not None:
-        connection.execute(
-            "UPDATE core_series SET latest_ms = ?, latest_value = ?, latest_quality = ? "
-            "WHERE id = ? AND (latest_ms IS NULL OR latest_ms < ?)",
-            (newest.time_ms, newest.value, int(newest.quality), series, newest.time_ms),
-        )
-
-
-def _newest(readings: Iterable[Reading]) -> Reading | None:
-    # a device whose clock runs years ahead would otherwise show the same "latest" value for ever
-    dated = (each for each in readings if not each.quality & Quality.TIME_DOUBTFUL)
-    return max(dated, key=lambda each: each.time_ms, default=None)
-
-
 def _apply_forecast(connection: sqlite3.Connection, record: Record) -> None:
     told = forecast_of(record.body)
     connection.execute(
@@ -181,7 +141,8 @@ def _apply_custody(connection: sqlite3.Connection, record: Record) -> None:
 _APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
     "alert": _apply_alert,
     "receipt": _apply_receipt,
-    "readings": _apply_readings,
+    "readings": reading_rows.apply_readings,
+    "summary": reading_rows.apply_summary,
     "forecast": _apply_forecast,
     "quiz": _apply_quiz,
     letters.KIND: _apply_message,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from kit.health.words import age_words, degrees
@@ -10,10 +11,13 @@ from kit.model.alert import Alert, Receipt
 from kit.model.quantities import quantity_named
 from kit.model.readings import explain_quality, is_usable
 from sync.core.bodies import LATEST_MS
-from sync.core.store import SeriesRow
+from sync.core.reading_rows import DAY_MS
+from sync.core.store import DayRow, Fidelity, HourRow, SeriesRow
 
 WEEK = timedelta(days=6)
 """Within it a weekday names one day only."""
+
+DAYS_IN_WORDS = 3
 
 _LINKS = {"lora": "LoRa radio", "cellular": "mobile network", "sneakernet": "USB stick"}
 _CHANNELS = {
@@ -110,11 +114,38 @@ def quantity(name: str) -> str:
 
 def value(row: SeriesRow) -> str:
     """`3.4 °C`, with as many digits as the quantity is worth."""
-    known = quantity_named(row.quantity)
+    return minus(f"{_digits(row.latest_value, row.quantity)} {_UNITS.get(row.unit_symbol, row.unit_symbol)}".strip())
+
+
+def hour_value(row: HourRow) -> str:
+    """`3.4 °C (2.9 to 4.1)`: an hour's mean and its range."""
+    mean, low, high = (_digits(each, row.quantity) for each in (row.mean, row.low, row.high))
+    return minus(f"{mean} {_UNITS.get(row.unit_symbol, row.unit_symbol)}".strip() + f" ({low} to {high})")
+
+
+def _digits(told: float, quantity_name: str) -> str:
+    known = quantity_named(quantity_name)
     digits = 1 if known is None else max(0, min(2, -math.floor(math.log10(known.resolution))))
-    shown = f"{row.latest_value:,.{digits}f}" if abs(row.latest_value) < 1e9 else f"{row.latest_value:.3g}"  # noqa: PLR2004 - wider than the column
-    unit = _UNITS.get(row.unit_symbol, row.unit_symbol)
-    return minus(f"{shown} {unit}".strip())
+    return f"{told:,.{digits}f}" if abs(told) < 1e9 else f"{told:.3g}"  # noqa: PLR2004 - wider than the column
+
+
+def detail(days: Sequence[DayRow], now_ms: int) -> list[str]:
+    """Which fidelity there is of the last days, newest first: `today: all 96`."""
+    sentences = []
+    for day_ms in sorted({day.day_ms for day in days}, reverse=True)[:DAYS_IN_WORDS]:
+        same = [day for day in days if day.day_ms == day_ms]
+        here, told = sum(day.readings for day in same), sum(day.told for day in same)
+        kinds = {day.fidelity for day in same}
+        if kinds == {Fidelity.RAW}:
+            what = f"all {count(here, 'reading')}"
+        elif kinds == {Fidelity.SUMMARY}:
+            what = f"hourly summaries of {count(told, 'reading')}, which are on their way"
+        else:
+            what = f"{count(here, 'reading')}; of the others, which are on their way, hourly summaries"
+        at = datetime.fromtimestamp(day_ms / 1000, UTC)
+        today = day_ms == now_ms // DAY_MS * DAY_MS
+        sentences.append(f"{'today' if today else f'{at:%a} {at.day} {at:%b}'}: {what}")
+    return sentences
 
 
 def doubts(row: SeriesRow) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kit.store import links
 from kit.store.migrations import Migration, sql
+from sync.core.reading_rows import COUNT_EARLIER
 
 MIGRATIONS: tuple[Migration, ...] = (
     *links.MIGRATIONS,
@@ -133,5 +134,19 @@ MIGRATIONS: tuple[Migration, ...] = (
         ALTER TABLE core_own ADD COLUMN highest_4 INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE core_own ADD COLUMN highest_5 INTEGER NOT NULL DEFAULT 0
         """,
+    ),
+    sql(
+        "core",
+        "0020_hours",
+        # `told` and what follows are a summary's; `readings` and `usable` count what is in core_readings
+        """
+        CREATE TABLE core_hours (
+            series INTEGER NOT NULL, hour_ms INTEGER NOT NULL,
+            readings INTEGER NOT NULL DEFAULT 0, usable INTEGER NOT NULL DEFAULT 0,
+            told INTEGER, mean REAL, low REAL, high REAL, epoch INTEGER, seq INTEGER,
+            PRIMARY KEY (series, hour_ms)
+        ) WITHOUT ROWID;
+        """
+        + COUNT_EARLIER,
     ),
 )

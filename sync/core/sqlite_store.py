@@ -19,11 +19,13 @@ from kit.settings import CoreSettings
 from kit.store.database import Database
 from kit.store.links import LinkRow, links
 from kit.store.records import storing
-from sync.core import holdings, kit_rows, letters, queries, record_rows
+from sync.core import holdings, kit_rows, letters, queries, reading_rows, record_rows
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
+    DayRow,
     EnrolledKit,
     ForecastRow,
+    HourRow,
     InviteRow,
     LetterRow,
     OwnRecord,
@@ -251,6 +253,14 @@ class SqliteCoreStore:
     def series(self, unit: str) -> list[SeriesRow]:
         """What its devices measure."""
         return queries.series(self._database.connection, unit)
+
+    def days(self, unit: str, *, now_ms: int) -> list[DayRow]:
+        """Which fidelity the core has of each day."""
+        return reading_rows.days(self._database.connection, unit, now_ms=now_ms)
+
+    def hours(self, unit: str) -> list[HourRow]:
+        """Summaries that are newer than the readings."""
+        return reading_rows.hours(self._database.connection, unit)
 
     def forecast(self, unit: str) -> ForecastRow | None:
         """Its newest forecast."""

@@ -209,6 +209,47 @@ class SeriesRow:
     quality: int
 
 
+class Fidelity(StrEnum):
+    """What the core has of a series' day: all readings it knows of, some of them, or summaries of its hours only."""
+
+    RAW = "raw"
+    PARTLY = "partly"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayRow:
+    """A day (UTC) of a series.
+
+    Attributes:
+        day_ms: its beginning, Unix ms.
+        readings: how many are here.
+        told: how many usable ones the kit's summaries told of; they are no readings more.
+    """
+
+    device: str
+    quantity: str
+    unit_symbol: str
+    day_ms: int
+    readings: int
+    told: int
+    fidelity: Fidelity
+
+
+@dataclass(frozen=True, kw_only=True)
+class HourRow:
+    """An hour of a series as its summary tells it, whose readings are not here yet."""
+
+    device: str
+    quantity: str
+    unit_symbol: str
+    hour_ms: int
+    count: int
+    mean: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForecastRow:
     """The newest forecast of a kit, as its record told it: degrees Celsius, probability 0 to 1, ISO date."""
@@ -311,6 +352,14 @@ class CoreStore(RecordStore, PeerBook, Protocol):
 
     def series(self, unit: str) -> Sequence[SeriesRow]:
         """What its devices measure, by device and quantity."""
+        ...
+
+    def days(self, unit: str, *, now_ms: int) -> Sequence[DayRow]:
+        """Which fidelity the core has of each series' last days, the newest first."""
+        ...
+
+    def hours(self, unit: str) -> Sequence[HourRow]:
+        """Per series, the newest summarised hour that is newer than its newest reading."""
         ...
 
     def forecast(self, unit: str) -> ForecastRow | None:

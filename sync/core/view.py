@@ -18,8 +18,10 @@ from kit.store.links import LinkRow
 from sync.core.bodies import LATEST_MS
 from sync.core.store import (
     CoreStore,
+    DayRow,
     EnrolledKit,
     ForecastRow,
+    HourRow,
     InviteRow,
     Outcome,
     QuizRow,
@@ -43,6 +45,8 @@ class KitState:
         active: warnings that hold now, the worst first.
         ended: warnings that ended within the last two days, the newest first.
         early_receipts: confirmations of a warning that is itself still on its way.
+        days: which fidelity there is of each series' last days.
+        hours: summaries that are newer than the readings.
     """
 
     kit: EnrolledKit
@@ -52,6 +56,8 @@ class KitState:
     series: tuple[SeriesRow, ...]
     forecast: ForecastRow | None
     quizzes: tuple[QuizRow, ...]
+    days: tuple[DayRow, ...] = ()
+    hours: tuple[HourRow, ...] = ()
 
     @property
     def unconfirmed(self) -> bool:
@@ -89,10 +95,12 @@ def _state(store: CoreStore, kit: EnrolledKit, now_ms: int) -> KitState:
         series=tuple(sorted(store.series(kit.unit), key=_air_temperature_first)),
         forecast=store.forecast(kit.unit),
         quizzes=tuple(store.quizzes(kit.unit)),
+        days=tuple(store.days(kit.unit, now_ms=now_ms)),
+        hours=tuple(sorted(store.hours(kit.unit), key=_air_temperature_first)),
     )
 
 
-def _air_temperature_first(row: SeriesRow) -> bool:
+def _air_temperature_first(row: SeriesRow | HourRow) -> bool:
     return row.quantity.partition(":")[0] != "temperature"
 
 
@@ -112,7 +120,12 @@ def kit_json(state: KitState, *, now_ms: int) -> dict[str, Any]:
         "warnings": [warning_json(each, now_ms=now_ms) for each in (*state.active, *state.ended)],
         "early_receipts": state.early_receipts,
         "forecast": None if state.forecast is None else _forecast_json(state.forecast),
-        "readings": {"count": state.readings, "latest": [_series_json(row) for row in state.series]},
+        "readings": {
+            "count": state.readings,
+            "latest": [_series_json(row) for row in state.series],
+            "hours": [_hour_json(row) for row in state.hours],
+            "days": [_day_json(row) for row in state.days],
+        },
         "quizzes": [_quiz_json(row) for row in state.quizzes],
     }
 
@@ -250,6 +263,31 @@ def _series_json(row: SeriesRow) -> dict[str, Any]:
         "quality": row.quality,
         "quality_words": explain_quality(row.quality),
         "qc": qc_letter(row.quality),
+    }
+
+
+def _hour_json(row: HourRow) -> dict[str, Any]:
+    return {
+        "device": row.device,
+        "quantity": row.quantity,
+        "unit": row.unit_symbol,
+        "hour": utc(row.hour_ms),
+        "count": row.count,
+        "mean": row.mean,
+        "low": row.low,
+        "high": row.high,
+    }
+
+
+def _day_json(row: DayRow) -> dict[str, Any]:
+    return {
+        "device": row.device,
+        "quantity": row.quantity,
+        "unit": row.unit_symbol,
+        "day": (utc(row.day_ms) or "")[:10],
+        "fidelity": row.fidelity.value,
+        "readings": row.readings,
+        "summarised": row.told,
     }
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.model.batch import KNOWN, BatchError, decode_batch, encode_batch, rounded_for_sending
+from kit.model.batch import BatchError, decode_batch, encode_batch, encode_batches, rounded_for_sending
+from kit.model.batch_names import KNOWN
 from kit.model.quantities import QUANTITIES
 from kit.model.readings import Quality, Reading
 
@@ -115,6 +116,16 @@ def test_a_batch_cannot_claim_more_readings_than_it_has() -> None:
     still = [Reading(device="a", quantity="t", unit="", time_ms=at * 60_000, value=5) for at in range(3000)]
     with pytest.raises(BatchError, match="claim"):
         decode_batch(encode_batch(still), max_cells=1000)
+
+
+def test_readings_that_have_nothing_in_common_leave_in_several_records_each_of_which_is_read() -> None:
+    odd = [
+        Reading(device=f"device-{at}", quantity=f"quantity-{at}", unit="x", time_ms=at * 60_000, value=at / 7)
+        for at in range(400)
+    ]
+    bodies = encode_batches(odd)
+    assert len(bodies) > 1
+    assert _sorted([each for body in bodies for each in decode_batch(body)]) == _sorted(odd)
 
 
 def test_devices_of_another_resolution_do_not_make_the_others_longer() -> None:

@@ -1,0 +1,110 @@
+"""Hours become summaries, which go ahead of the readings they are of while only a radio is up.
+
+A summary (priority 3) tells of all hours since the one before it: minimum, mean, maximum and count of each series. The
+readings themselves (priority 4) follow when the air allows or a wider link comes; the core counts them once.
+
+- While a wide link carries the readings, nothing needs summarising: the hours are passed over once all readings of them
+  are at the core.
+- Without any link, hours gather for `GATHER_H`: one record of six hours is four times smaller than six of one.
+- How far it has come is a fact in the store, written in the transaction that writes the record: whatever instant the
+  process is killed at, each hour is told once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+
+from kit.clock import Clock
+from kit.collect.uplink import Uplink, uplink
+from kit.model.summary import HOUR_MS, HourSummary, encode_summaries, is_summarised, summarise
+from kit.store.database import Database
+from kit.store.facts import get_fact, put_fact
+from kit.store.readings import StoredReading, count_unsynced, find_readings
+from kit.store.records import readings_wait, write_record
+from sync.protocol.records import Priority
+
+FACT = "summaries"
+GRACE_MS = 180_000
+"""After an hour's end, for readings still on their way from the sensors (kit time)."""
+
+GATHER_H = 6
+MOST_H = 24
+"""In one record."""
+
+LOOK_BACK_H = 7 * 24
+"""A kit whose clock jumps ahead by years has not measured for years; older hours are not looked for."""
+
+POLL_S = 60.0
+
+
+class Summarizer:
+    """Makes records of hours. Belongs to one thread.
+
+    Args:
+        database: the kit's open store.
+        clock: says which hours have passed.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def step(self) -> float:
+        """Write what is due; returns how many kit seconds until it should be called again."""
+        now_ms = int(self._clock.now() * 1000)
+        due_ms = (now_ms - GRACE_MS) // HOUR_MS * HOUR_MS
+        with self._database.atomic() as connection:
+            since_ms = _told_until(connection)
+            if since_ms is None or since_ms > due_ms:
+                # new, or the clock was set back: hours that were told already are told again, and counted once
+                _note(connection, due_ms, now_ms)
+            elif since_ms < due_ms:
+                since_ms = max(since_ms, due_ms - LOOK_BACK_H * HOUR_MS)
+                self._advance(connection, since_ms, due_ms, now_ms)
+        return POLL_S
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        while not stop.is_set():
+            stop.wait(max(0.005, self._clock.real(self.step())))
+
+    def _advance(self, connection: sqlite3.Connection, since_ms: int, due_ms: int, now_ms: int) -> None:
+        _, oldest_ms = count_unsynced(connection, at_most=1)
+        if not readings_wait(connection) and (oldest_ms is None or oldest_ms >= due_ms):
+            _note(connection, due_ms, now_ms)
+            return
+        gathered = due_ms - since_ms >= GATHER_H * HOUR_MS
+        if not gathered and uplink(connection) is not Uplink.NARROW:
+            return
+        until_ms = min(due_ms, since_ms + MOST_H * HOUR_MS)
+        hours = hours_between(connection, since_ms, until_ms)
+        for body in encode_summaries(hours) if hours else ():
+            write_record(connection, kind="summary", priority=Priority.SUMMARY, body=body, created_ms=now_ms)
+        _note(connection, until_ms, now_ms)
+
+
+def hours_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[HourSummary]:
+    """Every series' hours of that time that hold a usable reading."""
+    values: dict[tuple[str, str, str, int], list[float]] = {}
+    for each in _usable(connection, since_ms, until_ms):
+        hour_ms = each.time_ms // HOUR_MS * HOUR_MS
+        values.setdefault((each.device, each.quantity, each.unit, hour_ms), []).append(each.value)
+    return [
+        summarise(device, (quantity, unit), hour_ms, told) for (device, quantity, unit, hour_ms), told in values.items()
+    ]
+
+
+def _usable(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> Iterable[StoredReading]:
+    found = find_readings(connection, since_ms=since_ms, until_ms=until_ms, usable_only=True)
+    return (each for each in found if is_summarised(each.unit))
+
+
+def _told_until(connection: sqlite3.Connection) -> int | None:
+    fact = get_fact(connection, FACT)
+    return None if fact is None else int(fact[1]["until_ms"])
+
+
+def _note(connection: sqlite3.Connection, until_ms: int, now_ms: int) -> None:
+    put_fact(connection, FACT, {"until_ms": until_ms}, at_ms=now_ms)
