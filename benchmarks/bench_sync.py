@@ -17,16 +17,19 @@ from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from meshtastic.protobuf import mesh_pb2
+from sync_scale import behind_a_backlog, over_cellular
 from sync_world import AirWorld, air_world
 
 from hardware.simulated.air import Air, Timetable, Tuning
 from hardware.simulated.radio_mac import BROADCAST, RadioMac
+from kit.model.letters import letter_body, make_letter
 from sync.links.meshtastic import PRIVATE_APP
 from sync.protocol.frames import LORA_FRAME_BYTES
 
@@ -92,7 +95,99 @@ def settle(world: AirWorld) -> None:
     world.live(120.0 if world.step_s > 0.1 else 30.0)
 
 
-PARTS_OF_THE_RUN: dict[str, Callable[[Path], None]] = {"goodput": goodput}
+def backlog(home: Path) -> None:
+    """An alert behind a hundred thousand records."""
+    told = behind_a_backlog(home, 100_000)
+    print(
+        f"\nbehind 100,000 queued records: start {told['start_s']:.2f} s, memory + {told['grown_mib']:.0f} MiB; "
+        f"an alert is in the next frame after {told['median_ms']:.1f} ms (worst of 20: {told['worst_ms']:.1f})"
+    )
+
+
+def cellular(home: Path) -> None:
+    """Thirty thousand records over loopback cellular, committed with FULL at both ends."""
+    rate, bare = over_cellular(home, 30_000)
+    print(f"\nover cellular: {rate:,.0f} records/s; bare executemany {bare:,.0f} rows/s: {rate / bare:.0%}")
+
+
+TEXTS = (
+    (
+        "The clinic needs more water tonight, and the road by the lower bridge is blocked by stones"
+        ". Please send two men with spades before sunrise. "
+    ),
+    (
+        "Tafadhali leteni dawa ya homa kwa watoto wawili kesho asubuhi, barabara ya mto imefungwa n"
+        "a mawe. Tunahitaji watu wanne na majembe. Ahsante "
+    ),
+    (
+        "Meeting about the new pump is on Thursday at 5 pm in the school. Bring the list of househo"
+        "lds that have paid and the keys of both stores Jo."
+    ),
+)
+"""Of 140 characters; as in real life some are words that the dictionary has and some are not."""
+
+
+def message(home: Path) -> None:
+    """What a person's message costs and how long it takes, alone on the air, in a conversation that has begun."""
+    print("\na message of 140 characters: bytes of frames handed to the radios, its acknowledgement included; seconds")
+    for preset in PRESETS:
+        for loss in LOSSES:
+            runs = [one_message(home / f"{preset}-{loss}-{seed}", preset, loss, seed) for seed in range(21)]
+            sizes, arrived, known = zip(*runs, strict=True)
+            print(
+                f"  {preset:10} loss {loss:4.0%}: {statistics.median(sizes):.0f} bytes, committed at the core after "
+                f"{statistics.median(arrived):.2f} s, the kit knows after {statistics.median(known):.2f} s"
+            )
+
+
+def one_message(home: Path, preset: str, loss: float, seed: int) -> tuple[int, float, float]:
+    """Bytes, seconds to the commit, seconds to the acknowledgement."""
+    with air_world(home, preset=preset, loss=0.0, seed=seed) as world:
+        settle(world)
+        world.kit.write(world.clock, body=letter("Good morning"), kind="message", priority=2)
+        world.live(120.0, until=lambda: world.kit.waiting == 0)
+        settle(world)
+        world.air.faults.loss = loss
+        before, start_s = bytes_sent(world), world.clock.monotonic()
+        world.kit.write(
+            world.clock, body=letter(f"{TEXTS[seed % 3]:!<140}"), kind="message", priority=2, lifetime_s=604_800
+        )
+        arrived_s = world.live(3600.0, until=lambda: world.core.taken == 2)
+        world.live(3600.0, until=lambda: world.kit.waiting == 0)
+        return bytes_sent(world) - before, arrived_s, world.clock.monotonic() - start_s
+
+
+def letter(text: str) -> bytes:
+    """The body of a message record, with its author."""
+    return letter_body(make_letter(text, "Amina"))
+
+
+def bytes_sent(world: AirWorld) -> int:
+    """Of frames handed to either radio."""
+    return sum(world.kit.link.frames) + sum(world.core.link.frames)
+
+
+def idle(home: Path) -> None:
+    """Two days in which nobody has anything to say, after a day."""
+    print("\nnothing to say: airtime of both radios as a share of a 1 % duty cycle; it may be 1 %")
+    for preset in PRESETS:
+        with air_world(home / preset, preset=preset, loss=0.0) as world:
+            world.step_s = 5.0
+            world.live(DAY_S)
+            radios = (world.kit.link, world.core.link)
+            before_s, before = sum(each.airtime_s for each in radios), bytes_sent(world)
+            world.live(2 * DAY_S)
+            share = (sum(each.airtime_s for each in radios) - before_s) / (2 * DAY_S) / 0.01
+            print(f"  {preset:10}: {share:.2%}, {(bytes_sent(world) - before) / 48:.1f} bytes an hour")
+
+
+PARTS_OF_THE_RUN: dict[str, Callable[[Path], None]] = {
+    "goodput": goodput,
+    "message": message,
+    "idle": idle,
+    "backlog": backlog,
+    "cellular": cellular,
+}
 
 
 def main() -> None:

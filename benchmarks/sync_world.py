@@ -136,6 +136,11 @@ class Unit:
         return self.database.connection.total_changes
 
     @property
+    def waiting(self) -> int:
+        """How many of its own have not been accepted."""
+        return self.count("pending = 1")
+
+    @property
     def taken(self) -> int:
         """How many records have come from the other side."""
         return self.count("taken_ms IS NOT NULL")

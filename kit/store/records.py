@@ -392,6 +392,9 @@ class SqliteRecordStore:
         return [RecordId(*row) for row in rows]
 
 
+_PRIORITIES = {int(each): each for each in Priority}
+
+
 def _check(*, kind: str, body: bytes, lifetime_s: int | None) -> None:
     if not (0 < len(kind) <= MAX_KIND and kind.isascii() and kind.isprintable()):
         raise ValueError(f"the kind {kind!r} must be 1 to {MAX_KIND} printable ASCII characters")
@@ -426,7 +429,7 @@ def record_of(row: sqlite3.Row) -> Record:
     return Record(
         id=RecordId(row["origin"], row["epoch"], row["seq"]),
         kind=row["kind"],
-        priority=Priority(row["priority"]),
+        priority=_PRIORITIES[row["priority"]],
         created_ms=row["created_ms"],
         lifetime_s=row["lifetime_s"],
         addressee=row["addressee"],

@@ -74,7 +74,7 @@ class Draft:
                 self._add_pieces(outgoing, path)
 
     def _add_whole(self, outgoing: Outgoing, packer: RecordPacker, dated: Callable[[Record], Record]) -> bool:
-        if len(outgoing.record.body) > self.room:
+        if outgoing.size > 2 * self.room:
             return False  # without the work of encoding it
         record = dated(outgoing.record)
         if not self.add(packer.encode(record), priority=record.priority):

@@ -32,6 +32,9 @@ PROBE_BYTES = 16
 
 NEVER = float("inf")
 
+_LARGEST_HEAD_BYTES = 44
+"""Head, code, three lengths, and varints of at most nine bytes for epoch, seq, time and lifetime."""
+
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
@@ -265,7 +268,7 @@ class Ledger:
 
     def cut(self, outgoing: Outgoing, record: Record) -> None:
         """Send it in pieces from now on."""
-        outgoing.cut(RecordPacker(self._us).encode(record))
+        outgoing.cut(RecordPacker(self._us, short=True).encode(record))
         self._by_transfer[outgoing.transfer] = outgoing
 
     def _find_lost(self, named: Sequence[Flight], path: Path) -> None:
@@ -283,7 +286,9 @@ class Ledger:
                 each.outgoing.note_lost(each, path, flight.counter)
 
     def _add(self, record: Record) -> None:
-        size = len(RecordPacker(self._us).encode(record)) if len(record.body) > WHOLE_BYTES // 2 else len(record.body)
+        size = _about(record)
+        if size > WHOLE_BYTES:
+            size = len(RecordPacker(self._us, short=True).encode(record))
         if size > MAX_RECORD_BYTES:
             raise RecordTooLarge(size, MAX_RECORD_BYTES)
         self._offers += 1
@@ -301,6 +306,12 @@ class Ledger:
             outgoing.gone = True
             self._by_transfer.pop(outgoing.transfer, None)
         self._queue = [each for each in self._queue if not each.gone]
+
+
+def _about(record: Record) -> int:
+    """Never less than the size of its encoding, without the work of encoding it."""
+    texts = len(record.kind) + len(record.id.origin.encode()) + len(record.addressee.encode())
+    return _LARGEST_HEAD_BYTES + texts + len(record.body)
 
 
 def aged(record: Record, *, now_ms: int, trusted: bool) -> Record:

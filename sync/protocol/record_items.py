@@ -1,7 +1,8 @@
 """A record as an item of a frame.
 
     0x80 | flags << 3 | priority
-    kind code (1), 0x80 added when an age stands in place of the time; the kind as text if the code is 0
+    kind code (1), 0x80 added when an age stands in place of the time, 0x40 when the body is squeezed
+    (`sync.protocol.words`); the kind as text if the code is 0
     origin (text) if flag 1, else the sender
     epoch if flag 8, else that of the record before, at first that of the context (`sync.protocol.items`)
     seq, signed, less that of the record before
@@ -20,6 +21,7 @@ from enum import IntFlag
 from sync.protocol.errors import MalformedFrame
 from sync.protocol.records import Priority, Record, RecordId
 from sync.protocol.wire import Reader, short_text, varint, zigzag_number
+from sync.protocol.words import squeeze, unsqueeze
 
 WIRE_EPOCH_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z: times near it are short on the wire."""
@@ -39,11 +41,13 @@ KINDS = (
 )
 """Kinds with a one-byte code: their index. Only ever append. 0 spells the kind out."""
 
+_CODES = {kind: code for code, kind in enumerate(KINDS) if kind}
+
 MAX_KIND = 32
 MAX_LIFETIME_S = 2**40
 MAX_AGE_S = 2**40
 RECORD = 0x80
-_AGED = 0x80
+_AGED, _SQUEEZED = 0x80, 0x40
 _SECOND_MS = 1000
 
 
@@ -71,24 +75,27 @@ class RecordPacker:
     Args:
         our_unit: the origin that is not spelled out.
         epoch: that of the context, which the receiver is known to know; -1 = none.
+        short: bytes are dearer than the time to squeeze bodies.
     """
 
-    def __init__(self, our_unit: str, *, epoch: int = -1) -> None:
-        self._us = our_unit
+    def __init__(self, our_unit: str, *, epoch: int = -1, short: bool = False) -> None:
+        self._us, self._short = our_unit, short
         self._before = Before(epoch)
 
     def encode(self, record: Record) -> bytes:
         """The item; call `keep` if it goes into the frame."""
         origin, epoch, seq = record.id
         before = self._before
-        code = KINDS.index(record.kind) if record.kind in KINDS[1:] else 0
+        code = _CODES.get(record.kind, 0)
         flags = 0 if origin == self._us else 1
         flags |= (2 if record.addressee else 0) | (0 if record.lifetime_s is None else 4)
         flags |= 0 if epoch == before.epoch else 8
-        aged = record.age_s is not None
+        body = squeeze(record.body) if self._short else None
+        form = (_AGED if record.age_s is not None else 0) | (0 if body is None else _SQUEEZED)
+        body = record.body if body is None else body
         return b"".join(
             (
-                bytes((RECORD | flags << 3 | record.priority, code | (_AGED if aged else 0))),
+                bytes((RECORD | flags << 3 | record.priority, code | form)),
                 b"" if code else short_text(record.kind),
                 short_text(origin) if flags & 1 else b"",
                 varint(epoch) if flags & 8 else b"",
@@ -96,8 +103,8 @@ class RecordPacker:
                 varint(record.age_s) if record.age_s is not None else _created(record.created_ms - before.created_ms),
                 varint(record.lifetime_s) if record.lifetime_s is not None else b"",
                 short_text(record.addressee) if record.addressee else b"",
-                varint(len(record.body)),
-                record.body,
+                varint(len(body)),
+                body,
             )
         )
 
@@ -123,7 +130,7 @@ def read_record(reader: Reader, head: int, before: Before, *, sender: str) -> Re
     """
     flags, priority = RecordFlag(head >> 3 & 0xF), head & 0x7
     code = reader.byte()
-    aged, code = bool(code & _AGED), code & ~_AGED
+    aged, squeezed, code = bool(code & _AGED), bool(code & _SQUEEZED), code & ~(_AGED | _SQUEEZED)
     if priority > max(Priority) or code >= len(KINDS):
         raise MalformedFrame(f"a record of the unknown priority {priority} or kind {code}")
     kind = KINDS[code] if code else reader.short_text()
@@ -139,6 +146,7 @@ def read_record(reader: Reader, head: int, before: Before, *, sender: str) -> Re
     if lifetime_s is not None and not 0 < lifetime_s <= MAX_LIFETIME_S:
         raise MalformedFrame(f"a record that lives for {lifetime_s} s")
     addressee = reader.short_text() if flags & RecordFlag.ADDRESSEE else ""
+    body = reader.take(reader.varint())
     return Record(
         id=RecordId(origin, before.epoch, before.seq),
         kind=kind,
@@ -146,7 +154,7 @@ def read_record(reader: Reader, head: int, before: Before, *, sender: str) -> Re
         created_ms=0 if aged else before.created_ms,
         lifetime_s=lifetime_s,
         addressee=addressee,
-        body=reader.take(reader.varint()),
+        body=unsqueeze(body) if squeezed else body,
         age_s=age_s,
     )
 

@@ -168,7 +168,7 @@ class Speech:
 
     def _pack(self, draft: Draft, way: Path, *, now: float, facts: BeaconFacts, carries: frozenset[int]) -> None:
         context = draft.context or self.talk.knows_epoch
-        packer = RecordPacker(self.unit, epoch=self.epoch if context else -1)
+        packer = RecordPacker(self.unit, epoch=self.epoch if context else -1, short=way.slow)
         due = self.ledger.due(way, now, carries=carries)
         draft.add_records(
             due, self.ledger, way, packer, lambda each: aged(each, now_ms=facts.time_ms, trusted=facts.trusted)

@@ -13,8 +13,13 @@ MAX_VARINT_BYTES = 9
 """63 bits: every number here fits SQLite's INTEGER."""
 
 
+_SHORT = tuple(bytes((value,)) for value in range(_GROUP + 1))
+
+
 def varint(value: int) -> bytes:
     """A number ≥ 0."""
+    if 0 <= value <= _GROUP:
+        return _SHORT[value]
     if value < 0:
         raise ValueError(f"{value} is negative; use zigzag")
     out = bytearray()

@@ -47,7 +47,7 @@ def test_killed_around_any_write_nothing_is_lost_doubled_or_sealed_twice(
     wire(world, world.kit, kit_before, kit_after)
     wire(world, world.core, core_before, core_after)
     for number in range(12):
-        world.kit.write(priority=number % 5, body=bytes((number,)) * (30 * number + 1))
+        world.kit.write(priority=number % 5, body=world.rng.randbytes(30 * number + 1))
     world.core.write("message", priority=2, body=b"hold on")
     world.live(24 * HOUR_S, step_s=1.0, until=lambda: world.kit.waiting + world.core.waiting == 0)
     assert world.kit.waiting == world.core.waiting == 0
@@ -79,8 +79,8 @@ def test_a_full_disk_at_the_core_acknowledges_nothing_and_tells_the_kit_to_wait(
     world = make_world()
     world.live(60)
     fill(world.core)
-    for number in range(4):
-        world.kit.write("file", priority=3, body=bytes((number,)) * 6000)
+    for _ in range(4):
+        world.kit.write("file", priority=3, body=world.rng.randbytes(6000))
     world.live(1800)
     assert world.kit.waiting == 4
     assert world.core.taken == []
@@ -121,8 +121,8 @@ def test_a_kit_restored_from_an_old_backup_is_told_that_it_is_behind_and_goes_on
     world.kit.write(body=b"first")
     world.live(300, until=lambda: world.kit.waiting == 0)
     backup = world.kit.store.load_session("core-city")
-    for number in range(400):
-        world.kit.write(priority=1, body=bytes((number % 256,)) * 170)
+    for _ in range(400):
+        world.kit.write(priority=1, body=world.rng.randbytes(170))
     world.live(2 * HOUR_S, until=lambda: world.kit.waiting == 0)
     last = world.core.engine._conversations["kit-orchard"].session._counters.highest
     world.kit.store.save_session("core-city", backup)

@@ -19,7 +19,7 @@ def carried(medium: Any, who: str = "kit") -> list[int]:
 def test_cellular_is_preferred_while_it_is_up_and_an_alert_goes_over_both(make_world: Any) -> None:
     world = make_world(cellular=True)
     for priority in range(6):
-        world.kit.write(priority=priority, body=bytes((priority,)) * 150)
+        world.kit.write(priority=priority, body=world.rng.randbytes(150))
     world.live(120, until=lambda: world.kit.waiting == 0)
     radio = [len(frame) for _, who, _, frame in world.air.log if "kit" in who]
     assert carried(world.air).count(0) == 1
@@ -31,7 +31,7 @@ def test_without_cellular_the_radio_carries_what_it_may_and_bulk_waits(make_worl
     world = make_world(cellular=True)
     world.kit.links[1].plugged = False
     for priority in range(6):
-        world.kit.write(priority=priority, body=bytes((priority,)) * 150)
+        world.kit.write(priority=priority, body=world.rng.randbytes(150))
     world.live(600)
     assert [row["priority"] for row in world.kit.rows("pending = 1")] == [5]
     world.kit.links[1].plugged = True
@@ -58,11 +58,23 @@ def test_a_link_that_takes_everything_and_answers_nothing_does_not_keep_the_radi
 def test_what_was_accepted_over_one_link_is_not_sent_over_another(make_world: Any) -> None:
     world = make_world(cellular=True)
     world.kit.links[1].plugged = False
-    world.kit.write(body=b"m" * 150)
+    world.kit.write(body=world.rng.randbytes(150))
     world.live(120, until=lambda: world.kit.waiting == 0)
     world.kit.links[1].plugged = True
     world.live(HOUR_S, step_s=1.0)
     assert not any(len(frame) > 150 for *_, frame in world.cell.log)
+
+
+def test_asking_over_cellular_whether_anything_has_changed_costs_less_than_200_bytes(make_world: Any) -> None:
+    world = make_world(lora=False, cellular=True)
+    for number in range(300):
+        world.kit.write(body=bytes((number % 256,)) * 90)
+    world.live(600, until=lambda: world.kit.waiting == 0)
+    before = len(world.cell.log)
+    world.live(320)
+    asked = [len(frame) for *_, frame in world.cell.log[before:]]
+    assert len(asked) == 2  # a beacon and its answer, with how far each has come
+    assert sum(size + 35 for size in asked) < 200  # CurveZMQ adds 33 bytes and ZeroMQ two
 
 
 def test_a_link_that_raises_is_reported_and_the_others_go_on(make_world: Any) -> None:

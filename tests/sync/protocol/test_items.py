@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ from sync.protocol.outgoing import WHOLE_BYTES
 from sync.protocol.records import Priority, Record, RecordId
 from sync.protocol.sealing import OVERHEAD_BYTES
 from sync.protocol.wire import Reader, varint, zigzag
+from sync.protocol.words import squeeze, unsqueeze
 
 IDS = st.builds(
     RecordId, origin=st.sampled_from(["kit-a", "kit-b"]), epoch=st.integers(0, 2**30), seq=st.integers(1, 2**40)
@@ -75,6 +77,43 @@ def test_an_epoch_that_both_ends_know_is_not_spelled(records: list[Record]) -> N
     known, unknown = RecordPacker("kit-a", epoch=epoch), RecordPacker("kit-a")
     assert len(known.encode(records[0])) < len(unknown.encode(records[0]))
     assert decode_items(known.encode(records[0]), sender="kit-a", epoch=epoch) == records[:1]
+
+
+MESSAGES = (
+    "The clinic needs more water tonight, and the road by the lower bridge is blocked by stones. Please send two men",
+    "Tafadhali leteni dawa ya homa kwa watoto wawili kesho asubuhi, barabara ya mto imefungwa na mawe. Tunahitaji watu",
+)
+
+
+@pytest.mark.parametrize("text", MESSAGES)
+def test_a_message_is_squeezed_to_three_quarters_and_comes_out_as_it_went_in(text: str) -> None:
+    short = squeeze(text.encode())
+    assert short is not None
+    assert len(short) < 0.75 * len(text)
+    assert unsqueeze(short) == text.encode()
+
+
+@given(body=st.binary(max_size=5000) | st.text(max_size=300).map(str.encode))
+def test_whatever_is_squeezed_comes_out_again(body: bytes) -> None:
+    short = squeeze(body)
+    assert short is None or (len(short) < len(body) and unsqueeze(short) == body)
+
+
+def test_a_body_that_would_unpack_for_ever_is_refused() -> None:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(bytes(10_000_000)) + deflate.flush()
+    for bad in (bomb, b"\x00", b"", bytes(30)):
+        with pytest.raises(MalformedFrame):
+            unsqueeze(bad)
+
+
+@given(records=st.lists(RECORDS | AGED, max_size=6))
+def test_squeezed_records_come_out_as_they_went_in(records: list[Record]) -> None:
+    packer, plain = RecordPacker("kit-a", short=True), b""
+    for record in records:
+        plain += packer.encode(record)
+        packer.keep(record)
+    assert decode_items(plain, sender="kit-a") == records
 
 
 @given(beacon=BEACONS)
