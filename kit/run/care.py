@@ -11,15 +11,20 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hardware.ports import HardwareError
 from kit.errors import KitError
+from kit.health.words import zone_of
+from kit.model.local_days import LocalDays
 from kit.run import adapters
 from kit.run.backups import BackupWatch
+from kit.run.disk import DiskWatch
 from kit.run.mending import StoreChecks
-from kit.run.schema import process_ledger
+from kit.run.schema import open_unit_store, process_ledger
 from kit.run.unclean_ends import date_what_could_not_be_dated, settle_unclean_ends
+from kit.store.disk_room import Reserve
 from kit.store.power_history import dead_ledgers
 
 if TYPE_CHECKING:
@@ -33,6 +38,9 @@ ALIVE_EVERY_S = 60.0
 
 CHECK_LOOK_S = 2.0
 """Real seconds between two looks whether somebody met damage; a village waits for its pages meanwhile."""
+
+DISK_LOOK_S = 1.0
+"""Real seconds between two looks at the disk: at a megabyte of readings a second, within the room that is left."""
 
 NIGHTLY_LOOK_S = 60.0
 """Kit seconds between two looks whether the nightly backup is due; also how long after its start a new unit makes its
@@ -51,10 +59,17 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
     sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
     backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)
     checks = StoreChecks(unit, unclean=bool(dead_ledgers(unit.home.ledger)))
+    disk = DiskWatch(
+        partial(open_unit_store, unit.home),
+        reserve=Reserve(unit.home.database),
+        clock=unit.clock,
+        days=LocalDays(zone_of(unit.settings.unit.timezone)),
+    )
     jobs: dict[str, Callable[[threading.Event], None]] = {
         "unclean-ends": every(SETTLE_EVERY_S, lambda: _settle(unit)),
         "heartbeat": every(max(0.2, unit.clock.real(ALIVE_EVERY_S)), process_ledger(unit.home).alive, at_once=True),
         "store-check": every(CHECK_LOOK_S, checks.look, at_once=True),
+        "disk": every(DISK_LOOK_S, disk.look, at_once=True),
         "nightly-backup": every(max(1.0, unit.clock.real(NIGHTLY_LOOK_S)), backups.look_at_the_clock),
         "stick": every(STICK_LOOK_S, backups.look_for_sticks),
     }

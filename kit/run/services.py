@@ -90,11 +90,13 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
     """The MQTT broker and, in the same transaction as its acknowledgement, the ingest of readings."""
     from kit.collect.ingest import Ingest
     from kit.store.device_users import DeviceUsers
+    from kit.store.disk_room import ReadingsGate, Reserve
     from kit.store.mqtt import MqttJournal
 
     passwords = load_or_create_service_passwords(unit.home)
     with open_unit_store(unit.home) as store, open_unit_store(unit.home) as devices:
-        journal = MqttJournal(store, ingest=Ingest(clock=unit.clock))
+        gate = ReadingsGate(Reserve(unit.home.database))
+        journal = MqttJournal(store, gate=gate, ingest=Ingest(clock=unit.clock))
         if unit.settings.broker.kind == "external":
             broker = _external_broker(unit, journal)
         else:

@@ -43,7 +43,14 @@ from kit.broker.protocol.session import Stage, Subscription, Will
 from kit.errors import KitError
 from kit.model.messages import Published
 from kit.store.database import Database
+from kit.store.disk_room import ReadingsGate
 from kit.store.migrations import sql
+
+DISK_FULL = (
+    "the disk is full, and what is left is kept for warnings and messages; devices send again when there is room"
+)
+NEVER_WAITS = ("alerts/", "status/", "commands/")
+"""Topics that are written as long as anything can be."""
 
 Ingest = Callable[[sqlite3.Connection, Sequence[Published]], None]
 """The collector: takes what was published, in the transaction that acknowledges it; never raises on bad payloads."""
@@ -116,11 +123,13 @@ class MqttJournal:
     Args:
         database: open, and used by nobody else while the broker serves.
         ingest: the collector's function.
+        gate: says when readings have to wait because the disk is full; None = never.
     """
 
-    def __init__(self, database: Database, *, ingest: Ingest) -> None:
+    def __init__(self, database: Database, *, ingest: Ingest, gate: ReadingsGate | None = None) -> None:
         self._database = database
         self._ingest = ingest
+        self._gate = gate
 
     def commit(self, changes: Sequence[Change | Fact]) -> None:
         """Write all of it in one transaction; on disk when this returns.
@@ -131,6 +140,8 @@ class MqttJournal:
         published = [change for change in changes if isinstance(change, Published)]
         try:
             with self._database.atomic() as connection:
+                if self._gate is not None and any(map(_may_wait, published)) and self._gate.closed(connection):
+                    raise JournalError(DISK_FULL)
                 if published:
                     self._ingest(connection, published)
                 if len(published) < len(changes):
@@ -213,6 +224,10 @@ def list_failed_logins(connection: sqlite3.Connection) -> list[FailedLogins]:
         FailedLogins(address=address, username=user, count=count, last_ms=last_ms)
         for address, user, count, last_ms in rows
     ]
+
+
+def _may_wait(published: Published) -> bool:
+    return not published.topic.startswith(NEVER_WAITS)
 
 
 def _load(connection: sqlite3.Connection) -> Saved:

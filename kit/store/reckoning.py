@@ -2,7 +2,7 @@
 
 The ledger's newest two files per process are looked up one by one; what is older than these was, besides, copied from
 the write-ahead log into the database and flushed long ago. Raw readings that retention has since thinned out are no
-loss: `SHED_FACT` says up to when.
+loss.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from dataclasses import dataclass
 from kit.model.alert import rfc3339
 from kit.model.ledger import LedgerFile, Names, RecordKey
 from kit.store.boots import moved_times
-from kit.store.facts import get_fact
-
-SHED_FACT = "readings/shed"
-"""{before_ms}: raw readings of earlier times may have been thinned out (`note_shed`)."""
+from kit.store.rollups import rollup_state
 
 EXAMPLES = 20
 """Of lost things, named in the history."""
@@ -83,7 +80,7 @@ def reckon(processes: Iterable[Sequence[LedgerFile]], connection: sqlite3.Connec
     looked_up: Counter[tuple[str, str]] = Counter()
     lost: Counter[tuple[str, str]] = Counter()
     missing: list[str] = []
-    shed_before_ms = _shed_before(connection)
+    shed_before_ms = rollup_state(connection).raw_from_ms
     for files in processes:
         acknowledged.update(files[-1].totals)  # each file's totals hold those of the ones before it
         for file in files:
@@ -96,19 +93,6 @@ def reckon(processes: Iterable[Sequence[LedgerFile]], connection: sqlite3.Connec
         for key, count in sorted((acknowledged | looked_up).items())
     ]
     return Reckoning(accounts=accounts, missing=missing[:EXAMPLES])
-
-
-def note_shed(connection: sqlite3.Connection, *, before_ms: int, at_ms: int) -> None:
-    """Say, in the transaction that thins them out, that raw readings of times before this may be gone."""
-    from kit.store.facts import put_fact
-
-    if before_ms > _shed_before(connection):
-        put_fact(connection, SHED_FACT, {"before_ms": before_ms}, at_ms=at_ms)
-
-
-def _shed_before(connection: sqlite3.Connection) -> int:
-    told = get_fact(connection, SHED_FACT)
-    return -(2**62) if told is None else int(told[1]["before_ms"])
 
 
 def _look_up_readings(

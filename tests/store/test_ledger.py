@@ -25,7 +25,6 @@ from kit.store.database import Database
 from kit.store.ledger import SEGMENT_BYTES, Ledger
 from kit.store.power_history import dead_ledgers
 from kit.store.reading_writer import ReadingWriter
-from kit.store.reckoning import note_shed
 from kit.store.records import set_origin, write_record
 
 START_S = 1_800_000_000.0
@@ -131,7 +130,7 @@ def test_what_retention_thinned_out_meanwhile_is_not_lost(unit: Before) -> None:
     unit.die()
     with Database(unit.home.database) as store, store.atomic() as connection:
         connection.execute("DELETE FROM readings WHERE time_ms < 1001")
-        note_shed(connection, before_ms=1_001, at_ms=0)
+        connection.execute("INSERT OR REPLACE INTO rollup_state VALUES (1, 0, 1001, 0, 0)")
     settle_unclean_ends(unit.home, after())
     assert power_cut_rows(unit.home)[0]["lost"] == 0
 

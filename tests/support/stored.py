@@ -9,7 +9,7 @@ from kit.store.reading_writer import ReadingWriter
 from kit.store.records import write_record
 
 
-def measure(home: Home, device: str, *values: float, begin_ms: int = 1_800_000_000_000) -> None:
+def measure(home: Home, device: str, *values: float, begin_ms: int = 1_800_000_000_000, step_ms: int = 1000) -> None:
     writer = ReadingWriter()
     with open_unit_store(home) as store, store.atomic() as connection:
         writer.begin(connection)
@@ -19,7 +19,7 @@ def measure(home: Home, device: str, *values: float, begin_ms: int = 1_800_000_0
             writer.add(
                 connection,
                 series,
-                time_ms=begin_ms + number * 1000,
+                time_ms=begin_ms + number * step_ms,
                 value=value,
                 quality=Quality.GOOD,
                 raw=None,

@@ -23,7 +23,7 @@ from kit.run.schema import open_unit_store
 class Village:
     """A kit and a core as their users start them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, log: Path | None = None) -> None:
         self.home, self.core = folder / "kit", folder / "core"
         self.web, self.broker, core, core_web = free_ports(4)
         self.home.mkdir()
@@ -35,7 +35,7 @@ class Village:
         (self.core / "kit.toml").write_text(
             f'[core]\nlisten = "127.0.0.1:{core}"\nweb = "127.0.0.1:{core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
         )
-        self.log = folder / "log.txt"
+        self.log = log or folder / "log.txt"
         self.processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(self, home: Path, *words: str) -> None:

@@ -1,0 +1,131 @@
+"""A real unit on a small disk that runs full: warnings get through, nothing is damaged, it recovers by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from village import Village
+from whole_unit import wait_until
+
+from kit.alerts.lifecycle import Alerts
+from kit.clock import SystemClock
+from kit.home import Home
+from kit.model.alert import Alert, AlertText, Certainty, Severity, Urgency
+from kit.run.schema import open_unit_store
+
+DISK_MB = 24
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Village]:
+    place = tmp_path / "small"
+    place.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a small disk takes root")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    made = Village(place, log=tmp_path / "log.txt")
+    try:
+        yield made
+    finally:
+        for home in list(made.processes):
+            made.stop(home)
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(village: Village) -> Path:
+    """Somebody else takes every byte that is left."""
+    ballast = village.home / "ballast"
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    for size in (1 << 20, 1 << 12, 1):
+        try:
+            while True:
+                os.write(descriptor, bytes(size))
+        except OSError:
+            continue
+    os.close(descriptor)
+    return ballast
+
+
+def raise_alert(home: Home, identifier: str) -> None:
+    clock = SystemClock()
+    with open_unit_store(home) as store:
+        alerts = Alerts(store, clock, sender="kit", area="village")
+        now_ms = int(clock.now() * 1000)
+        alerts.raise_alert(
+            Alert(
+                identifier=identifier,
+                sender="kit",
+                sent_ms=now_ms,
+                event="Frost",
+                urgency=Urgency.EXPECTED,
+                severity=Severity.SEVERE,
+                certainty=Certainty.LIKELY,
+                expires_ms=now_ms + 3_600_000,
+                area=alerts.area,
+                infos=(
+                    AlertText(language="en", event="frost", headline="Frost tonight", description="x", instruction="y"),
+                ),
+            )
+        )
+        alerts.confirm(identifier, person="Amina", channel="web")
+
+
+def hears(village: Village, device: dict[str, str], *, count: int, seconds: float) -> list[bytes]:
+    heard: list[bytes] = []
+    client = Client(CallbackAPIVersion.VERSION2, client_id="listener")
+    client.username_pw_set(device["username"], device["password"])
+    client.on_message = lambda _client, _userdata, message: heard.append(bytes(message.payload))
+    client.connect("127.0.0.1", village.broker)
+    client.loop_start()
+    client.subscribe("alerts/#", 1)
+    deadline = time.monotonic() + seconds
+    while len(heard) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    client.disconnect()
+    client.loop_stop()
+    return heard
+
+
+def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Village) -> None:
+    small.start(small.home, "run")
+    home = Home(small.home)
+    roof = small.kit("device", "add", "roof")
+    small.measure(roof, range(5))
+    wait_until((small.home / "reserve").exists, seconds=20, what="the reserve is made")
+    ballast = fill(small)
+    wait_until(lambda: not (small.home / "reserve").exists(), seconds=20, what="the reserve is given up")
+    for number in range(20):
+        raise_alert(home, f"frost-{number}")
+    assert len(hears(small, roof, count=1, seconds=20)) >= 1
+    with urllib.request.urlopen(f"http://127.0.0.1:{small.web}/", timeout=10) as answer:
+        page = answer.read().decode()
+    assert "Frost tonight" in page
+    wait_until(
+        lambda: any("disk" in problem for problem in small.kit("status")["problems"]), seconds=20, what="it is told"
+    )
+    ballast.unlink()
+    wait_until((small.home / "reserve").exists, seconds=20, what="the reserve is made again")
+    small.measure(roof, range(5, 10))
+    values = [row["value"] for row in small.kit("readings", "--device", "roof")]
+    assert values == [float(value) for value in range(10)]
+    wait_until(
+        lambda: not any("disk" in problem for problem in small.kit("status")["problems"]), seconds=20, what="it is over"
+    )
+    connection = sqlite3.connect(home.database)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("SELECT count(*) FROM alert_receipts").fetchone() == (20,)
+    connection.close()
