@@ -29,8 +29,8 @@ PHONES_AGREE_WITHIN_S = 120.0
 """Phones without network drift by seconds a week; a wrong time zone or a typing error is off by more."""
 
 PHONES_NEEDED = 2
-PHONES_NEEDED_TO_GO_BACK = 3
-"""To be taken for the truth; more of them where the kit has already known a later time."""
+PHONES_NEEDED_FOR_THE_UNLIKELY = 3
+"""To be taken for the truth; more of them for a time that is over already, or years after the last one known."""
 
 VOTES_KEPT = 16
 
@@ -226,14 +226,14 @@ def _vote(state: TimeState, report: Report) -> TimeState:
     votes.append((report.who, report.offset_s))
     state = replace(state, votes=tuple(votes))
     near = sorted(offset for _, offset in votes if abs(offset - report.offset_s) <= PHONES_AGREE_WITHIN_S)
-    needed = PHONES_NEEDED if report.wall_s >= state.known_s else PHONES_NEEDED_TO_GO_BACK
+    needed = PHONES_NEEDED if _plausible(report.wall_s, state.known_s) else PHONES_NEEDED_FOR_THE_UNLIKELY
     if len(near) >= needed:
         return _adopt(state, report, near[len(near) // 2])
     if state.trusted:
         apart = abs(report.offset_s - state.offset_s) > PHONES_AGREE_WITHIN_S
         return replace(state, disagrees=f"a phone told a time {_by(report.offset_s - state.offset_s)}" if apart else "")
-    if report.wall_s < state.known_s:
-        return replace(state, disagrees="a phone told a time that is over already; more of them may convince the kit")
+    if not _plausible(report.wall_s, state.known_s):
+        return replace(state, disagrees="a phone told an unlikely time; more of them may convince the kit")
     # one phone alone is a better guess than none, and still a guess
     moved = replace(_stepped_if(state, report.offset_s, report, "a phone"), offset_s=report.offset_s, source="phone")
     return replace(moved, disagrees="")

@@ -15,7 +15,8 @@ from kit.health.words import actuator_words, age_words
 from kit.settings import listen_address
 
 ROWS = 50
-PATIENCE_REAL_S = 12.0
+PATIENCE_REAL_S = 22.0
+"""A little longer than a device may take to answer."""
 OFF_S = 60.0
 """How long an "off" is tried: a device that is off needs no lease."""
 

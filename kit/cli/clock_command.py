@@ -11,6 +11,7 @@ from kit.cli.unit import Unit, reading_store, unit_of, writing_store
 from kit.errors import KitError
 from kit.health.times import rfc3339
 from kit.health.words import age_words, local_time, zone_of
+from kit.timekeeping import LONGEST_OFF_S, YEAR_S, believable
 from kit.unit_clock import UnitClock, describe_clock
 
 
@@ -23,6 +24,7 @@ def add_clock(parser: argparse.ArgumentParser) -> None:
     )
     setting = words.add_parser("set", help="tell the kit the time; it keeps it until the next reboot")
     setting.add_argument("time", metavar="TIME", help='local, "2026-11-25 08:30", or with a zone, 2026-11-25T05:30:00Z')
+    setting.add_argument("--force", action="store_true", help="also a time years after the last one the kit knew")
     setting.set_defaults(run=set_clock)
     words.add_parser("boots", help="the boots of this machine, and how their time became known").set_defaults(
         run=list_boots
@@ -71,6 +73,13 @@ def set_clock(arguments: argparse.Namespace) -> int:
     clock = unit.clock
     if not isinstance(clock, UnitClock):
         raise KitError("a simulated unit has its own time; it cannot be set")
+    known_s = clock.state.known_s or clock.state.shown_s
+    if believable(known_s) and wall_s > known_s + LONGEST_OFF_S and not arguments.force:
+        last = local_time(rfc3339(int(known_s * 1000)), unit.settings.unit.timezone, day=True)
+        raise KitError(
+            f"that is {(wall_s - known_s) / YEAR_S:.1f} years after the last time the kit knew ({last}); readings "
+            f"would be taken for old and thinned out. If it is right, add --force"
+        )
     with writing_store(unit) as database:
         tell_time(database, clock, source="technician", who="cli", wall_s=wall_s)
         Timekeeper(database, clock).step()

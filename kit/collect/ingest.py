@@ -22,7 +22,7 @@ from kit.collect.neighbours import Neighbours
 from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
 from kit.model.consistency import SAME_TIME_MS, contradictions, partners
 from kit.model.messages import Published
-from kit.model.quantities import QUANTITIES, printable
+from kit.model.quantities import printable
 from kit.model.readings import Quality
 from kit.store.boots import boot_number
 from kit.store.facts import count_change
@@ -85,6 +85,8 @@ class Ingest:
         self._waiters = Waiters()
         self._writer = ReadingWriter()
         self._neighbours = Neighbours()
+        self._partners: dict[tuple[str, str], list[tuple[str, Series]]] = {}
+        self._series_known = 0
         self._problems: dict[tuple[str, str], Problem] = {}
         self._undated: dict[bytes, tuple[bytes, int]] = {}
         self._taken: dict[bytes, tuple[bytes, int]] | None = None
@@ -97,7 +99,11 @@ class Ingest:
         self._problems.clear()
         self._undated.clear()
         self._taken = None
-        self._neighbours.begin(connection, anew=self._writer.begin(connection))
+        anew = self._writer.begin(connection)
+        self._neighbours.begin(connection, anew=anew)
+        if anew or self._writer.series_known != self._series_known:
+            self._partners.clear()
+            self._series_known = self._writer.series_known
         self._speakers.begin(connection)
         self._waiters.begin()
         if self._learning:
@@ -244,23 +250,30 @@ class Ingest:
         value: float,
     ) -> int:
         """The flag for contradicting what the same device says at the same time; the other one may be to blame."""
-        if not (names := partners(quantity)):
-            return 0
+        key = (device, quantity)
+        others = self._partners.get(key)
+        if others is None:
+            others = self._partners[key] = [
+                (partner.base, other)
+                for partner in partners(quantity)
+                if (other := self._writer.known(connection, device, partner.name, partner.unit)) is not None
+            ]
         values: dict[str, float] = {}
-        found: dict[str, Series] = {}
-        for name in names:
-            base = name.partition(":")[0]
-            other = self._writer.known(connection, device, name, QUANTITIES[base].unit)
-            if other is None or other.latest_ms is None or abs(other.latest_ms - time_ms) > SAME_TIME_MS:
-                continue
-            if not other.quality & _RANGE_OR_TIME:
-                values[base], found[base] = other.value, other
+        for base, other in others:
+            if (
+                other.latest_ms is not None
+                and -SAME_TIME_MS <= other.latest_ms - time_ms <= SAME_TIME_MS
+                and not other.quality & _RANGE_OR_TIME
+            ):
+                values[base] = other.value
         if not values:
             return 0
         own = quantity.partition(":")[0]
-        blamed = contradictions(values | {own: value})
-        for name in blamed - {own}:
-            self._writer.doubt(found[name], _INCONSISTENT)
+        values[own] = value
+        blamed = contradictions(values)
+        for base, other in others if blamed else ():
+            if base in blamed:
+                self._writer.doubt(other, _INCONSISTENT)
         return _INCONSISTENT if own in blamed else 0
 
     def _came_before(self, connection: sqlite3.Connection, published: Published) -> bool:

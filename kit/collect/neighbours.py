@@ -17,6 +17,10 @@ from kit.store.neighbours import Placed, load_placed, save_usual
 
 SAVE_EVERY = 25
 
+CHECK_EVERY_MS = 30_000
+"""A sensor that speaks more often is compared this often, and what was found holds in between: weather is slower."""
+
+_UNFIT = int(UNFIT)
 _NEIGHBOUR = int(Quality.NEIGHBOUR)
 _NOT_HEARD = int(UNFIT | Quality.NEIGHBOUR)
 """Who is doubted has no say about others."""
@@ -33,6 +37,8 @@ class _Member:
     heard: bool
     around: list[_Member] | None = None
     unsaved: int = 0
+    checked_ms: int = -CHECK_EVERY_MS
+    flag: int = 0
 
 
 @dataclass
@@ -67,8 +73,9 @@ class Neighbours:
             own = group[series] = _Member(Placed(series, device, quantity, unit), Usual(), time_ms, value, heard=False)
             for member in group.values():
                 member.around = None
-        flag = 0
-        if not quality & int(UNFIT):
+        flag = own.flag
+        if not quality & _UNFIT and not 0 <= time_ms - own.checked_ms < CHECK_EVERY_MS:
+            own.checked_ms, flag = time_ms, 0
             if own.around is None:
                 own.around = _nearest(own, group)
             told = [one.value for one in own.around if one.heard and abs(time_ms - one.time_ms) <= WITHIN_MS]
@@ -80,6 +87,7 @@ class Neighbours:
                 own.unsaved += 1
                 if own.unsaved >= SAVE_EVERY:
                     self._changed[series] = own
+            own.flag = flag
         if time_ms >= own.time_ms:
             own.time_ms, own.value, own.heard = time_ms, value, not (quality | flag) & _NOT_HEARD
         return flag

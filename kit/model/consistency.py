@@ -10,24 +10,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
-from kit.model.quantities import DEW_POINT_AGREES_WITHIN_C, ORDERED
+from kit.model.quantities import DEW_POINT_AGREES_WITHIN_C, ORDERED, QUANTITIES
 
 SAME_TIME_MS = 60_000
 """Values further apart than this need not fit each other."""
 
 _DEW_TRIO = ("temperature", "humidity", "dew_point")
+_RULES = tuple((rule.lower, rule.upper, rule.tolerance, rule.blamed) for rule in ORDERED)
+
+
+class Partner(NamedTuple):
+    """A quantity that a value has to fit: its name with the label, without it, and its unit."""
+
+    name: str
+    base: str
+    unit: str
 
 
 @lru_cache(maxsize=1024)
-def partners(quantity: str) -> tuple[str, ...]:
-    """The quantities that a value has to fit, with the same label (`humidity:probe2` for `temperature:probe2`)."""
+def partners(quantity: str) -> tuple[Partner, ...]:
+    """What a value has to fit, with the same label (`humidity:probe2` for `temperature:probe2`)."""
     base, colon, label = quantity.partition(":")
     found = {name for rule in ORDERED if base in (rule.lower, rule.upper) for name in (rule.lower, rule.upper)}
     if base in _DEW_TRIO:
         found.update(_DEW_TRIO)
     found.discard(base)
-    return tuple(name + colon + label for name in sorted(found))
+    return tuple(Partner(name + colon + label, name, QUANTITIES[name].unit) for name in sorted(found))
 
 
 def contradictions(values: Mapping[str, float]) -> set[str]:
@@ -36,12 +46,11 @@ def contradictions(values: Mapping[str, float]) -> set[str]:
     Args:
         values: of one device at one time, in the units of the table.
     """
-    blamed = {
-        rule.blamed
-        for rule in ORDERED
-        if rule.lower in values and rule.upper in values and values[rule.lower] > values[rule.upper] + rule.tolerance
-    }
-    if all(name in values for name in _DEW_TRIO) and values["humidity"] > 0:
+    blamed: set[str] = set()
+    for lower, upper, tolerance, culprit in _RULES:
+        if lower in values and upper in values and values[lower] > values[upper] + tolerance:
+            blamed.add(culprit)
+    if "dew_point" in values and "humidity" in values and "temperature" in values and values["humidity"] > 0:
         expected = dew_point_of(values["temperature"], values["humidity"])
         if abs(expected - values["dew_point"]) > DEW_POINT_AGREES_WITHIN_C:
             blamed.add("dew_point")

@@ -65,6 +65,16 @@ SAME_FOR_AT_MOST_MS = 7 * 86_400_000
 GUESSED = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
 
 
+_STAMPS = (
+    ("heard_devices", ("last_seen_ms",)),
+    ("devices", ("added_ms",)),
+    ("mqtt_clients", ("since_ms",)),
+    ("join_codes", ("made_ms", "until_ms")),
+)
+"""What else is dated by the kit: rows whose first column falls into a boot move with it, so that an age stays an age
+and a code on the technician's screen stays good for as long as it said."""
+
+
 class BootRow(NamedTuple):
     """A row of `boots`; `known`: its time is the truth; `firm`: it will never be corrected."""
 
@@ -196,10 +206,12 @@ def settle_boot(
         _move_records(connection, row, delta, marks)
         low, high = row.first_ms + row.offset_ms, row.last_ms + row.offset_ms
         connection.execute("INSERT INTO time_moves (low_ms, high_ms, delta_ms) VALUES (?, ?, ?)", (low, high, delta))
-        connection.execute(
-            "UPDATE heard_devices SET last_seen_ms = last_seen_ms + ? WHERE last_seen_ms BETWEEN ? AND ?",
-            (delta, low, high),
-        )
+        for table, columns in _STAMPS:
+            moved = ", ".join(f"{column} = {column} + :delta" for column in columns)
+            connection.execute(
+                f"UPDATE {table} SET {moved} WHERE {columns[0]} BETWEEN :low AND :high",  # noqa: S608 - our constants
+                {"delta": delta, "low": low, "high": high},
+            )
     if delta or known != bool(row.known):
         connection.execute("UPDATE undated_readings SET moved = 0 WHERE boot = ?", (row.number,))
     connection.execute(

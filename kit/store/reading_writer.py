@@ -125,6 +125,11 @@ class ReadingWriter:
             return None
         return self.series(connection, device, quantity, unit)
 
+    @property
+    def series_known(self) -> int:
+        """How many series are in memory; grows when one is made."""
+        return len(self._series)
+
     def doubt(self, series: Series, flag: int) -> None:
         """Flag the newest reading of a series as well, if it is of this transaction."""
         key = (series.id, series.latest_ms or 0)
