@@ -28,6 +28,7 @@ from tui.messages import DetailArrived, FactsFailed, LookAgain, StatusArrived
 from tui.screens.detail import DetailScreen
 from tui.screens.home import HomeScreen
 from tui.screens.queue import QueueScreen
+from tui.screens.waiting import WaitingScreen
 
 POLL_S = 1.0
 """Real seconds between two looks: what a person feels as live."""
@@ -54,6 +55,7 @@ class KitApp(App[None]):
         Binding("n", "needs", "Needs", show=False),  # the line about what needs you names the key
         Binding("a", "alerts", "Alerts"),
         Binding("k", "queue", "Queue"),
+        Binding("w", "waiting", "New devices", show=False),  # the line about what needs you names the key
         Binding("l", "log", "Log"),
         Binding("p", "power", "Power cuts", show=False),
     ]
@@ -129,6 +131,10 @@ class KitApp(App[None]):
         """The queue."""
         self._show(QueueScreen(self._facts))
 
+    def action_waiting(self) -> None:
+        """New devices."""
+        self._show(WaitingScreen(self._facts))
+
     def action_log(self) -> None:
         """The logs."""
         self._open("Logs", lambda: detail_view.log_lines(self._facts.logs()), follow=True)
@@ -146,6 +152,7 @@ class KitApp(App[None]):
         del screen
         yield SystemCommand("Alerts", "Warnings, and who has seen them", self.action_alerts)
         yield SystemCommand("Queue", "Each record and how far it has come", self.action_queue)
+        yield SystemCommand("New devices", "The join code, and who waits to be let in", self.action_waiting)
         yield SystemCommand("Log", "The services' logs", self.action_log)
         yield SystemCommand("Power cuts", "What was acknowledged before each, and found after", self.action_power)
         yield SystemCommand("Needs you", "What needs a person, in whole sentences", self.action_needs)

@@ -8,7 +8,8 @@ from typing import Any
 from kit.health.attention import attention
 from kit.health.logs import LogLine
 from kit.health.power_view import history_lines
-from kit.health.words import PRIORITY_WORDS, ago_words, custody_words, local_time
+from kit.health.words import PRIORITY_WORDS, age_words, ago_words, custody_words, local_time
+from tui.facts import JoinCode, Newcomer
 from tui.line import Line, Tone
 
 KEYS = (
@@ -17,6 +18,11 @@ KEYS = (
     ("k", "the queue: each record, how far it has come, why it waits"),
     ("f", "in the queue: show another priority, or also what has arrived"),
     ("t", "in the queue: send again now what waits"),
+    ("w", "new devices: the join code, who waits to be let in"),
+    ("y", "there: let the chosen one in, with a name and a place"),
+    ("x", "there: turn it away"),
+    ("o", "there: choose another one"),
+    ("c", "there: show a join code"),
     ("l", "the services' logs"),
     ("p", "power cuts: what was acknowledged before, and found after"),
     ("r", "look again now (it looks every second by itself)"),
@@ -41,6 +47,27 @@ def alert_lines(alerts: Sequence[Mapping[str, Any]], *, now: str | None, timezon
     for alert in alerts:
         lines += [*_alert(alert, now=now, timezone=timezone), Line("")]
     return lines[:-1]
+
+
+def waiting_lines(newcomers: Sequence[Newcomer], *, chosen: Newcomer | None, code: JoinCode | None) -> list[Line]:
+    """Who waits with its last reading, the chosen one marked; then the join code and its picture."""
+    lines = []
+    for one in newcomers:
+        mark = "> " if one == chosen else "  "
+        said = f"{one.reading or 'no reading yet'}, {age_words(one.age_s)} ago" if one.age_s is not None else "silent"
+        lines.append(
+            Line(f"{mark}{one.kind or 'not recognised yet'}: {said}", Tone.HEAD if one == chosen else Tone.PLAIN)
+        )
+        lines.append(Line(f"    {one.client_id or '-'}", Tone.PLAIN))
+        if one.open:
+            lines.append(Line("    no password: anybody in the network can pretend to be it", Tone.WARN))
+    lines.append(Line("Let it in: y") if newcomers else Line("No device waits."))
+    if code is None:
+        return [*lines, Line(""), Line("Show a join code: c")]
+    told = f"host {code.host}  port {code.port}  user join  password {code.text}"
+    lines += [Line(""), Line("Type this into the new device's MQTT settings:"), Line(told, Tone.HEAD)]
+    lines += [Line(f"good for one device, until {code.until}"), Line("")]
+    return [*lines, *(Line(row, Tone.PAPER) for row in code.picture)]
 
 
 def queue_lines(rows: Sequence[Mapping[str, Any]], *, what: str = "") -> list[Line]:

@@ -99,8 +99,15 @@ def sensors(status: Status, shape: Shape) -> list[Line]:
         shown = 2 if shape.width > 30 else 1  # noqa: PLR2004 - a column of the wide layout
         latest = " ".join(named_value_words(value) for value in sensor.get("latest", [])[:shown])
         right = f"SILENT {age}" if sensor.get("silent") else f"{latest} {age}".strip()
-        lines.append(Line(spread(f"{mark}{sensor['device']}", right, shape.width), tone))
+        name = _placed(sensor, shape)
+        lines.append(Line(spread(f"{mark}{name}", right, shape.width), tone))
     return fit(lines, shape, more="sensors")
+
+
+def _placed(sensor: Mapping[str, Any], shape: Shape) -> str:
+    """The sensor's name, with its place where there is room."""
+    name, place = str(sensor["device"]), sensor.get("place")
+    return f"{name} · {place}" if place and shape.width > 30 else name  # noqa: PLR2004 - a column of the wide layout
 
 
 def unit(status: Status, shape: Shape) -> list[Line]:

@@ -20,6 +20,7 @@ class Tone(StrEnum):
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
+    PAPER = "paper"  # a picture that a phone reads: black on white
 
 
 @dataclass(frozen=True)

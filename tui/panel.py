@@ -18,6 +18,7 @@ STYLES = {
     # both colours are given, so that it reads on a light and on a dark terminal; bold black is grey on many
     Tone.WARN: "ansi_black on ansi_yellow",
     Tone.BAD: "bold ansi_bright_white on ansi_red",
+    Tone.PAPER: "ansi_bright_white on ansi_black",
 }
 """Only the sixteen colours that every terminal has."""
 

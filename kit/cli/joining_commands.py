@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from typing import Any
 
 from kit.cli.output import print_json, print_table
@@ -139,4 +140,7 @@ def _picture(link: str) -> str:
 
     drawn = io.StringIO()
     segno.make(link, error="m", micro=False).terminal(out=drawn, compact=True)
-    return drawn.getvalue()
+    if not sys.stdout.isatty():
+        return drawn.getvalue()
+    # dark on light whatever the terminal's own colours are: not every phone reads it the other way round
+    return "".join(f"\x1b[97;40m{row}\x1b[0m\n" for row in drawn.getvalue().splitlines())

@@ -91,7 +91,9 @@ def _sensors(status: Status) -> list[str]:
         heard = f"{age_words(sensor['age_s'])} ago" if sensor.get("last_seen") else "never heard"
         silent = "SILENT, " if sensor.get("silent") and sensor.get("last_seen") else ""
         latest = ", ".join(f"{value.get('quantity')} {value_words(value)}" for value in sensor.get("latest", []))
-        lines.append(f"{sensor['device']:<{width}}  {silent}{heard}{'  ' + latest if latest else ''}")
+        place = f"at {sensor['place']}, " if sensor.get("place") else ""
+        open_word = "NO PASSWORD, " if sensor.get("open") else ""
+        lines.append(f"{sensor['device']:<{width}}  {open_word}{silent}{place}{heard}{'  ' + latest if latest else ''}")
     return lines or ["none yet: kit device add NAME"]
 
 

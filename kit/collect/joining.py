@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +22,8 @@ KITS_OWN = frozenset({"alerts", "status", "commands"})
 DISCOVERY = "homeassistant"
 READINGS_SHOWN = 3
 LONGEST_TOPIC = 200
+LONGEST_SUGGESTION = 24
+_UNNAMED = re.compile(r"[^a-z0-9_-]+")
 
 
 def check_base(base: str) -> str:
@@ -73,6 +76,14 @@ def accept(
     add_device(connection, name, kind=kind, base=base, grants=grants, place=place or NOWHERE, now_ms=now_ms)
     move_in(connection, number, name)
     return kind
+
+
+def suggest_name(topic: str, client_id: str, taken: Sequence[str]) -> str:
+    """A name for a new device out of what it calls itself; one that is still free."""
+    found = recognise(topic, b"") if topic else None
+    base = found[1].rpartition("/")[2] if found is not None else client_id
+    name = _UNNAMED.sub("-", base.lower()).strip("-_")[:LONGEST_SUGGESTION].removeprefix("kit-") or "sensor"
+    return next(free for free in (name, *(f"{name}-{number}" for number in range(2, 1000))) if free not in taken)
 
 
 class Waiters:

@@ -75,8 +75,8 @@ def _waiting(status: Mapping[str, Any]) -> list[str]:
         return []
     said = f" ({waiting[0]['reading']})" if waiting[0].get("reading") else ""
     if len(waiting) > 1:
-        return [f"{len(waiting)} new devices wait to be let in; kit device waiting"]
-    return [f"a new device waits to be let in{said}; kit device waiting"]
+        return [f"{len(waiting)} new devices wait to be let in; press w, or kit device waiting"]
+    return [f"a new device waits to be let in{said}; press w, or kit device waiting"]
 
 
 def _sensors(status: Mapping[str, Any]) -> list[str]:

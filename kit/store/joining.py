@@ -88,6 +88,15 @@ def current_code(connection: sqlite3.Connection, *, now_ms: int) -> tuple[str, i
     return code, until_ms
 
 
+def code_shown(connection: sqlite3.Connection, *, now_ms: int) -> tuple[str, int] | None:
+    """The code that a screen shows now, if one is good, and until when (Unix ms)."""
+    row = connection.execute(
+        "SELECT code, until_ms FROM join_codes WHERE made_ms <= ? AND until_ms > ? ORDER BY until_ms DESC LIMIT 1",
+        (now_ms, now_ms),
+    ).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
+
+
 def withdraw_codes(connection: sqlite3.Connection) -> None:
     """No code is good any more; who waits goes on waiting."""
     connection.execute("DELETE FROM join_codes")

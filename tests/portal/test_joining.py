@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from kit_broker import Door, Ear, NotLetInError, broker_of
 
-from kit.collect.joining import accept
+from kit.collect.joining import accept, suggest_name
 from kit.errors import KitError, UsageError
+from kit.identity import set_technician_password
 from kit.model.join_code import ALPHABET, LENGTH, VALID_MS, make_code, read_code, shown
 from kit.model.places import Place
 from kit.store.device_users import GUESSES_FORGOTTEN_S, GUESSES_OF_ALL, GUESSES_OF_ONE, Guesses
@@ -229,3 +232,68 @@ def test_what_cannot_be_a_code_is_none(text: str) -> None:
 def test_a_code_is_read_as_it_is_shown(chance: object) -> None:
     code = make_code(chance.choice)  # type: ignore[attr-defined]  # a random.Random
     assert read_code(shown(code)) == read_code(f"  {shown(code).lower()} ") == code
+
+
+@pytest.fixture
+def technician(kit: TrialKit) -> FlaskClient:
+    set_technician_password(kit.home, "a long enough password")
+    client = kit.app.test_client()
+    client.post("/technician/sign-in", data={"password": "a long enough password"})
+    return client
+
+
+def test_the_technician_shows_the_code_and_lets_a_device_in_with_one_touch(
+    kit: TrialKit, door: Door, technician: FlaskClient
+) -> None:
+    assert "No device waits." in technician.get("/technician/").text
+    technician.post("/technician/join-code")
+    page = technician.get("/technician/").text
+    found = re.search(r'class="number-big code">([A-Z2-9]{4}-[A-Z2-9]{4})<', page)
+    assert found
+    assert "<svg" in page.partition('<div class="code"')[2][:60], "the picture"
+    door.publish("join", [TELE], client_id="DVES_1A2B3C", password=found[1])
+    page = technician.get("/technician/").text
+    assert found[1] not in page, "it is used up"
+    assert "Waiting: tasmota" in page
+    assert "temperature 4.5 Cel" in page
+    assert 'value="tasmota_1a2b3c"' in page, "a name is there already"
+    number = waiting(kit)[0].id
+    again = technician.post("/technician/let-in", data={"number": number, "name": "Upper Field!", "place": "x"})
+    assert again.status_code == 422
+    assert "cannot be a device&#39;s name" in again.text
+    form = {"number": number, "name": "orchard", "place": "river bank", "latitude": "-0,37", "longitude": "36.32"}
+    assert technician.post("/technician/let-in", data=form).status_code == 303
+    door.publish("join", [TELE], client_id="DVES_1A2B3C", password=found[1])
+    assert measured(kit) == {("orchard", "temperature", 4.5)}
+    with kit.store() as database:
+        assert list_devices(database.connection)[0].place == Place("river bank", -0.37, 36.32)
+    assert "river bank" in technician.get("/technician/").text
+    assert "river bank" in kit.app.test_client().get("/now/").text
+
+
+def test_a_stranger_sees_no_code_and_lets_nobody_in(kit: TrialKit, door: Door) -> None:
+    set_technician_password(kit.home, "a long enough password")
+    door.publish("join", [TELE], client_id="x", password=code_of(kit))
+    stranger = kit.app.test_client()
+    for path in ("join-code", "let-in", "turn-away"):
+        answer = stranger.post(f"/technician/{path}", data={"number": waiting(kit)[0].id, "name": "mine"})
+        assert answer.status_code == 403
+    assert shown(code_of(kit)) not in stranger.get("/technician/").text
+    assert len(waiting(kit)) == 1
+
+
+def test_the_technician_turns_a_device_away(kit: TrialKit, door: Door, technician: FlaskClient) -> None:
+    door.publish("join", [("x", "<b>hello</b>")], client_id="<i>x</i>", password=code_of(kit))
+    page = technician.get("/technician/").text
+    assert "<i>x</i>" not in page
+    assert "not recognised yet" in page
+    assert technician.post("/technician/turn-away", data={"number": waiting(kit)[0].id}).status_code == 303
+    assert technician.post("/technician/turn-away", data={"number": "1"}).status_code == 422
+    assert waiting(kit) == []
+
+
+def test_a_name_is_suggested_that_is_free_and_may_be_used() -> None:
+    assert suggest_name("tele/tasmota_1A2B3C/SENSOR", "x", []) == "tasmota_1a2b3c"
+    assert suggest_name("tele/pump/SENSOR", "x", ["pump", "pump-2"]) == "pump-3"
+    assert suggest_name("", "kit-collect", []) == "collect"
+    assert suggest_name("", "…", []) == "sensor"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from kit.errors import UsageError
 from kit.health.logs import LogLine
+from tui.facts import JoinCode, Newcomer
 
 NOW = "2016-04-12T00:12:00Z"
 
@@ -139,6 +141,9 @@ class GivenFacts:
     looks: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     retried: int = 0
+    waiting: list[Newcomer] = field(default_factory=list)
+    accepted: list[tuple[int, str, str]] = field(default_factory=list)
+    code: JoinCode | None = None
 
     def status(self) -> dict[str, Any]:
         self.looks += 1
@@ -163,6 +168,24 @@ class GivenFacts:
     def retry(self) -> int:
         self.retried += 1
         return len(self.rows)
+
+    def newcomers(self) -> list[Newcomer]:
+        return self.waiting
+
+    def join_code(self) -> JoinCode | None:
+        return self.code
+
+    def make_join_code(self) -> None:
+        self.code = JoinCode("KXQM-7TRB", "2016-04-12T01:12:00Z", "192.168.4.1", 1883, ("▀▄ █", "█ ▄▀"))
+
+    def let_in(self, number: int, name: str, place: str) -> None:
+        if name.startswith("kit-"):
+            raise UsageError(f"'{name}' cannot be a device's name")
+        self.accepted.append((number, name, place))
+        self.waiting = [one for one in self.waiting if one.number != number]
+
+    def turn_away(self, number: int) -> None:
+        self.waiting = [one for one in self.waiting if one.number != number]
 
     def logs(self) -> list[LogLine]:
         return [LogLine("sync", f"2016-04-12T00:00:{number:02}Z INFO sync: look {number}") for number in range(60)]

@@ -1,21 +1,28 @@
-"""`/technician/`: what the unit's parts are doing, read-only, behind the technician's password.
+"""`/technician/`: what the unit's parts are doing, and who wants to be let in; behind the technician's password.
 
 Session times are real seconds, not kit seconds: a person typing does not get faster under `--sim --speed 200`.
 """
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from kit.errors import KitError
 from kit.health.backup_view import backup_words
 from kit.health.power_view import off_words
 from kit.health.words import actuator_words, age_words
 from kit.identity import check_technician_password, set_technician_password
+from kit.store.joining import current_code, turn_away
 from village_apps.app import AppContext, StatusLine
+from village_apps.portal import joining
+from village_apps.portal.joining import joining_state
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
 from village_apps.portal.time_offer import clock_words, told_time, typed_time, wait_until_considered
 from village_apps.portal.unit_state import read_unit_state
-from village_apps.web.reader import context, database, frame
+from village_apps.web.reader import context, database, frame, now_ms
 from village_apps.web.safety import PHONE_TIME_SCRIPT, policy_with
 
 COOKIE = "technician"
@@ -31,6 +38,9 @@ def add_technician_routes(routes: Blueprint, own: AppContext) -> None:
     routes.add_url_rule("/technician/sign-in", "sign_in", pages.sign_in, methods=["POST"])
     routes.add_url_rule("/technician/password", "change_password", pages.change_password, methods=["POST"])
     routes.add_url_rule("/technician/time", "set_time", pages.set_time, methods=["POST"])
+    routes.add_url_rule("/technician/join-code", "join_code", pages.join_code, methods=["POST"])
+    routes.add_url_rule("/technician/let-in", "let_in", pages.let_in, methods=["POST"])
+    routes.add_url_rule("/technician/turn-away", "turn_away", pages.turn_away, methods=["POST"])
     routes.add_url_rule("/technician/sign-out", "sign_out", pages.sign_out, methods=["POST"])
 
 
@@ -48,6 +58,10 @@ class TechnicianPages:
             return self._ask()
         if self._sign_ins.must_change(token):
             return self._ask_new_password()
+        return self._page()
+
+    def _page(self, problem: str = "", status: int = 200) -> Response:
+        """The whole page; `problem` says why a new device was not let in."""
         state = read_unit_state(self._context, database().connection, _lines_of_apps())
         page = render_template(
             "portal/technician.html",
@@ -57,10 +71,42 @@ class TechnicianPages:
             off_words=off_words,
             backup_words=backup_words,
             clock=clock_words(self._context, told=request.args.get("time", "")),
+            joining=joining_state(self._context, database().connection, now_ms=now_ms()),
+            problem=problem,
         )
-        response = _private(make_response(page))
+        response = _private(make_response(page, status))
         response.headers["Content-Security-Policy"] = policy_with(PHONE_TIME_SCRIPT)
         return response
+
+    def join_code(self) -> Response:
+        """Have a join code to show."""
+        if not self._may_change():
+            return self._ask("over", FORBIDDEN)
+        with database().atomic() as connection:
+            current_code(connection, now_ms=now_ms())
+        return make_response(redirect(url_for("portal.technician") + "#new", 303))
+
+    def let_in(self) -> Response:
+        """Accept a waiting device under the name and place that were typed."""
+        return self._change(lambda connection: joining.let_in(connection, request.form, now_ms=now_ms()))
+
+    def turn_away(self) -> Response:
+        """Turn a waiting device away."""
+        return self._change(lambda connection: turn_away(connection, joining.number_of(request.form)))
+
+    def _change(self, change: Callable[[sqlite3.Connection], None]) -> Response:
+        if not self._may_change():
+            return self._ask("over", FORBIDDEN)
+        try:
+            with database().atomic() as connection:
+                change(connection)
+        except KitError as error:
+            return self._page(str(error), UNPROCESSABLE)
+        return make_response(redirect(url_for("portal.technician") + "#new", 303))
+
+    def _may_change(self) -> bool:
+        token = request.cookies.get(COOKIE, "")
+        return self._sign_ins.holds(token, self._now_s()) and not self._sign_ins.must_change(token)
 
     def set_time(self) -> Response:
         """Set the unit's clock from this phone, or as typed."""
