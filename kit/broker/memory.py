@@ -96,6 +96,7 @@ class Memory:
         self._routes: dict[str, Route] = {}
         self._retained: dict[str, Retained] = {}
         self._mortal: set[str] = set()
+        self._leaving: dict[SessionKey, Session] = {}
         self._accounts: dict[str, _Account] = {}
         self._undo: list[Callable[[], object]] = []
         self._position = 0
@@ -151,12 +152,16 @@ class Memory:
             self.end_session(session)
         elif session.kept_s != NEVER_S:
             session.left = Life(session.kept_s, self.now)
+            self._leaving[session.key] = session
             # if this is not written, the span begins anew at the next start: later than it should, never earlier
             self._did(lambda: None, SessionLeft(*session.key, session.left))
 
     def expired_sessions(self) -> list[Session]:
         """Sessions whose span is over."""
-        return [s for s in self.sessions.values() if s.link is None and s.left is not None and s.left.is_over(self.now)]
+        for key, session in list(self._leaving.items()):
+            if session.left is None or self.sessions.get(key) is not session:
+                del self._leaving[key]
+        return [s for s in self._leaving.values() if s.left is not None and s.left.is_over(self.now)]
 
     def end_session(self, session: Session) -> None:
         """Let go of everything that belongs to it, except its will."""
@@ -412,6 +417,7 @@ class Memory:
             session.clean = False
             if opened.left is not None:
                 session.left = opened.left.carried_over(now)
+                self._leaving[session.key] = session
         for sub in saved.subscriptions:
             self._set_subscription(self.sessions[sub.username, sub.client_id], sub.topic_filter, sub.subscription)
         for queued in saved.queue:
