@@ -343,11 +343,12 @@ class Hub:
             self._refuse(session, link, packet, now_ms, why=(NOT_ITS_NAME, Reason.NOT_AUTHORIZED))
             return
         passes_on = heard is Hearing.OWN
-        message = Message(packet.topic, packet.payload, packet.qos, retain=True, properties=packet.properties)
-        if passes_on and packet.retain and packet.payload and not self._memory.may_retain(username, message):
-            why = ("its retained messages are full", Reason.QUOTA_EXCEEDED)
-            self._refuse(session, link, packet, now_ms, why=why)
-            return
+        if passes_on and packet.retain and packet.payload:
+            message = Message(packet.topic, packet.payload, packet.qos, retain=True, properties=packet.properties)
+            if not self._memory.may_retain(username, message):
+                why = ("its retained messages are full", Reason.QUOTA_EXCEEDED)
+                self._refuse(session, link, packet, now_ms, why=why)
+                return
         packet_id = packet.packet_id
         if packet_id is None:
             self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
