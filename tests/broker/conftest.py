@@ -36,6 +36,7 @@ from kit.broker.protocol.reader import PacketReader
 from kit.broker.protocol.writer import encode
 from kit.broker.server import Broker
 from kit.clock import SystemClock
+from kit.home import Home
 from kit.model.messages import Published
 from kit.store import devices, facts, mqtt
 from kit.store.database import Database
@@ -299,6 +300,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Unit]]:
     yield start
     for thread in running:
         thread.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A kit's home with nothing in it yet."""
+    made = Home(tmp_path / "home")
+    made.prepare()
+    return made
 
 
 @pytest.fixture

@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 NAMES = ["kit.local", "192.168.7.1"]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.prepare()
-    return made
-
-
 @pytest.fixture(params=["tls_listen", "websocket"])
 def unit(request: pytest.FixtureRequest, home: Home, serve: Callable[..., Unit]) -> Iterator[Unit]:
     """A unit whose clients come through one of the further listeners."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kit.broker.ports import Claim
+from kit.certificates import authority_file, broker_context
 from kit.cli.__main__ import main
 from kit.home import Home
 from kit.model.local_days import LocalDays
@@ -128,6 +129,16 @@ def test_a_devices_password_is_replaced_by_one_command(unit: Home, capsys: pytes
     assert new["password"] != old["password"]
     assert "old password of 'orchard-low' is refused" in text(capsys, unit, "device", "rotate", "orchard-low")
     assert "did you mean 'orchard-low'" in text(capsys, unit, "device", "rotate", "orchard", code=1)
+
+
+def test_the_authority_is_printed_once_there_is_one(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "set tls_listen" in text(capsys, unit, "device", "ca", code=1)
+    broker_context(unit, unit="kit-1", names=["kit.local"])
+    assert text(capsys, unit, "device", "ca") == authority_file(unit).read_text()
+    unit.settings_file.write_text('[broker]\ntls_listen = "127.0.0.1:8883"\n')
+    shown = told(capsys, unit, "device", "ca")
+    assert (shown["host"], shown["port"], len(shown["sha256"])) == ("127.0.0.1", 8883, 95)
+    assert "port 8883" in text(capsys, unit, "device", "add", "orchard-high")
 
 
 def test_a_removed_device_is_listed_no_more(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
