@@ -142,6 +142,14 @@ def test_reasons_in_words_are_left_out_when_the_client_does_not_want_them(unit: 
         roof.expect(Puback(1, Reason.NOT_AUTHORIZED))
 
 
+def test_reasons_in_words_are_left_out_where_they_would_not_fit(unit: Unit) -> None:
+    with unit.connect5("roof", packet_bytes=40) as roof:
+        roof.send(Publish("sensors/field", b"forged", 1, packet_id=1))
+        roof.expect(Puback(1, Reason.NOT_AUTHORIZED))
+        roof.send(Publish("sensors/field", b"forged"))
+        roof.expect(Disconnect(Reason.NOT_AUTHORIZED))
+
+
 def test_every_acknowledgement_says_how_it_went(unit: Unit) -> None:
     with unit.connect5("roof") as roof:
         roof.send(Subscribe(1, (("commands/roof/#", 2), ("sensors/field/#", 1), ("#", 0))))

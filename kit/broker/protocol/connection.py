@@ -58,6 +58,10 @@ EXPECTED: dict[State, tuple[type, ...]] = {
 """What a client may send in each state; a second CONNECT is a violation [MQTT-3.1.0-2]."""
 
 
+WITH_TEXT = (Connack, Puback, Pubrec, Pubrel, Pubcomp, Disconnect)
+"""Packets that may carry a reason in words."""
+
+
 class ServerConnection:
     """One client's byte stream, as packets.
 
@@ -121,7 +125,7 @@ class ServerConnection:
         """The packets as this client is to get them, in this order."""
         version = self._reader.version
         if version == V5:
-            return b"".join(encode(self._for_version_5(packet), V5) for packet in packets)
+            return b"".join(self._encode_version_5(packet) for packet in packets)
         return b"".join(map(encode, packets))
 
     def accept(self, connect: Connect, *, now: float) -> None:
@@ -215,6 +219,15 @@ class ServerConnection:
         elif packet.alias not in self._topics:
             raise UnexpectedPacket(f"topic alias {packet.alias} stands for nothing yet (3.3.2.3.4)")
         return replace(packet, topic=self._topics[packet.alias], alias=None)
+
+    def _encode_version_5(self, packet: Packet) -> bytes:
+        packet = self._for_version_5(packet)
+        data = encode(packet, V5)
+        limit = self._connect.packet_bytes
+        if limit is not None and len(data) > limit and isinstance(packet, WITH_TEXT):
+            # a reason in words is left out where it would make the packet too large [MQTT-3.14.2-3 and others]
+            data = encode(replace(packet, text=""), V5)
+        return data
 
     def _for_version_5(self, packet: Packet) -> Packet:
         match packet:
