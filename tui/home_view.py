@@ -11,6 +11,7 @@ from typing import Any
 from kit.health.attention import attention
 from kit.health.words import (
     PRIORITY_WORDS,
+    actuator_name,
     actuator_words,
     age_words,
     ago_words,
@@ -212,8 +213,9 @@ def _running(running: list[Mapping[str, Any]], shape: Shape) -> list[Line]:
 
 def _actuator(row: Mapping[str, Any]) -> Line:
     failed = bool(row.get("failed_lately"))
-    name = f"{row['device']}/{row['output']}" if row.get("output") else str(row["device"])
-    return Line(f"{'! ' if failed else ''}{name}: {actuator_words(row)}", Tone.WARN if failed else Tone.PLAIN)
+    return Line(
+        f"{'! ' if failed else ''}{actuator_name(row)}: {actuator_words(row)}", Tone.WARN if failed else Tone.PLAIN
+    )
 
 
 def _core(status: Status) -> str:

@@ -11,7 +11,7 @@ from kit.cli.unit import reading_store, unit_of, writing_store
 from kit.errors import KitError
 from kit.health.actuator_view import command_row
 from kit.health.services import service_states
-from kit.health.words import actuator_words, age_words
+from kit.health.words import actuator_name, actuator_words, age_words
 from kit.settings import listen_address
 
 ROWS = 50
@@ -58,10 +58,7 @@ def list_commands(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(rows)
         return 0
-    lines = [
-        (row["asked"], row["device"] + (f"/{row['output']}" if row["output"] else ""), row["by"], actuator_words(row))
-        for row in rows
-    ]
+    lines = [(row["asked"], actuator_name(row), row["by"], actuator_words(row)) for row in rows]
     print_table(("asked", "actuator", "by", "how it stands"), lines, empty="No actuator was ever told anything.")
     return 0
 

@@ -11,6 +11,7 @@ from kit.health.attention import attention
 from kit.health.backup_view import backup_words
 from kit.health.power_view import summary_words
 from kit.health.words import (
+    actuator_name,
     actuator_words,
     age_words,
     ago_words,
@@ -40,7 +41,9 @@ def status_text(status: Status) -> str:
         lines += _block("Warnings", [alert_words(a, status.get("time")) for a in status.get("alerts", [])] or ["none"])
         lines += _block("Sensors", _sensors(status))
         if status.get("actuators"):
-            lines += _block("Actuators", [f"{row['device']}  {actuator_words(row)}" for row in status["actuators"]])
+            lines += _block(
+                "Actuators", [f"{actuator_name(row)}  {actuator_words(row)}" for row in status["actuators"]]
+            )
         lines += _block("Clock", clock_words(status))
         lines += _block("Power", [power_words(status.get("power")), summary_words(status.get("power_cuts"), zone)])
         if status.get("clients") is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from kit.health.backup_view import backup_problems
 from kit.health.damage_view import damage_sentences
 from kit.health.power_view import loss_sentences
-from kit.health.words import age_words, ago_words, seconds_between
+from kit.health.words import actuator_name, age_words, ago_words, needs_a_look, seconds_between
 
 KEEPS_DYING = 3
 """Restarts from which a service is a worry: one kill by a short memory heals itself."""
@@ -101,18 +101,13 @@ def _doubts(status: Mapping[str, Any]) -> list[str]:
         f"{value['quality_words'][0]}"
         for sensor in status.get("sensors", [])
         for value in sensor.get("latest", [])
-        if not sensor.get("silent") and value.get("quality_words") and _lasting(value["quality"])
+        if not sensor.get("silent") and value.get("quality_words") and needs_a_look(value["quality"])
     ]
-
-
-def _lasting(quality: str) -> bool:
-    """Whether the flags say that a sensor needs a look: a single step or a guessed time does not."""
-    return bool({"impossible", "stuck", "inconsistent", "neighbour", "unit_unknown"} & set(quality.split("+")))
 
 
 def _actuators(status: Mapping[str, Any]) -> list[str]:
     return [
-        f"{row['device']} was to be {row['wanted']}, and is not known to be: {row['why']}; see kit actuator ls"
+        f"{actuator_name(row)} was to be {row['wanted']}, and is not known to be: {row['why']}; see kit actuator ls"
         for row in status.get("actuators", [])
         if row.get("failed_lately")
     ]

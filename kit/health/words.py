@@ -68,10 +68,21 @@ def degrees(celsius: float | None) -> str:
 
 
 def value_words(value: Mapping[str, Any]) -> str:
-    """A latest reading: `-0.4 °C`."""
+    """A latest reading: `-0.4 °C`, with a `?` behind it where it is in doubt."""
     unit = {"Cel": "°C", "%RH": "%"}.get(str(value.get("unit")), str(value.get("unit")))
     number = value.get("value")
-    return "?" if number is None else f"{number:.1f} {unit}"
+    doubt = " ?" if needs_a_look(str(value.get("quality") or "good")) else ""
+    return "?" if number is None else f"{number:.1f} {unit}{doubt}"
+
+
+def needs_a_look(quality: str) -> bool:
+    """Whether the flags of a value (`stuck+step`) say that a person should look at the sensor, not at the moment."""
+    return bool({"impossible", "stuck", "inconsistent", "neighbour", "unit_unknown"} & set(quality.split("+")))
+
+
+def actuator_name(row: Mapping[str, Any]) -> str:
+    """`valve`, or `valve/left` where it has several outputs."""
+    return f"{row['device']}/{row['output']}" if row.get("output") else str(row["device"])
 
 
 def named_value_words(value: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -12,6 +13,8 @@ import pytest
 from kit.clock import AcceleratedClock
 from kit.model.alert import Alert, MsgType
 from kit.model.forecast import FROST_FACT, NightForecast
+from kit.model.messages import Published
+from kit.model.readings import Quality
 from kit.store.facts import get_fact
 from kit.store.records import queue
 from village_apps.frost.card import PROBLEM_FACT, make_card, make_status_lines
@@ -21,6 +24,7 @@ from village_apps.frost.tables import FrostWarning, find_warning, latest_forecas
 if TYPE_CHECKING:
     from tests.frost.conftest import Village
 
+DEVICE = "orchard-1"
 HOUR_MS = 3_600_000
 IDENTIFIER = "frost-kit-trial-2015-04-03"
 NEXT_MORNING_H = 19.0
@@ -200,3 +204,67 @@ def test_a_kit_without_any_thermometer_says_so(village: Village) -> None:
             connection.execute(f"DELETE FROM {table}")
     village.look()
     assert fact(village, PROBLEM_FACT)["sentence"].startswith("No thermometer has reported yet")
+
+
+def flag_the_newest(village: Village, flag: Quality) -> None:
+    with village.kit.store() as database, database.atomic() as connection:
+        connection.execute(
+            "UPDATE latest_readings SET quality = quality | ? "
+            "WHERE series = (SELECT id FROM series WHERE quantity = 'temperature' AND device = ?)",
+            (int(flag), DEVICE),
+        )
+
+
+def test_a_thermometer_that_speaks_nonsense_is_not_called_silent(village: Village) -> None:
+    village.to(6)
+    village.to(10, reporting=False)
+    with village.kit.store() as database, database.atomic() as connection:
+        message = json.dumps([{"n": "temperature", "u": "Cel", "v": 120, "t": village.kit.clock.now()}]).encode()
+        village.ingest(
+            connection,
+            [
+                Published(
+                    username=DEVICE,
+                    client_id=DEVICE,
+                    topic=f"sensors/{DEVICE}",
+                    payload=message,
+                    qos=1,
+                    retain=False,
+                    duplicate=False,
+                    packet_id=1,
+                    received_ms=int(village.kit.clock.now() * 1000),
+                )
+            ],
+        )
+    village.look()
+    assert f"{DEVICE} sends values that cannot be right" in fact(village, PROBLEM_FACT)["sentence"]
+
+
+def test_a_kit_that_does_not_know_the_time_says_that_and_calls_nobody_silent(village: Village) -> None:
+    village.to(6)
+    village.kit.clock.trusted = False
+    village.to(10, reporting=False)
+    assert "does not know what time it is" in fact(village, PROBLEM_FACT)["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        (Quality.NEIGHBOUR, "The kit goes by its value all the same"),
+        (Quality.IMPOSSIBLE, "Its newest value is left out"),
+    ],
+)
+def test_the_pages_that_use_the_thermometer_say_what_is_doubtful_about_it(
+    village: Village, flag: Quality, said: str
+) -> None:
+    village.to(6)
+    phone = village.kit.app.test_client()
+    pages = ("/frost/", "/agri/?crop=apple&stage=full-bloom")
+    for path in pages:
+        assert "in doubt" not in phone.get(path).text
+    flag_the_newest(village, flag)
+    village.kit.clock.advance(61)
+    for path in pages:
+        page = phone.get(path).text
+        assert f"The thermometer {DEVICE} is in doubt" in page
+        assert said in page

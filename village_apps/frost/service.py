@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 from kit.alerts.lifecycle import Alerts
 from kit.model.forecast import FROST_FACT, NightForecast
+from kit.model.readings import UNFIT, Quality
 from kit.store.facts import get_fact, put_fact
-from kit.store.readings import spans
+from kit.store.readings import latest_readings, spans
 from kit.store.records import write_record
 from sync.protocol.records import Priority
 from village_apps.frost import alerting, wording
 from village_apps.frost.forecaster import Forecast, SiteForecaster
 from village_apps.frost.place import NoNightError, Place, night_at
 from village_apps.frost.prior import load_prior
-from village_apps.frost.station_history import HISTORY_MS, choose_device, count_temperatures, observations
+from village_apps.frost.station_history import HISTORY_MS, NOT_USED, choose_device, count_temperatures, observations
 from village_apps.frost.tables import (
     FrostWarning,
     find_warning,
@@ -135,6 +136,8 @@ class FrostService:
         if silent_s > SILENT_AFTER_S:
             hours = int(min(silent_s, 999 * 3600.0) / 3600)
             silent = wording.silent_sensor(learned.device, hours=hours)
+            if _speaks_nonsense(database.connection, learned.device, now_s):
+                silent = wording.unusable_sensor(learned.device)
             # readings dated by a guess are not used: a night that begins at the wrong hour is no night
             self._say_problem(database, silent if self._context.clock.trusted else wording.NO_TIME)
             self._end_warning(database, alerts, learned, now_s)
@@ -319,6 +322,16 @@ class FrostService:
             return
         with database.atomic() as connection:
             put_fact(connection, PROBLEM_FACT, value, at_ms=int(self._context.clock.now() * 1000))
+
+
+def _speaks_nonsense(connection: sqlite3.Connection, device: str, now_s: float) -> bool:
+    """Whether the newest temperature is fresh and left out for its value (not for a time that is not known yet)."""
+    return any(
+        reading.quantity == "temperature"
+        and abs(now_s - reading.time_ms / 1000) <= SILENT_AFTER_S
+        and reading.quality & int(NOT_USED & UNFIT & ~Quality.TIME_DOUBTFUL)
+        for reading in latest_readings(connection, device=device)
+    )
 
 
 def _silence_s(learned: _Learned, now_s: float) -> float:

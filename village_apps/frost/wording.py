@@ -95,6 +95,15 @@ def silent_sensor(device: str, *, hours: int) -> Phrase:
     )
 
 
+def unusable_sensor(device: str) -> Phrase:
+    """Why there is no forecast although the thermometer speaks."""
+    return phrase(
+        "The thermometer %(device)s sends values that cannot be right, and they are left out. There is no forecast "
+        "until they are: look at its probe and its cable.",
+        device=device,
+    )
+
+
 NO_SENSOR = phrase("No thermometer has reported yet. The forecast begins when one does.")
 
 NO_TIME = phrase(
