@@ -146,6 +146,11 @@ class LoraSettings:
     preset: str = setting("LONG_FAST", "The modem preset, which sets the air time.")
     hop_limit: int = setting(3, "How many times other radios may repeat a packet (0 to 7).")
     lowest_priority: int = setting(4, "Records of a lower priority (larger number) wait for another link.")
+    telemetry: bool = setting(
+        True,  # noqa: FBT003 - a setting's default
+        "Whether what other nodes of the mesh measure becomes readings. Whoever has the channel's key can send them, "
+        "so they are marked like those of devices without a password.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

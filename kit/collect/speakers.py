@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kit.collect.dialects import NATIVE
+from kit.collect.dialects import NATIVE, meshtastic
 from kit.collect.dialects.port import Dialect, Heard
 from kit.collect.dialects.senml import PREFIX
 from kit.model.messages import Published
@@ -21,6 +21,13 @@ from kit.store.learned import learned_by
 
 PARTS_PER_GATEWAY = 250
 """Devices behind a gateway; one that invents names without end must not fill the disk."""
+
+
+MESH = "mesh"
+"""What the nodes that the kit's own radio hears stand behind: `mesh/da741924`."""
+
+MESH_USER = "kit-radio"
+MESH_TOPIC = "msh/mesh"
 
 
 class Room(Enum):
@@ -92,6 +99,7 @@ class Speakers:
         self._version: int | None = None
         self._speakers: dict[str, Speaker] = {}
         self._passing: dict[str, Speaker] = {}
+        self._mesh = Speaker(MESH, meshtastic.DIALECT, MESH_TOPIC, (MESH_TOPIC,), known={})
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Look whether a device was added, changed or removed since the last transaction."""
@@ -110,9 +118,12 @@ class Speakers:
         """What was learned in a transaction that may have been rolled back is looked up again."""
         for speaker in (*self._speakers.values(), *self._passing.values()):
             speaker.known = speaker.parts = None
+        self._mesh.parts = None
 
     def find(self, published: Published) -> Speaker | None:
         """Who said this; None if nobody whose words are readings. A speaker named "" is one that forgot its name."""
+        if published.username == MESH_USER:
+            return self._mesh
         signed_in = self._speakers.get(published.username)
         if signed_in is not None:
             return signed_in

@@ -47,6 +47,10 @@ class Rhythm(NamedTuple):
     late_s: float
 
 
+MESH_PREFIX = "mesh/"
+"""Of what the radio heard in the open; see `kit.collect.speakers`."""
+
+
 def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str, Any]]:
     """The sensors by name.
 
@@ -68,12 +72,15 @@ def sensor_rows(connection: sqlite3.Connection, *, now_ms: int) -> list[dict[str
         if name in told and name not in latest:
             row["silent"] = False  # an actuator speaks when it is told something
         owner = registered.get(name.partition("/")[0])
-        if row["silent"] and registered and owner is None:
+        if row["silent"] and registered and owner is None and name not in placed:
             continue  # removed by the technician; its readings stay, its silence is nobody's worry
         # the air's temperature first: where there is room for one value, it is the one that frost is about
         first = sorted(latest.get(name, ()), key=lambda reading: reading.quantity != "temperature")
         row["latest"] = [_value(reading) for reading in first]
-        row |= {"kind": owner.kind if owner else NATIVE, "open": owner is not None and owner.open}
+        row |= {
+            "kind": owner.kind if owner else NATIVE,
+            "open": name.startswith(MESH_PREFIX) if owner is None else owner.open,
+        }
         place = placed.get(name) or placed.get(name.partition("/")[0], NOWHERE)
         row |= {"place": place.name, "latitude": place.latitude, "longitude": place.longitude}
         if name in unread:

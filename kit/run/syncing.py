@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from sync.links.data_budget import DataBudget
 from sync.links.fallback import Fallback
 
 if TYPE_CHECKING:
+    from kit.run.mesh_telemetry import MeshTelemetry
     from kit.run.services import UnitProcess
     from sync.engine import LinkReport
     from sync.join import Membership
@@ -44,7 +46,7 @@ def serve_unit_sync(unit: UnitProcess, stop: threading.Event, ready: Callable[[M
     while not stop.is_set():
         membership = read_membership(unit.home)
         if membership is None:
-            stop.wait(JOIN_LOOK_S)
+            _hear_only(unit, stop)
             continue
         # `kit join` may be called at any time, and an enrolled kit goes on under its own keys: then all is set up anew
         until_changed = threading.Event()
@@ -52,6 +54,40 @@ def serve_unit_sync(unit: UnitProcess, stop: threading.Event, ready: Callable[[M
         watcher.start()
         _sync(unit, membership, until_changed)
         watcher.join()
+
+
+def _hear_only(unit: UnitProcess, stop: threading.Event) -> None:
+    """Without a core the radio has nothing to say, but the sensors of the mesh are heard."""
+    from sync.join import read_membership
+
+    with _mesh(unit) as mesh:
+        link = None
+        if mesh is not None:
+            link = lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0, on_telemetry=mesh.heard)
+            link.open()
+        try:
+            while not stop.is_set() and read_membership(unit.home) is None:
+                stop.wait(JOIN_LOOK_S)
+                if link is not None:
+                    link.receive(0.0)  # frames for somebody else's core must not fill the inbox
+        finally:
+            if link is not None:
+                link.close()
+
+
+@contextmanager
+def _mesh(unit: UnitProcess) -> Iterator[MeshTelemetry | None]:
+    """Takes in what the mesh measures, if there is a radio and it is wanted."""
+    lora = unit.settings.links.lora
+    if not (lora.radio and lora.telemetry):
+        yield None
+        return
+    from kit.run.mesh_telemetry import MeshTelemetry
+
+    with open_unit_store(unit.home) as database:
+        mesh = MeshTelemetry(database, unit.clock)
+        with mesh.working():
+            yield mesh
 
 
 def _watch(home: Home, membership: Membership, stop: threading.Event, changed: threading.Event) -> None:
@@ -71,9 +107,9 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
     from sync.protocol.peers import SinglePeerBook
 
     curve = load_or_create_curve_keys(unit.home)
-    with open_unit_store(unit.home) as database, open_unit_store(unit.home) as told:
+    with open_unit_store(unit.home) as database, open_unit_store(unit.home) as told, _mesh(unit) as mesh:
         store = SqliteRecordStore(database)
-        links = _links(unit, membership, curve)
+        links = _links(unit, membership, curve, mesh)
         SyncEngine(
             identity=unit.identity,
             store=store,
@@ -104,10 +140,11 @@ def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) ->
         tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
 
 
-def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys) -> list[Link]:
+def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
     links: list[Link] = []
     if unit.settings.links.lora.radio:
-        links.append(lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0))
+        heard = None if mesh is None else mesh.heard
+        links.append(lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0, on_telemetry=heard))
     core = unit.settings.links.cellular.core or membership.invite.address
     if not core:
         return links
@@ -177,7 +214,14 @@ def https_urls(told: str, core: str) -> list[str]:
     return [f"https://{host}:{port}" for port in HTTPS_PORTS]
 
 
-def lora_link(home: Home, settings: LoraSettings, clock: Clock, *, number: int) -> Link:
+def lora_link(
+    home: Home,
+    settings: LoraSettings,
+    clock: Clock,
+    *,
+    number: int,
+    on_telemetry: Callable[[int, bytes], None] | None = None,
+) -> Link:
     """The LoRa link that the settings name; `number` is 0 on a kit and 1 on the core (for simulated radios)."""
     from sync.links.meshtastic import MeshtasticLink
 
@@ -189,6 +233,7 @@ def lora_link(home: Home, settings: LoraSettings, clock: Clock, *, number: int) 
         clock=clock,
         lowest_priority=settings.lowest_priority,
         ledger=home.spool / "airtime.json",
+        on_telemetry=on_telemetry,
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 PRIVATE_APP = 256
 """The port number for an application's own data (portnums.proto)."""
+
+TELEMETRY_APP = 67
+"""That of what a node measures: its battery, and the sensors on it."""
 
 CONFIGURED_WITHIN_S = 20.0
 """Real seconds for a radio to tell its settings; over a 115,200 baud lead with a full node list it takes about four."""
@@ -67,6 +70,8 @@ class MeshtasticLink:
         clock: kit time.
         lowest_priority: the largest priority number carried.
         ledger: a file that keeps the count of airtime over a restart of this process; None = it starts anew.
+        on_telemetry: gets the sender and the payload of every telemetry packet of other nodes, once each; called on
+            the library's thread, so it must not block. None = they are passed over.
 
     Raises:
         LinkError: `radio`, `region` or `preset` is written wrongly.
@@ -85,6 +90,7 @@ class MeshtasticLink:
         clock: Clock,
         lowest_priority: int = 4,
         ledger: Path | None = None,
+        on_telemetry: Callable[[int, bytes], None] | None = None,
     ) -> None:
         self._address = RadioAddress.parse(radio)
         self._settings = RadioSettings(region=region, preset=preset)
@@ -105,6 +111,7 @@ class MeshtasticLink:
         self._settings_written = 0
         self._next_s = 0.0
         self._refused_until_s = 0.0
+        self._on_telemetry = on_telemetry
 
     @property
     def frame_s(self) -> float:
@@ -353,7 +360,8 @@ class MeshtasticLink:
             if self._watch is not None:
                 self._watch.heard(self._clock.monotonic())
         sender = int(getattr(packet, "from"))
-        if packet.decoded.portnum != PRIVATE_APP or not packet.decoded.payload or not sender:
+        port = packet.decoded.portnum
+        if port not in {PRIVATE_APP, TELEMETRY_APP} or not packet.decoded.payload or not sender:
             return
         name = (sender, int(packet.id))
         if name in self._seen:
@@ -361,6 +369,10 @@ class MeshtasticLink:
         self._seen[name] = None
         if len(self._seen) > REMEMBERED_PACKETS:
             self._seen.popitem(last=False)
+        if port == TELEMETRY_APP:
+            if self._on_telemetry is not None:
+                self._on_telemetry(sender, bytes(packet.decoded.payload))
+            return
         try:
             self._inbox.put_nowait(Arrival(bytes(packet.decoded.payload), f"!{sender:08x}"))
         except queue.Full:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from kit.collect.speakers import MESH
 from kit.model.places import NOWHERE
 from kit.model.quantities import quantity_named
 from kit.model.readings import Quality, is_usable
@@ -122,7 +123,7 @@ def _place(name: str, readings: Sequence[StoredReading], owners: dict[str, Devic
     several = {r.quantity for r in readings if sum(o.quantity == r.quantity for o in readings) > 1}
     values = tuple(_value(reading, now_ms, tell_apart=reading.quantity in several) for reading in readings)
     gateways = {device.partition("/")[0] for device in devices}
-    unsafe = any(gateway in owners and owners[gateway].open for gateway in gateways)
+    unsafe = any(owners[gateway].open if gateway in owners else gateway == MESH for gateway in gateways)
     return PlaceNow(name, devices, values, unsafe)
 
 

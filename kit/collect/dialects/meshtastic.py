@@ -3,8 +3,8 @@
 A radio with MQTT publishes `<root>/2/json/<channel>/<gateway>`; `from` is the node that measured. The same packets
 reach the kit over its own radio without any MQTT: `read_metrics` is what both share.
 
-Firmware before 2.6 writes 0 for every sensor that a node does not have. So a 0 of a group in which humidity and
-pressure are 0, too, counts as nothing measured; a temperature of 0 beside a real humidity is frost and stays.
+Firmware before 2.6 writes 0 for every sensor that a node does not have. A humidity or pressure of 0 gives it away; then
+a 0 counts as nothing measured, except a temperature beside a real humidity or pressure: that is frost.
 """
 
 from __future__ import annotations
@@ -138,10 +138,9 @@ def read_metrics(metrics: Mapping[str, Any], *, node: int, time_s: float | None)
         time_s: when, Unix seconds; None = it does not know.
     """
     values = {field: value for field, told in metrics.items() if (value := number(told)) is not None}
-    if all(field in values for field in _PROOF) and not any(values[field] for field in _PROOF):
-        values = {field: value for field, value in values.items() if value}
-    elif any(values.get(field) for field in _PROOF):
-        values = {field: value for field, value in values.items() if value or field == "temperature"}
+    if any(values.get(field) == 0 for field in _PROOF):
+        measured = any(values.get(field) for field in _PROOF)
+        values = {field: value for field, value in values.items() if value or (measured and field == "temperature")}
     found = []
     for field, value in values.items():
         quantity, unit = FIELDS.get(field, ("", ""))
