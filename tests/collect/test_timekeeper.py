@@ -21,10 +21,13 @@ from kit.collect.ingest import Ingest
 from kit.collect.timekeeper import HOLD_MS, Timekeeper, tell_time
 from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType, Severity, Urgency
 from kit.model.batch import decode_batch
+from kit.model.ledger import LedgerFile
 from kit.model.messages import Published
 from kit.store.boots import boots, count_undated, latest_time_in
 from kit.store.database import Database
+from kit.store.joining import current_code, use_code
 from kit.store.readings import count_unsynced, find_readings, latest_readings, sensors
+from kit.store.reckoning import reckon
 from kit.store.records import set_origin
 from kit.store.schema import MIGRATIONS
 from kit.unit_clock import UnitClock
@@ -301,7 +304,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, source=st.sampled_from(["core", "gps", "technician"]))
 def test_through_any_boots_and_steps_no_reading_is_lost_or_reordered(
     make: Callable[..., Kit], events: list[Event], source: str
@@ -339,3 +342,35 @@ def test_through_any_boots_and_steps_no_reading_is_lost_or_reordered(
         if known:
             assert time_s == pytest.approx(at_s, abs=31.0 if source == "technician" else 6.0)
             assert "time_guessed" not in quality
+
+
+def test_the_power_cut_ledger_finds_what_was_acknowledged_under_a_guess(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=20.0)
+    kit.step()
+    for _ in range(3):
+        kit.pass_time(60.0)
+        kit.measure()
+    connection = kit.database.connection
+    acknowledged = [tuple(row) for row in connection.execute("SELECT series, time_ms FROM readings")]
+    told = LedgerFile(readings=acknowledged, series={acknowledged[0][0]: ("s", "weight", "kg")})
+    assert reckon([[told]], connection).lost == 0
+    kit.told("phone", kit.true_s + 5000, who="one")
+    kit.told("core", kit.true_s)
+    assert {row[1] for row in acknowledged}.isdisjoint(
+        row[0] for row in connection.execute("SELECT time_ms FROM readings")
+    )
+    assert reckon([[told]], connection).lost == 0
+    connection.execute("DELETE FROM readings WHERE time_ms = (SELECT max(time_ms) FROM readings)")
+    assert reckon([[told]], connection).lost == 1
+
+
+def test_a_code_on_the_screen_stays_good_when_the_time_is_learned(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=20.0)
+    kit.step()
+    with kit.database.atomic() as connection:
+        code, _ = current_code(connection, now_ms=int(kit.clock.now() * 1000))
+    kit.pass_time(5.0)
+    kit.told("technician", kit.true_s)
+    with kit.database.atomic() as connection:
+        used = use_code(connection, code, client_id="new", address="", now_ms=int(kit.clock.now() * 1000))
+    assert used is not None
