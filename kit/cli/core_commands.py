@@ -242,6 +242,8 @@ def _kit_row(state: KitState, now_ms: int) -> tuple[object, ...]:
     unconfirmed = sum(not each.receipts for each in state.active)
     warnings = f"{len(state.active)}, {unconfirmed} NOT CONFIRMED" if unconfirmed else f"{len(state.active)}"
     over = "-" if last is None else last.link
+    if kit.twin_ms is not None:
+        over += ", REFUSED: two units have its keys"
     return (kit.name, kit.unit, heard, over, state.readings, kit.records, warnings if state.active else "none")
 
 

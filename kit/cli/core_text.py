@@ -22,6 +22,11 @@ def status_text(told: Mapping[str, Any]) -> str:
         "Links", [f"{each['name']:<9} {each['state']}: {each['explain']}" for each in told["links"]], "none yet"
     )
     lines += _block("Kits", [f"{told['kits']}{_heard(told)}"], "")
+    for twin in told["twins"]:
+        lines.append(
+            f"{'':<{LABEL}}{twin} is REFUSED: two units with its keys are alive (was its SD card copied?). Switch one off "
+            f'and let the other join again: kit core invite "{twin}"'
+        )
     unconfirmed = told["unconfirmed"]
     standing = f", {unconfirmed} NOT CONFIRMED by anybody" if unconfirmed else ", all confirmed"
     lines += _block("Warnings", [f"{told['warnings']}{standing}" if told["warnings"] else "none"], "")

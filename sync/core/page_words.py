@@ -57,6 +57,14 @@ def ago(at_ms: int, now_ms: int) -> str:
     return f"{age_words(seconds)} ago" if seconds > 0 else f"in {age_words(-seconds)}"
 
 
+def twin(name: str, since_ms: int, now_ms: int) -> str:
+    """What to do about two kits with the keys of one."""
+    return (
+        f"Two units with the keys of this kit are alive since {moment(since_ms, now_ms)}, so nothing is taken from either: "
+        f'its SD card was copied. Switch one of them off, and let the other join again: kit core invite "{name}"'
+    )
+
+
 def link(name: str) -> str:
     """How people call a link."""
     return _LINKS.get(name, name)

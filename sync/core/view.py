@@ -76,11 +76,11 @@ class KitState:
 
 
 def kit_states(store: CoreStore, *, now_ms: int) -> list[KitState]:
-    """Every kit, those that need somebody first: unconfirmed warnings, warnings, silence, then by name."""
+    """Every kit, those that need somebody first: unconfirmed warnings, warnings, twins, silence, then by name."""
     states = [_state(store, kit, now_ms) for kit in store.kits()]
     return sorted(
         states,
-        key=lambda s: (not s.unconfirmed, not s.active, not s.silent(now_ms), s.kit.name.casefold()),
+        key=lambda s: (not s.unconfirmed, not s.active, s.kit.twin_ms is None, not s.silent(now_ms), s.kit.name.casefold()),
     )
 
 
@@ -116,6 +116,7 @@ def kit_json(state: KitState, *, now_ms: int) -> dict[str, Any]:
         "link": last.link if last else None,
         "heard": [{"link": heard.link, "last_heard": utc(heard.at_ms)} for heard in kit.heard],
         "silent": state.silent(now_ms),
+        "twin": None if kit.twin_ms is None else utc(kit.twin_ms),
         "records": kit.records,
         "warnings": [warning_json(each, now_ms=now_ms) for each in (*state.active, *state.ended)],
         "early_receipts": state.early_receipts,
@@ -164,6 +165,7 @@ def core_json(store: CoreStore, *, unit: str, name: str, now_ms: int) -> dict[st
         "name": name,
         "time": utc(now_ms),
         "kits": len(states),
+        "twins": [state.kit.name for state in states if state.kit.twin_ms is not None],
         "silent": sum(state.silent(now_ms) for state in states),
         "last_heard": utc(max(heard, default=None)),
         "warnings": len(active),

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from kit.model.alert import MsgType, Reference
 from kit.store.links import LinkRow, put_link
 from sync.core.page import make_app
+from sync.protocol.peers import Peer
 
 HOUR_S = 3600.0
 
@@ -119,6 +120,19 @@ def test_a_kit_that_never_came_back_after_joining_is_said_to_have_joined(city: A
     kit = city.kit()
     city.enrol(city.hello(kit, city.invite("New village")))
     assert "Joined <b>just now</b>, not heard since" in text(page)
+
+
+def test_a_kit_with_a_twin_is_named_with_what_to_do(city: Any, page: FlaskClient) -> None:
+    kit = city.joined("Orchard village")
+    city.store.twin_heard(kit.unit, now_ms=city.now_ms)
+    text = page.get("/").text
+    assert "Two units with the keys of this kit are alive" in text
+    assert "kit core invite" in text
+    (told,) = page.get("/api/v1/kits").get_json()
+    assert told["twin"] == "2016-04-23T18:00:00Z"
+    again = city.invite("Orchard village")
+    assert isinstance(city.enrol(city.hello(kit, again)), Peer)
+    assert "Two units" not in page.get("/").text
 
 
 def test_readings_quizzes_and_the_forecast_are_shown(city: Any, page: FlaskClient) -> None:
