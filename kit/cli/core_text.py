@@ -24,8 +24,8 @@ def status_text(told: Mapping[str, Any]) -> str:
     lines += _block("Kits", [f"{told['kits']}{_heard(told)}"], "")
     for twin in told["twins"]:
         lines.append(
-            f"{'':<{LABEL}}{twin} is REFUSED: two units with its keys are alive (was its SD card copied?). Switch one off "
-            f'and let the other join again: kit core invite "{twin}"'
+            f"{'':<{LABEL}}{twin} is REFUSED: two units with its keys are alive (was its SD card copied?). "
+            f'Switch one off and let the other join again: kit core invite "{twin}"'
         )
     unconfirmed = told["unconfirmed"]
     standing = f", {unconfirmed} NOT CONFIRMED by anybody" if unconfirmed else ", all confirmed"

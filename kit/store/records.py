@@ -19,9 +19,10 @@ from kit.store.custody import SUBJECT, hear_custody, note_custody
 from kit.store.database import Database, StoreError
 from kit.store.evidence import note_records
 from kit.store.facts import count_change
+from kit.store.holdings import holdings
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
-from sync.protocol.beacons import MAX_HOLDINGS, NOTHING, Holding, Position, lacking
+from sync.protocol.beacons import Holding, Position, lacking
 from sync.protocol.records import CannotStoreNow, Priority, Record, RecordId
 
 __all__ = [
@@ -335,12 +336,8 @@ class SqliteRecordStore:
         )
 
     def holdings(self, peer: str) -> tuple[Holding, ...]:
-        """The newest of the core's records for us that is held, by epoch; those before it were held, too."""
-        rows = self._database.connection.execute(
-            "SELECT epoch, max(seq) FROM records WHERE origin = ? GROUP BY epoch ORDER BY epoch DESC LIMIT ?",
-            (peer, MAX_HOLDINGS),
-        )
-        return tuple(Holding(int(row[0]), int(row[1]) + 1) for row in rows) or (NOTHING,)
+        """What is held of the core's records for us."""
+        return holdings(self._database.connection, "records", peer)
 
     def refill(self, peer: str, told: Sequence[Holding]) -> int:
         """The core was rebuilt from a backup: offer again what it had accepted since."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from sync.protocol.beacons import MAX_HOLDINGS, MAX_RANGES, NOTHING, Holding, Position, lacking
+from sync.protocol.beacons import Holding, Position, lacking
 from sync.protocol.records import Priority
 
 
@@ -13,33 +13,6 @@ def position(connection: sqlite3.Connection) -> Position | None:
     """See `RecordStore.position`."""
     row = connection.execute("SELECT * FROM core_own").fetchone()
     return None if row is None else Position(int(row["epoch"]), tuple(int(row[f"highest_{p}"]) for p in Priority))
-
-
-def holdings(connection: sqlite3.Connection, peer: str) -> tuple[Holding, ...]:
-    """See `RecordStore.holdings`: what was committed of that kit's, with its gaps."""
-    rows = connection.execute(
-        "SELECT epoch, count(*), max(seq) FROM core_records WHERE origin = ? "
-        "GROUP BY epoch ORDER BY epoch DESC LIMIT ?",
-        (peer, MAX_HOLDINGS),
-    ).fetchall()
-    return tuple(
-        Holding(int(epoch), int(newest) + 1) if count == newest else _with_gaps(connection, peer, int(epoch))
-        for epoch, count, newest in rows
-    ) or (NOTHING,)
-
-
-def _with_gaps(connection: sqlite3.Connection, peer: str, epoch: int) -> Holding:
-    ends = connection.execute(
-        "SELECT before + 1, seq FROM (SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before FROM core_records "
-        "WHERE origin = ? AND epoch = ?) WHERE seq != before + 1 ORDER BY seq LIMIT ?",
-        (peer, epoch, MAX_RANGES + 1),
-    ).fetchall()
-    (newest,) = connection.execute(
-        "SELECT max(seq) FROM core_records WHERE origin = ? AND epoch = ?", (peer, epoch)
-    ).fetchone()
-    starts = [int(after) for _, after in ends]
-    stops = [int(gap) for gap, _ in ends[1:]] + [int(newest) + 1]
-    return Holding(epoch, int(ends[0][0]), tuple(zip(starts, stops, strict=False))[:MAX_RANGES])
 
 
 def refill(connection: sqlite3.Connection, peer: str, told: Sequence[Holding]) -> int:

@@ -17,6 +17,7 @@ from kit.identity import Identity
 from kit.model.alert_state import AlertState
 from kit.settings import CoreSettings
 from kit.store.database import Database
+from kit.store.holdings import holdings as holdings_of
 from kit.store.links import LinkRow, links
 from kit.store.records import storing
 from sync.core import holdings, kit_rows, letters, queries, reading_rows, record_rows
@@ -130,7 +131,7 @@ class SqliteCoreStore:
 
     def holdings(self, peer: str) -> tuple[Holding, ...]:
         """What is held of that kit's records."""
-        return holdings.holdings(self._database.connection, peer)
+        return holdings_of(self._database.connection, "core_records", peer)
 
     def refill(self, peer: str, told: Sequence[Holding]) -> int:
         """The kit was rebuilt from a backup: offer it again what it had accepted since."""

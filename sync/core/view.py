@@ -80,7 +80,13 @@ def kit_states(store: CoreStore, *, now_ms: int) -> list[KitState]:
     states = [_state(store, kit, now_ms) for kit in store.kits()]
     return sorted(
         states,
-        key=lambda s: (not s.unconfirmed, not s.active, s.kit.twin_ms is None, not s.silent(now_ms), s.kit.name.casefold()),
+        key=lambda s: (
+            not s.unconfirmed,
+            not s.active,
+            s.kit.twin_ms is None,
+            not s.silent(now_ms),
+            s.kit.name.casefold(),
+        ),
     )
 
 

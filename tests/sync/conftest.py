@@ -251,6 +251,7 @@ class World:
     """One virtual clock, two media, a core and its kits."""
 
     cutting = CuttingStore
+    power_cut = PowerCut
 
     def __init__(self, home: Path, seed: int = 1) -> None:
         self.clock, self.rng = ManualClock(at_s=NOON_S), random.Random(seed)

@@ -22,6 +22,7 @@ from sync.core import applied_rows
 from sync.core.page import make_app
 from sync.core.store import Outcome
 from sync.core.view import record_json
+from sync.protocol.beacons import NOTHING, Holding
 from sync.protocol.records import Priority, Record, RecordId
 
 HOUR_MS = 3_600_000
@@ -348,3 +349,28 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it_and_wholly_applie
         assert len(kept) <= len(acknowledged) + 1
         (series,) = city.store.series(unit)
         assert series.count == 3 * len(kept)
+
+
+def test_the_core_tells_what_it_holds_of_a_kit_with_the_newest_gaps(city: Any) -> None:
+    kit = city.joined()
+    assert city.store.holdings(kit.unit) == (NOTHING,)
+    gaps = (3, 6, 9, 12, 15, 18, 21, 24, 27)
+    records = [kit.record("note", bytes((number,))) for number in range(40)]
+    city.take(*[each for each in records if each.id.seq not in gaps], peer=kit.unit)
+    (told,) = city.store.holdings(kit.unit)
+    assert told.epoch == kit.epoch
+    assert [seq for seq in range(1, 41) if not told.has(seq)] == list(gaps[-7:])
+    assert told.has(40)
+    assert not told.has(41)
+
+
+def test_a_kit_rebuilt_from_its_backup_is_offered_again_what_it_had_accepted(city: Any) -> None:
+    kit, other = city.joined(), city.joined("Another village")
+    mine = [
+        city.store.write(addressee=unit, kind="message", priority=2, body=b"\x01", now_ms=city.now_ms)
+        for unit in (kit.unit, other.unit, kit.unit, other.unit, kit.unit)
+    ][::2]
+    city.store.accepted(mine, peer=kit.unit, link="lora", at_ms=city.now_ms)
+    held = Holding(mine[0].epoch, 1, ((1, 2), (5, 6)))  # it lost the second
+    assert city.store.refill(kit.unit, (held,)) == 1
+    assert [each.id.seq for each in city.store.outgoing(kit.unit, now_ms=city.now_ms, limit=9)] == [3]
