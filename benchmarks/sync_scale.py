@@ -25,7 +25,8 @@ from kit.store.database import Database
 from kit.store.records import SqliteRecordStore, set_origin, write_record
 from sync.core.sqlite_store import SqliteCoreStore
 from sync.engine import SyncEngine
-from sync.links.cellular import CellularCoreLink, CellularKitLink
+from sync.links.cellular import CellularKitLink
+from sync.links.cellular_core import CellularCoreLink
 from sync.links.port import Arrival, LinkState
 from sync.protocol import keys
 from sync.protocol.frames import LORA_FRAME_BYTES
@@ -145,7 +146,7 @@ def _over_cellular(home: Path, count: int) -> tuple[float, float]:
     core.start()
     link = CellularKitLink(
         core=here.recv(), server_public=core_keys[0], public=kit_keys[0], secret=kit_keys[1], modem=AlwaysOnModem(),
-        clock=SystemClock(),
+        clock=SystemClock(), rng=random.Random(5),
     )  # fmt: skip
     engine = kit_engine(database, [link], SystemClock())
     while link.state() is not LinkState.UP:

@@ -7,7 +7,7 @@ import sqlite3
 from sync.protocol.beacons import MAX_HOLDINGS, MAX_RANGES, NOTHING, Holding
 
 TOLD_RANGES = MAX_RANGES - 1
-"""The newest ones. What lies before them is said to be held; once the newer gaps are filled, its gaps come to be told."""
+"""The newest. What lies before them is said to be held; its gaps come to be told once the newer ones are filled."""
 
 
 def holdings(connection: sqlite3.Connection, table: str, origin: str) -> tuple[Holding, ...]:
@@ -34,9 +34,8 @@ def holdings(connection: sqlite3.Connection, table: str, origin: str) -> tuple[H
 
 def _with_gaps(connection: sqlite3.Connection, table: str, origin: str, epoch: int, newest: int) -> Holding:
     starts = connection.execute(
-        "SELECT seq, before FROM (SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before "
-        f"FROM {table} WHERE origin = ? AND epoch = ?) "
-        "WHERE seq != before + 1 ORDER BY seq DESC LIMIT ?",
+        f"SELECT seq, before FROM (SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before FROM {table} "  # noqa: S608 - as above
+        "WHERE origin = ? AND epoch = ?) WHERE seq != before + 1 ORDER BY seq DESC LIMIT ?",
         (origin, epoch, TOLD_RANGES + 1),
     ).fetchall()
     ranges, end = [], int(newest) + 1

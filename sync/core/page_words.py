@@ -60,8 +60,8 @@ def ago(at_ms: int, now_ms: int) -> str:
 def twin(name: str, since_ms: int, now_ms: int) -> str:
     """What to do about two kits with the keys of one."""
     return (
-        f"Two units with the keys of this kit are alive since {moment(since_ms, now_ms)}, so nothing is taken from either: "
-        f'its SD card was copied. Switch one of them off, and let the other join again: kit core invite "{name}"'
+        f"Two units with the keys of this kit are alive since {moment(since_ms, now_ms)}, so nothing is taken from "
+        f'either: its SD card was copied. Switch one off, and let the other join again: kit core invite "{name}"'
     )
 
 

@@ -1,4 +1,4 @@
-"""What a unit must survive: killed at each step in turn, out for days, rebuilt from a backup, with a clock that lies."""
+"""What a unit must survive: killed at each step in turn, out for days, rebuilt from a backup, a clock that lies."""
 
 from __future__ import annotations
 
