@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ EXTERNAL_PROMISE = (
     "The kit's own broker acknowledges only what is on disk."
 )
 
-TOPIC_FILTER = "sensors/#"
+NATIVE_TOPICS = ("sensors/#",)
 KEEP_ALIVE_S = 30
 RECONNECT_S = (1, 10)
 RETRY_S = 1.0
@@ -61,6 +61,8 @@ class ExternalBroker:
         client_id: names the persistent session there; keep it the same for ever.
         journal: its `commit` gets the messages.
         clock: dates what comes in.
+        topics: what it takes, as topic filters.
+        lasting: says of a topic that its retained message is as good as a new one (a device's own description).
         on_problem: called with a sentence for the technician, on any thread.
     """
 
@@ -74,8 +76,11 @@ class ExternalBroker:
         client_id: str,
         journal: Journal,
         clock: Clock,
+        topics: Sequence[str] = NATIVE_TOPICS,
+        lasting: Callable[[str], bool] = lambda _topic: False,
         on_problem: Callable[[str], None] | None = None,
     ) -> None:
+        self._topics, self._lasting = tuple(topics), lasting
         self._host, self._port = host, port
         self._username, self._password, self._client_id = username, password, client_id
         self._journal, self._clock, self._on_problem = journal, clock, on_problem
@@ -142,12 +147,13 @@ class ExternalBroker:
         self._connections += 1
         self.problem = None
         # also when the session was kept: a Mosquitto that lost its file would otherwise deliver nothing for ever
-        client.subscribe(TOPIC_FILTER, qos=1)
+        client.subscribe([(wanted, 1) for wanted in self._topics])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
             self._report(
-                f"the external broker does not let '{self._username}' subscribe to {TOPIC_FILTER}; see its ACL"
+                f"the external broker does not let '{self._username}' subscribe to all of "
+                f"{', '.join(self._topics)}; see its ACL"
             )
         else:
             self.connected.set()
@@ -161,12 +167,13 @@ class ExternalBroker:
             self._report(f"the connection to the external broker {self._host}:{self._port} is lost ({reason})")
 
     def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        if message.retain:
+        if message.retain and not self._lasting(message.topic):
             # an old state of unknown age, repeated at every subscription: no reading of now
             client.ack(message.mid, message.qos)
             return
         published = Published(
-            username=message.topic.partition("/")[2].partition("/")[0],
+            # who it was only that broker knows; of the kit's own topics the second level says it
+            username=message.topic.split("/")[1] if message.topic.startswith("sensors/") else "",
             client_id=self._client_id,
             topic=message.topic,
             payload=bytes(message.payload),

@@ -20,6 +20,9 @@ KITS_OWN = frozenset({"alerts", "status", "commands"})
 """First levels of topics on which only the kit's services publish."""
 
 DISCOVERY = "homeassistant"
+LOOKED_AT = 8
+"""Of a waiting device's messages in one transaction, the last ones."""
+
 READINGS_SHOWN = 3
 LONGEST_TOPIC = 200
 LONGEST_SUGGESTION = 24
@@ -106,7 +109,8 @@ class Waiters:
     def write(self, connection: sqlite3.Connection) -> None:
         """Write down the last message of each, and what it was recognised as."""
         for number, messages in self._said.items():
-            told = [_recognised(message) for message in messages]
+            # a stranger that talks without end must not cost the others their time
+            told = [_recognised(message) for message in messages[-LOOKED_AT:]]
             spoken = [one for one, _ in told if one is not None]
             # a discovery says where readings will be; a reading says more
             surest = next((one for one in spoken if one[0] != DISCOVERY), spoken[0] if spoken else None)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kit.collect.dialects import NATIVE, meshtastic
+from kit.collect.dialects import NATIVE, discovery, meshtastic
 from kit.collect.dialects.port import Dialect, Heard
 from kit.collect.dialects.senml import PREFIX
 from kit.model.messages import Published
@@ -130,6 +130,8 @@ class Speakers:
         by_topic = next((s for s in self._speakers.values() if s.below(published.topic) is not None), None)
         if by_topic is not None:
             return by_topic
+        if not published.username and discovery.is_discovery(published.topic):
+            return self._announced(published)
         if not published.topic.startswith(PREFIX):
             return None
         name = published.topic[len(PREFIX) :].partition("/")[0]
@@ -138,6 +140,11 @@ class Speakers:
                 self._passing.clear()
             self._passing[name] = Speaker(name, NATIVE, PREFIX + name, (PREFIX + name,))
         return self._passing[name]
+
+    def _announced(self, published: Published) -> Speaker | None:
+        """Whose topics a discovery at an external broker is about."""
+        topics = [sensor.topic for sensor in discovery.announced(published.topic, published.payload)]
+        return next((s for s in self._speakers.values() if any(s.below(t) is not None for t in topics)), None)
 
     def _speaker(self, connection: sqlite3.Connection, name: str, kind: str, base: str) -> Speaker:
         dialect = self._dialects[kind]

@@ -118,6 +118,8 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
 
 def _external_broker(unit: UnitProcess, journal: Any) -> Any:
     from kit.broker.external import ExternalBroker
+    from kit.collect.dialects import dialects
+    from kit.collect.dialects.discovery import PREFIX, is_discovery
     from kit.run.adapters import external_password
 
     host, port = listen_address(unit.settings.broker.external, key="[broker] external")
@@ -129,6 +131,10 @@ def _external_broker(unit: UnitProcess, journal: Any) -> Any:
         client_id=unit.identity.unit,
         journal=journal,
         clock=unit.clock,
+        topics=sorted(
+            {f"{PREFIX}#", *(own for one in dialects().values() for own in one.grants(one.base("+")).publish)}
+        ),
+        lasting=is_discovery,
         on_problem=unit.log.warning,
     )
 

@@ -40,6 +40,9 @@ CHANGED = "waiting"
 WAITING_AT_MOST = 50
 """More than anybody brings in a day; through the open listener anybody could fill the table."""
 
+FORGOTTEN_MS = 86_400_000
+"""A device without a password that has said nothing for a day waits no longer."""
+
 FRESH_MS = 600_000
 """A code that is shown is good for at least ten minutes more."""
 
@@ -113,6 +116,7 @@ def use_code(connection: sqlite3.Connection, code: str, *, client_id: str, addre
 
 def wait_openly(connection: sqlite3.Connection, *, client_id: str, address: str, now_ms: int) -> int | None:
     """Let a device without a password wait; None if too many do already."""
+    connection.execute("DELETE FROM waiting WHERE open AND coalesce(last_ms, since_ms) < ?", (now_ms - FORGOTTEN_MS,))
     (count,) = connection.execute("SELECT count(*) FROM waiting WHERE open").fetchone()
     if count >= WAITING_AT_MOST:
         return None

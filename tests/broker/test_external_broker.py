@@ -80,6 +80,8 @@ class Kit:
             client_id="kit-collect",
             journal=shelf,
             clock=SystemClock(),
+            topics=("sensors/#", "tele/+/#", "homeassistant/#"),
+            lasting=lambda topic: topic.endswith("/config"),
             on_problem=self.problems.append,
         )
         self.ready = threading.Event()
@@ -198,3 +200,19 @@ def test_the_kit_says_so_when_the_broker_is_gone_and_finds_it_again(
 
 def test_the_weaker_promise_is_said_in_one_breath() -> None:
     assert "acknowledged reading can be lost" in EXTERNAL_PROMISE
+
+
+def test_devices_of_other_kinds_are_taken_and_their_descriptions_wait_at_the_broker(
+    mosquitto: Mosquitto, shelf: Shelf, eventually: Callable[..., bool]
+) -> None:
+    mosquitto.publish("homeassistant/sensor/x/config", "announced", retain=True)
+    mosquitto.publish("tele/pump/STATE", "old", retain=True)
+    made = Kit(mosquitto.port, shelf)
+    try:
+        assert made.ready.wait(5)
+        assert eventually(lambda: [p.payload for p in shelf.kept] == [b"announced"])
+        mosquitto.publish("tele/pump/SENSOR", "new")
+        assert eventually(lambda: len(shelf.kept) == 2)
+    finally:
+        made.stop()
+    assert [(p.payload, p.username) for p in shelf.kept] == [(b"announced", ""), (b"new", "")]

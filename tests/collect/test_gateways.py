@@ -148,3 +148,20 @@ def test_a_device_that_cannot_be_told_its_topics_keeps_them(database: Database, 
     told = '{"method":"NotifyStatus","params":{"ts":1790000000.5,"temperature:0":{"tC":3.5}}}'
     take(database, ingest, "shed", ("shellyplusht-08b61fcb7f3c/events/rpc", told))
     assert measured(database) == {("shed", "temperature", 3.5)}
+
+
+def test_through_an_external_broker_the_topic_says_who_speaks(database: Database, ingest: Ingest) -> None:
+    let_in(database, "pump", "tasmota")
+    let_in(database, "ems", "homeassistant")
+    config = '{"stat_t":"devices/ems/s","unit_of_meas":"°F","name":"Temperature"}'
+    take(
+        database,
+        ingest,
+        "",
+        ("tele/pump/SENSOR", '{"AM2301":{"Temperature":7}}'),
+        ("tele/stranger/SENSOR", '{"AM2301":{"Temperature":8}}'),
+        ("homeassistant/sensor/x/t/config", config),
+        ("devices/ems/s", "50"),
+        ("alerts/village", "{}"),
+    )
+    assert measured(database) == {("pump", "temperature", 7.0), ("ems", "temperature", 10.0)}

@@ -92,13 +92,13 @@ def test_a_code_lets_in_one_device_and_only_for_an_hour(kit: TrialKit, door: Doo
     code = code_of(kit)
     door.publish("join", [], client_id="first", password=code)
     with pytest.raises(NotLetInError):
-        door.publish("join", [], client_id="second", password=code, patience_s=1.0)
+        door.publish("join", [], client_id="second", password=code)
     door.publish("anything", [], client_id="first", password=code)
     fresh = code_of(kit)
     assert fresh != code
     kit.clock.advance(VALID_MS / 1000 + 1)
     with pytest.raises(NotLetInError):
-        door.publish("join", [], client_id="third", password=fresh, patience_s=1.0)
+        door.publish("join", [], client_id="third", password=fresh)
     assert code_of(kit) != fresh
     assert len(waiting(kit)) == 1
 
@@ -154,14 +154,14 @@ def test_a_device_without_a_password_waits_speaks_for_itself_alone_and_is_marked
     assert (sorted(answered), codes) == ([False, True], [True, True])
     assert measured(kit) == {("shed", "temperature", 3.5)}
     assert "has no password" in kit.app.test_client().get("/now/").text
-    with pytest.raises(NotLetInError), door.client("shed", password="", patience_s=1.0):
+    with pytest.raises(NotLetInError), door.client("shed", password=""):
         pass
     with kit.store() as database, pytest.raises(UsageError, match="without a password"):
         rotate_password(database.connection, "shed")
 
 
 def test_the_closed_listener_lets_nobody_in_without_a_password(door: Door) -> None:
-    with pytest.raises(NotLetInError), door.client("", client_id="shelly", patience_s=1.0):
+    with pytest.raises(NotLetInError), door.client("", client_id="shelly"):
         pass
 
 
@@ -171,7 +171,7 @@ def test_a_device_that_was_turned_away_has_to_ask_again(kit: TrialKit, door: Doo
     with kit.store() as database, database.atomic() as connection:
         turn_away(connection, list_waiting(connection)[0].id)
     with pytest.raises(NotLetInError):
-        door.publish("join", [], client_id="x", password=code, patience_s=1.0)
+        door.publish("join", [], client_id="x", password=code)
     with kit.store() as database, pytest.raises(NobodyWaits):
         turn_away(database.connection, 1)
 
@@ -208,11 +208,11 @@ def test_an_accepted_device_can_be_given_a_password_of_its_own_or_be_shut_out(ki
         password = rotate_password(connection, "orchard").password
     door.publish("orchard", [], password=password)
     with pytest.raises(NotLetInError):
-        door.publish("join", [], client_id="x", password=code, patience_s=1.0)
+        door.publish("join", [], client_id="x", password=code)
     with kit.store() as database, database.atomic() as connection:
         remove_device(connection, "orchard")
     with pytest.raises(NotLetInError):
-        door.publish("orchard", [], password=password, patience_s=1.0)
+        door.publish("orchard", [], password=password)
 
 
 def test_a_reading_says_more_of_a_device_than_its_discovery(kit: TrialKit, door: Door) -> None:

@@ -56,14 +56,7 @@ class Door:
 
     @contextmanager
     def client(
-        self,
-        username: str,
-        *,
-        client_id: str = "",
-        password: str | None = None,
-        port: int = 0,
-        v5: bool = False,
-        patience_s: float | None = None,
+        self, username: str, *, client_id: str = "", password: str | None = None, port: int = 0, v5: bool = False
     ) -> Iterator[Client]:
         """A paho client that has signed in."""
         version = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
@@ -71,11 +64,17 @@ class Door:
         if username:
             client.username_pw_set(username, self.passwords[username] if password is None else password)
         connected = threading.Event()
-        client.on_connect = lambda *told: connected.set() if not told[3].is_failure else None
+        refused: list[bool] = []
+
+        def answered(*told: Any) -> None:
+            refused.append(told[3].is_failure)
+            connected.set()
+
+        client.on_connect = answered
         client.connect("127.0.0.1", port or self.port)
         client.loop_start()
         try:
-            if not connected.wait(PATIENCE_S if patience_s is None else patience_s):
+            if not connected.wait(PATIENCE_S) or refused[0]:
                 raise NotLetInError(username or client_id)
             yield client
         finally:

@@ -70,6 +70,8 @@ _DOUBTS = (
     (Quality.IMPOSSIBLE, phrase("This cannot be right. The sensor needs a look.")),
     (Quality.STUCK, phrase("It has been the same for hours. The sensor may be stuck.")),
     (Quality.TIME_DOUBTFUL, phrase("It is not certain when this was measured.")),
+    (Quality.INCONSISTENT, phrase("It does not fit what the same sensor says besides.")),
+    (Quality.NEIGHBOUR, phrase("The sensors around it say something else.")),
     (Quality.STEP, phrase("It jumped. Look again in some minutes.")),
 )
 _DOUBTFUL = phrase("This value is doubtful.")

@@ -78,7 +78,7 @@ def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
 @cached_page("devices", max_age_s=NOW_AGE_S)
 def _now() -> str:
     places = measured_now(database().connection, now_ms=now_ms())
-    return render_template("portal/now.html", places=places)
+    return render_template("portal/now.html", places=places, certain=context().clock.trusted)
 
 
 def _cards() -> list[Card]:
