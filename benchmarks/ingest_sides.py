@@ -133,7 +133,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int) -> None:
-    for _ in range(500):
+    for _ in range(6000):  # a minute
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
