@@ -144,6 +144,7 @@ class LoraSettings:
     radio: str = setting("", '"tcp:HOST:PORT", "serial:/dev/ttyUSB0" or "simulated"; empty = no radio.')
     region: str = setting("EU_868", "The radio region, which sets the duty cycle.")
     preset: str = setting("LONG_FAST", "The modem preset, which sets the air time.")
+    channel: str = setting("", "The radio's primary channel, at most 11 letters; empty = named after the preset.")
     hop_limit: int = setting(3, "How many times other radios may repeat a packet (0 to 7).")
     lowest_priority: int = setting(4, "Records of a lower priority (larger number) wait for another link.")
     telemetry: bool = setting(

@@ -22,6 +22,7 @@ from kit.health.words import (
     power_words,
     seconds_between,
     service_words,
+    size_words,
 )
 from tui.line import Line, Shape, Tone, cut, fit, spread
 
@@ -136,7 +137,20 @@ def sync(status: Status, shape: Shape) -> list[Line]:
         return [Line("Sync: no link yet" if shape.narrow else "No link yet: kit join INVITE, and [links] in kit.toml")]
     lines = [Line(_sync_heads(shape), Tone.HEAD)]
     lines += [Line(_sync_row(link, status, shape)) for link in links]
+    lines += [Line(told) for link in links for told in _left_today(link)]
     return fit(lines, shape, more="links")
+
+
+def _left_today(link: Mapping[str, Any]) -> list[str]:
+    """What may still be sent today, as short as it goes."""
+    facts, lines = link.get("facts") or {}, []
+    if facts.get("air"):
+        lines.append(f"air today: {facts['air']['frames']:,} frames, {size_words(facts['air']['bytes'])}")
+    data = facts.get("data") or {}
+    if data.get("daily_bytes"):
+        left = max(int(data["daily_bytes"]) - int(data["used_bytes"]), 0)
+        lines.append(f"data today: {size_words(left)} of {size_words(int(data['daily_bytes']))} left")
+    return lines
 
 
 def few(count: int, cells: int) -> str:

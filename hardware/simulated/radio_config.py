@@ -1,4 +1,6 @@
-"""What a simulated radio says about itself, and the part of its settings that can be changed: region, preset, hops.
+"""What a simulated radio says about itself, and those of its settings that can be changed.
+
+These are region, preset, hop limit and the primary channel.
 
 Follows the order in which the firmware answers `want_config_id` (`PhoneAPI.cpp`): my_info, own node_info, metadata,
 channels, config, moduleConfig, other nodes, config_complete_id. Admin messages to the own node change `config.lora`
@@ -23,6 +25,8 @@ NODELESS_CONFIG_ID = 69420
 """A client that asks with this nonce wants no other nodes (`SPECIAL_NONCE_ONLY_CONFIG`)."""
 
 CHANNELS = 8
+PUBLIC_KEY = b"\x01"
+"""Meshtastic's default channel key, by its short form."""
 ADMIN_APP: int = portnums_pb2.PortNum.ADMIN_APP
 CONFIG_SECTIONS = ("device", "position", "power", "network", "display", "lora", "bluetooth", "security")
 MODULE_SECTIONS = (
@@ -51,6 +55,8 @@ class RadioConfig:
     node: int
     lora: Any
     reboots: int = 0
+    channel_name: str = ""
+    channel_key: bytes = PUBLIC_KEY
     _edited: Any = None
     _editing: bool = field(default=False)
 
@@ -83,6 +89,9 @@ class RadioConfig:
             if LoRa.ModemPreset.Name(asked.set_config.lora.modem_preset) in PRESETS:
                 self._edited = asked.set_config.lora
             return None, not self._editing and self._commit()
+        elif kind == "set_channel" and asked.set_channel.index == 0:
+            self.channel_name, self.channel_key = asked.set_channel.settings.name, asked.set_channel.settings.psk
+            return None, False
         elif kind == "commit_edit_settings":
             self._editing = False
             return None, self._commit()
@@ -131,7 +140,7 @@ def describe(config: RadioConfig, others: Sequence[RadioConfig], nonce: int) -> 
             firmware_version=FIRMWARE, device_state_version=24, hasWifi=True, hw_model=mesh_pb2.HardwareModel.PORTDUINO
         )
     )
-    yield from _channels()
+    yield from _channels(config)
     yield from _settings(config)
     if nonce != NODELESS_CONFIG_ID:
         for other in others:
@@ -149,12 +158,12 @@ def _node_info(config: RadioConfig) -> Any:
     return mesh_pb2.NodeInfo(num=config.node, user=user)
 
 
-def _channels() -> Iterator[Any]:
+def _channels(config: RadioConfig) -> Iterator[Any]:
     for index in range(CHANNELS):
         channel = channel_pb2.Channel(index=index)
         if index == 0:
             channel.role = channel_pb2.Channel.Role.PRIMARY
-            channel.settings.psk = b"\x01"  # Meshtastic's public default key
+            channel.settings.name, channel.settings.psk = config.channel_name, config.channel_key
         yield mesh_pb2.FromRadio(channel=channel)
 
 

@@ -8,6 +8,7 @@ once each time they grow, so that a script can say "close again" by adding one:
      "do": {"0": {"close": 1, "reboot": 1, "truncate": 1}}}
 
 `mute`: tells its client nothing. `stuck_queue`: says that its queue is full and sends nothing. `unplugged`: no antenna.
+`refuse`: "NO_CHANNEL" or another of Meshtastic's routing errors; that is what becomes of every packet.
 `close`: drops its client without a word. `truncate`: cuts the next frame to its client in half.
 """
 
@@ -29,6 +30,7 @@ class Faults:
         mute: numbers of radios that tell their clients nothing.
         stuck: numbers of radios whose queue is stuck at no free slot.
         unplugged: numbers of radios without antenna.
+        refuse: by number of the radio, the error with which it refuses every packet.
         done: for each (radio number, action), how often it is to have happened since the start.
     """
 
@@ -39,6 +41,7 @@ class Faults:
     stuck: frozenset[int] = frozenset()
     unplugged: frozenset[int] = frozenset()
     done: tuple[tuple[tuple[int, str], int], ...] = ()
+    refuse: tuple[tuple[int, str], ...] = ()
 
     def due(self, before: Faults) -> list[tuple[int, str]]:
         """The (radio number, action) pairs to do now, each as often as its count has grown."""
@@ -75,4 +78,5 @@ def _parse(told: dict[str, Any]) -> Faults:
         stuck=which("stuck_queue"),
         unplugged=which("unplugged"),
         done=tuple(sorted(done)),
+        refuse=tuple((int(number), str(it["refuse"])) for number, it in radios.items() if it.get("refuse")),
     )

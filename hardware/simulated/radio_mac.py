@@ -92,9 +92,9 @@ class RadioMac:
             return ERRNO_DISABLED
         phy_bytes = self.phy_bytes(packet)
         if phy_bytes > radio_phy.MAX_PHY_BYTES:
-            return self._refuse(packet, Routing.Error.TOO_LARGE, now_s)
+            return self.refuse(packet, Routing.Error.TOO_LARGE, now_s)
         if self.duty_cycle_spent(now_s):
-            return self._refuse(packet, Routing.Error.DUTY_CYCLE_LIMIT, now_s)
+            return self.refuse(packet, Routing.Error.DUTY_CYCLE_LIMIT, now_s)
         packet.hop_start = packet.hop_limit
         if not packet.decoded.HasField("bitfield"):
             packet.decoded.bitfield = 0
@@ -155,7 +155,8 @@ class RadioMac:
                 self._await_acknowledgement(waiting, now_s)
         self._arm(now_s)
 
-    def _refuse(self, packet: Any, error: int, now_s: float) -> int:
+    def refuse(self, packet: Any, error: int, now_s: float) -> int:
+        """Tell the client why a packet is not sent; returns what `queueStatus.res` says."""
         self._tell_outcome(packet, error, now_s)
         return error
 

@@ -71,11 +71,16 @@ PRESETS = {
     "LONG_FAST": Preset(11, 250.0, 5),
     "LONG_MODERATE": Preset(11, 125.0, 8),
     "LONG_SLOW": Preset(12, 125.0, 8),
+    "LITE_FAST": Preset(9, 125.0, 5),
+    "LITE_SLOW": Preset(10, 125.0, 5),
+    "NARROW_FAST": Preset(7, 62.5, 6),
+    "NARROW_SLOW": Preset(8, 62.5, 6),
 }
 
 DUTY_CYCLE_PERCENT = {"EU_433": 10.0, "EU_868": 10.0, "EU_866": 2.5, "EU_N_868": 10.0} | {
     "UA_433": 10.0,
     "UA_868": 1.0,
+    "TH": 10.0,
 }
 """Regions whose law limits the duty cycle; all others may send always."""
 

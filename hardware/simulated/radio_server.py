@@ -164,6 +164,11 @@ class RadioServer:
         if packet.to == self.config.node:
             self._take_own(packet)
             return
+        refusal = dict(self.faults().refuse).get(self.mac.number)
+        if refusal is not None:
+            result = self.mac.refuse(packet, mesh_pb2.Routing.Error.Value(refusal), self.clockwork.now())
+            self._tell_queue(packet_id=packet.id, result=result)
+            return
         result = self.mac.submit(packet, self.clockwork.now())
         self._tell_queue(packet_id=packet.id, result=result)
 

@@ -15,8 +15,10 @@ from kit.health.words import (
     actuator_words,
     age_words,
     ago_words,
+    air_words,
     alert_words,
     clock_words,
+    data_words,
     forecast_words,
     local_time,
     power_words,
@@ -110,6 +112,8 @@ def _links(status: Status) -> list[str]:
         lines.append(f"{link['name']:<{width}}  {link['state']}, {waiting}, heard {heard}")
         if link.get("explain") and link.get("state") not in ("up", "busy"):
             lines.append(f"{'':<{width}}  {link['explain']}")
+        facts = link.get("facts")
+        lines += [f"{'':<{width}}  {told}" for told in (air_words(facts), data_words(facts)) if told]
     return lines or ["no link yet"]
 
 

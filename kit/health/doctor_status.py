@@ -10,7 +10,7 @@ from kit.health.backup_view import backup_problems, backup_words
 from kit.health.check import Check
 from kit.health.damage_view import damage_sentences
 from kit.health.power_view import loss_sentences, summary_words
-from kit.health.words import age_words, ago_words, queue_words
+from kit.health.words import age_words, ago_words, air_words, data_words, queue_words
 
 Status = Mapping[str, Any]
 
@@ -67,7 +67,27 @@ def check_links(status: Status) -> Iterator[Check]:
         explained = f"; {link['explain']}" if link.get("explain") else ""
         heard = ago_words(link.get("last_heard"), status.get("time"))
         sentence = f"{link['name']} is {link['state']}, heard {heard}, {queue_words(link.get('queued', {}))}{explained}"
+        fault = str(link.get("fault") or "")
+        if fault:
+            what, _, todo = fault.partition("; ")
+            yield Check("links", ok=False, sentence=f"{link['name']}: {what}", todo=todo or "see kit status")
+            continue
         yield Check("links", ok=True, sentence=sentence)
+        for told in (_radio_words(link.get("facts")), air_words(link.get("facts")), data_words(link.get("facts"))):
+            if told:
+                yield Check("links", ok=True, sentence=f"{link['name']}: {told}")
+
+
+def _radio_words(facts: Mapping[str, Any] | None) -> str:
+    """How the radio is set, and that this was read from the radio itself."""
+    if not facts or not facts.get("verified"):
+        return ""
+    channel = f'channel "{facts["channel"]}"' if facts.get("channel") else "the default channel"
+    firmware = f", firmware {facts['firmware']}" if facts.get("firmware") else ""
+    return (
+        f"the radio itself says: {facts['region']}, {facts['preset']}, hop limit {facts['hop_limit']}, "
+        f"{channel}{firmware}, as set in kit.toml"
+    )
 
 
 def check_problems(status: Status) -> Iterator[Check]:

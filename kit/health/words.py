@@ -114,6 +114,35 @@ def queue_words(queued: Mapping[str, int]) -> str:
     return ", ".join(waiting) if waiting else "nothing waits"
 
 
+def air_words(facts: Mapping[str, Any] | None) -> str:
+    """What the air can still carry today, for a radio's link; "" where nothing is known of it."""
+    air = (facts or {}).get("air")
+    if not air:
+        return ""
+    kept = f"; {air['alert_frames']:,} in each hour are kept for alarms" if air.get("alert_frames") else ""
+    hops = f", {air['hops']} hop{'s' if air['hops'] != 1 else ''} counted" if air.get("hops") else ""
+    return (
+        f"the air can still carry {air['frames']:,} frames today ({size_words(air['bytes'])}, or about as many short "
+        f"messages), {air['frames_now']:,} of them at once{hops}{kept}"
+    )
+
+
+def data_words(facts: Mapping[str, Any] | None) -> str:
+    """What is left of the day's mobile data; "" where it is not metered."""
+    data = (facts or {}).get("data")
+    if not data or not data.get("daily_bytes"):
+        return ""
+    left = max(int(data["daily_bytes"]) - int(data["used_bytes"]), 0)
+    lowest = int(data["lowest_priority"])
+    still = "everything" if lowest >= len(PRIORITY_WORDS) - 1 else ", ".join(PRIORITY_WORDS[: lowest + 1])
+    return f"{size_words(left)} of today's {size_words(int(data['daily_bytes']))} of mobile data are left, for {still}"
+
+
+def size_words(size: int) -> str:
+    """`312 kB`, `2.1 MB`."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.0f} kB"  # noqa: PLR2004 - a million
+
+
 def forecast_words(forecast: Mapping[str, Any] | None, timezone: str) -> str:
     """Tonight in one line."""
     if not forecast:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +144,9 @@ def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: Me
     links: list[Link] = []
     if unit.settings.links.lora.radio:
         heard = None if mesh is None else mesh.heard
-        links.append(lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0, on_telemetry=heard))
+        timezone = unit.settings.unit.timezone
+        lora = unit.settings.links.lora
+        links.append(lora_link(unit.home, lora, unit.clock, number=0, timezone=timezone, on_telemetry=heard))
     core = unit.settings.links.cellular.core or membership.invite.address
     if not core:
         return links
@@ -220,6 +222,7 @@ def lora_link(
     clock: Clock,
     *,
     number: int,
+    timezone: str = "UTC",
     on_telemetry: Callable[[int, bytes], None] | None = None,
 ) -> Link:
     """The LoRa link that the settings name; `number` is 0 on a kit and 1 on the core (for simulated radios)."""
@@ -234,7 +237,16 @@ def lora_link(
         lowest_priority=settings.lowest_priority,
         ledger=home.spool / "airtime.json",
         on_telemetry=on_telemetry,
+        channel=settings.channel,
+        until_midnight_s=partial(seconds_until_midnight, timezone),
     )
+
+
+def seconds_until_midnight(timezone: str, now_s: float) -> float:
+    """How long the day in that time zone still lasts."""
+    now = datetime.fromtimestamp(now_s, zone_of(timezone))
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight.timestamp() - now_s
 
 
 def tell_links(database: Database, reports: Sequence[LinkReport], clock: Clock) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.clock import Clock
 from sync.links.port import LinkError
-from sync.protocol.airtime import PRESETS, AirtimeBudget, duty_cycle, frame_airtime_ms
+from sync.protocol.airtime import PRESETS, RESERVED_SHARE, WINDOW_S, AirtimeBudget, duty_cycle, frame_airtime_ms
 from sync.protocol.frames import LORA_FRAME_BYTES
 
 DIRECT_OVERHEAD_BYTES = 12
@@ -39,6 +39,7 @@ class AirAccount:
         preset: sets the cost.
         ledger: a file that keeps the account over restarts; None = only as long as the object lives.
         firmware: the radio's version, once known; decides about signatures.
+        hop_limit: how often other radios may repeat what this one sends.
 
     Raises:
         LinkError: there is no such preset.
@@ -49,7 +50,10 @@ class AirAccount:
     clock: Clock
     ledger: Path | None = None
     firmware: str = ""
+    hop_limit: int = 0
     _saved_s: float = 0.0
+    _hops_heard: int | None = None
+    _hops_heard_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -59,6 +63,7 @@ class AirAccount:
             )
         self._share = duty_cycle(self.region)
         self._budget = AirtimeBudget(self._share)
+        self._village = AirtimeBudget(UNLIMITED)
         self._restore()
 
     def airtime_ms(self, frame_bytes: int, *, direct: bool) -> float:
@@ -68,19 +73,61 @@ class AirAccount:
         signed = _version(self.firmware) >= SIGNING_FIRMWARE and frame_bytes <= LARGEST_SIGNED_BYTES
         return frame_airtime_ms(frame_bytes + (SIGNATURE_BYTES if signed else 0), self.preset)
 
-    def spend(self, airtime_ms: float, *, priority: int) -> bool:
-        """Account for a frame; False, and nothing spent, if the hour does not allow it for that priority."""
+    @property
+    def hops(self) -> int:
+        """How often a frame of ours is repeated: as far as was heard in the last hour, else as often as it may be."""
+        fresh = self.clock.monotonic() - self._hops_heard_s <= WINDOW_S
+        return self.hop_limit if self._hops_heard is None or not fresh else min(self._hops_heard, self.hop_limit)
+
+    def heard_hops(self, hops: int) -> None:
+        """A frame of the other side came over so many hops: ours take the same way."""
         now_s = self.clock.monotonic()
+        if self._hops_heard is None or hops >= self._hops_heard or now_s - self._hops_heard_s > WINDOW_S:
+            self._hops_heard, self._hops_heard_s = hops, now_s
+
+    def spend(self, airtime_ms: float, *, priority: int) -> bool:
+        """Account for a frame; False, and nothing spent, if the hour does not allow it for that priority.
+
+        Two budgets count. The law's is for each transmitter, so a frame costs it once, whoever repeats it. The
+        village's air is one for all: every hop spends it again, and an hour has only one hour of it. An alert does not
+        ask it.
+        """
+        now_s = self.clock.monotonic()
+        in_all_ms = airtime_ms * (1 + self.hops)
+        if priority > 0 and in_all_ms > self._village.left_ms(now_s, priority=0):
+            return False
         if not self._budget.spend(airtime_ms, priority=priority, now=now_s):
             return False
+        self._village.spend(min(in_all_ms, self._village.left_ms(now_s, priority=0)), priority=0, now=now_s)
         if now_s - self._saved_s >= SAVE_EVERY_S:
             self.save()
         return True
 
     def has_air(self) -> bool:
         """Whether an ordinary frame of full size may go now."""
-        left_ms = self._budget.left_ms(self.clock.monotonic(), priority=1)
-        return left_ms >= self.airtime_ms(LORA_FRAME_BYTES, direct=True)
+        return self._ordinary_left_ms() >= self.airtime_ms(LORA_FRAME_BYTES, direct=True)
+
+    def _ordinary_left_ms(self) -> float:
+        now_s = self.clock.monotonic()
+        village_ms = self._village.left_ms(now_s, priority=0) / (1 + self.hops)
+        return min(self._budget.left_ms(now_s, priority=1), village_ms)
+
+    def today(self, frame_bytes: int, *, hours: float) -> dict[str, int]:
+        """What ordinary traffic may still send in so many hours: `{frames_now, frames, bytes, alert_frames}`.
+
+        `alert_frames` are those of each hour that are kept for alerts.
+        """
+        frame_ms = self.airtime_ms(frame_bytes, direct=False)
+        hourly_ms = min(self._share * (1.0 - RESERVED_SHARE if self._share < UNLIMITED else 1.0), 1.0 / (1 + self.hops))
+        left_ms = self._ordinary_left_ms()
+        frames = int(max(left_ms, hourly_ms * WINDOW_S * 1000.0 * hours) / frame_ms)
+        kept_ms = self._share * RESERVED_SHARE * WINDOW_S * 1000.0 if self._share < UNLIMITED else 0.0
+        return {
+            "frames_now": int(left_ms / frame_ms),
+            "frames": frames,
+            "bytes": frames * frame_bytes,
+            "alert_frames": int(kept_ms / frame_ms),
+        }
 
     def left_ms(self) -> int | None:
         """What alerts may still use in this hour, the reserve included; None = the region sets no limit."""
@@ -111,6 +158,7 @@ class AirAccount:
             "monotonic_s": now_s,
             "wall_s": self.clock.now() if self.clock.trusted else None,
             "spent": [[now_s - at_s, spent_ms] for at_s, spent_ms in self._budget.entries()],
+            "village": [[now_s - at_s, spent_ms] for at_s, spent_ms in self._village.entries()],
         }
         temporary = self.ledger.with_suffix(".new")
         try:
@@ -125,11 +173,13 @@ class AirAccount:
         try:
             told = json.loads(self.ledger.read_text())
             since_s = self._elapsed(told)
-            spent = [(float(age_s) + since_s, float(spent_ms)) for age_s, spent_ms in told["spent"]]
+            now_s = self.clock.monotonic() - since_s
+            spent = [(now_s - float(age_s), float(spent_ms)) for age_s, spent_ms in told["spent"]]
+            village = [(now_s - float(age_s), float(spent_ms)) for age_s, spent_ms in told.get("village", [])]
         except (OSError, ValueError, KeyError, TypeError):
             return
-        now_s = self.clock.monotonic()
-        self._budget.restore([(now_s - age_s, spent_ms) for age_s, spent_ms in spent])
+        self._budget.restore(spent)
+        self._village.restore(village)
 
     def _elapsed(self, told: dict[str, Any]) -> float:
         """Seconds since the ledger was written; if nobody knows, none: then the air counts as just used."""

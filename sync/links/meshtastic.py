@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.clock import Clock
-from sync.links.air_account import AirAccount
+from sync.links.air_account import DIRECT_OVERHEAD_BYTES, AirAccount
 from sync.links.outbox import URGENT, Outbox, Outgoing
 from sync.links.port import Arrival, FrameTooLarge, LinkError, LinkState
 from sync.links.radio_address import RadioAddress, explain_failure
-from sync.links.radio_settings import RadioSettings
+from sync.links.radio_settings import RadioSettings, primary_channel
 from sync.links.radio_watch import Pace, RadioWatch
+from sync.protocol.airtime import PRESETS, fits_band, largest_frame
 from sync.protocol.frames import LORA_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -53,10 +54,57 @@ INBOX_FRAMES = 256
 REMEMBERED_PACKETS = 512
 TRANSMITTER_OFF = 34  # ERRNO_DISABLED in queueStatus.res
 DUTY_CYCLE_LIMIT = 9  # Routing.Error
+ROUTING_APP = 5
+"""The port number on which a radio tells what became of a packet."""
+
+REFUSALS = {
+    "DUTY_CYCLE_LIMIT": "says that its share of airtime is spent; it sends again later",
+    "TOO_LARGE": "refuses frames as too large; update its firmware",
+    "NO_CHANNEL": "has no channel to send on; check [links.lora] channel, or set the radio with its own app",
+    "MAX_RETRANSMIT": "got no confirmation from any other radio; is one within reach?",
+    "RATE_LIMIT_EXCEEDED": "says that it was given too much at once; it sends again later",
+}
+"""What a radio says of a packet that it did not send, in words. The session sends the frame again in any case."""
+MENDED_BY_A_PERSON = ("TOO_LARGE", "NO_CHANNEL")
+MENDED_AFTER_S = 600.0
+"""Kit seconds without another such refusal, and it counts as mended."""
+
+WORRY_S, WORRY_REAL_S = 120.0, 5.0
+"""A radio that has been away for longer than this needs a person."""
+
+LEAST_FRAME_BYTES = 90
+"""Below this a frame holds little besides its seal."""
 
 LIBRARY_PRIORITY = {0: 110, 1: 100, 2: 70}
 """MeshPacket.Priority for ours: ALERT, HIGH, RELIABLE; everything else DEFAULT. The radio sends by it."""
 DEFAULT_LIBRARY_PRIORITY = 64
+
+
+def frame_bytes_for(region: str, preset: str) -> int:
+    """The largest frame that may be sent there.
+
+    Raises:
+        LinkError: a preset that the region's band or law has no room for.
+    """
+    if preset not in PRESETS:
+        return LORA_FRAME_BYTES  # the account says what is wrong with it
+    if not fits_band(region, preset):
+        raise LinkError(
+            f"{preset} is wider than the band of {region}; [links.lora] preset is one of "
+            f"{', '.join(each for each in PRESETS if fits_band(region, each))}"
+        )
+    size = largest_frame(region, preset, most_bytes=LORA_FRAME_BYTES, extra_bytes=DIRECT_OVERHEAD_BYTES)
+    if size < LEAST_FRAME_BYTES:
+        good = [
+            each for each in PRESETS
+            if largest_frame(region, each, most_bytes=LEAST_FRAME_BYTES, extra_bytes=DIRECT_OVERHEAD_BYTES)
+            == LEAST_FRAME_BYTES and fits_band(region, each)
+        ]  # fmt: skip
+        raise LinkError(
+            f"in {region} a transmission may not be as long as {preset} needs for a frame; "
+            f"[links.lora] preset is one of {', '.join(good)}"
+        )
+    return size
 
 
 class MeshtasticLink:
@@ -72,13 +120,14 @@ class MeshtasticLink:
         ledger: a file that keeps the count of airtime over a restart of this process; None = it starts anew.
         on_telemetry: gets the sender and the payload of every telemetry packet of other nodes, once each; called on
             the library's thread, so it must not block. None = they are passed over.
+        channel: name of the radio's primary channel; "" = Meshtastic's default.
+        until_midnight_s: how long the village's day still lasts at a Unix time.
 
     Raises:
-        LinkError: `radio`, `region` or `preset` is written wrongly.
+        LinkError: `radio`, `region` or `preset` is written wrongly, or they do not go together.
     """
 
     name = "lora"
-    mtu_bytes = LORA_FRAME_BYTES
 
     def __init__(
         self,
@@ -91,10 +140,14 @@ class MeshtasticLink:
         lowest_priority: int = 4,
         ledger: Path | None = None,
         on_telemetry: Callable[[int, bytes], None] | None = None,
+        channel: str = "",
+        until_midnight_s: Callable[[float], float] = lambda now_s: 86_400.0 - now_s % 86_400.0,
     ) -> None:
         self._address = RadioAddress.parse(radio)
-        self._settings = RadioSettings(region=region, preset=preset)
-        self._account = AirAccount(region=region, preset=preset, clock=clock, ledger=ledger)
+        self._settings = RadioSettings(region=region, preset=preset, hop_limit=hop_limit, channel=channel)
+        self._account = AirAccount(region=region, preset=preset, clock=clock, ledger=ledger, hop_limit=hop_limit)
+        self._until_midnight_s = until_midnight_s
+        self.mtu_bytes = frame_bytes_for(region, preset)
         self._hop_limit, self._clock = hop_limit, clock
         self.lowest_priority = lowest_priority
         self._pace = Pace(clock.real(1.0))
@@ -112,6 +165,10 @@ class MeshtasticLink:
         self._next_s = 0.0
         self._refused_until_s = 0.0
         self._on_telemetry = on_telemetry
+        self._transmitter_off = False
+        self._refused: Counter[str] = Counter()
+        self._mend = (0.0, "")
+        self._down_since_s = clock.monotonic()
 
     @property
     def frame_s(self) -> float:
@@ -151,9 +208,44 @@ class MeshtasticLink:
         if self._watch is None:
             return self._trouble or f"connecting to the radio at {self._address}"
         return self._busy_because() or (
-            f"connected to the radio at {self._address} ({self._settings.region}, {self._settings.preset}); "
-            f"{self._account.explain()}"
+            f"connected to the radio at {self._address} ({self._settings.asked()}); {self._account.explain()}"
         )
+
+    def fault(self) -> str:
+        """What a person has to do about it; "" where nothing is to be done."""
+        with self._changed:
+            watch, now_s = self._watch, self._clock.monotonic()
+            if watch is not None and watch.stuck(now_s):
+                return f"the sending queue of the radio at {self._address} does not drain any more; restart the radio"
+            if watch is not None and now_s < self._refused_until_s and self._transmitter_off:
+                return self._notice
+            if watch is not None:
+                return self._mend[1] if now_s < self._mend[0] else ""
+            # a radio that is just connecting anew, or restarting with new settings, is nothing to worry about
+            lasting = now_s - self._down_since_s > self._pace.of(WORRY_S, WORRY_REAL_S)
+        return self._trouble if self._thread is not None and lasting else ""
+
+    def facts(self) -> Mapping[str, Any]:
+        """How the radio is set, and what the air can still carry today."""
+        hours = self._until_midnight_s(self._clock.now()) / 3600.0
+        with self._changed:
+            account = self._account
+            return {
+                "radio": str(self._address),
+                "verified": self._watch is not None,
+                "region": self._settings.region,
+                "preset": self._settings.preset,
+                "channel": self._settings.channel,
+                "hop_limit": self._settings.hop_limit,
+                "firmware": account.firmware,
+                "refused": dict(self._refused),
+                "air": {
+                    "frame_bytes": self.mtu_bytes,
+                    "frame_ms": round(account.airtime_ms(self.mtu_bytes, direct=False)),
+                    "hops": account.hops,
+                    **account.today(self.mtu_bytes, hours=hours),
+                },
+            }
 
     def airtime_left_ms(self) -> int | None:
         """What may still be sent in this hour, in ms, the reserve for alerts included; None = no limit."""
@@ -241,15 +333,15 @@ class MeshtasticLink:
         return interface
 
     def _check_settings(self, interface: Any) -> None:
-        has = self._settings.differ_from(interface.localNode.localConfig.lora)
+        has = self._settings.differ_from(interface.localNode.localConfig.lora, primary_channel(interface))
         if not has:
             self._settings_written = 0
             return
-        asked = f"{self._settings.region} and {self._settings.preset}"
+        asked = self._settings.asked()
         if self._settings_written >= WRITE_SETTINGS_TIMES:
             raise LinkError(
                 f"the radio at {self._address} keeps {has} although {asked} was written to it; "
-                f"check [links.lora] region and preset, or set the radio with its own app"
+                f"check [links.lora], or set the radio with its own app"
             )
         self._settings_written += 1
         self._settings.write_to(interface)
@@ -332,6 +424,8 @@ class MeshtasticLink:
 
     def _let_go(self) -> None:
         with self._changed:
+            if self._watch is not None:
+                self._down_since_s = self._clock.monotonic()
             self._watch = None
             self._outbox.clear()
             interface, self._interface = self._interface, None
@@ -361,6 +455,9 @@ class MeshtasticLink:
                 self._watch.heard(self._clock.monotonic())
         sender = int(getattr(packet, "from"))
         port = packet.decoded.portnum
+        if port == ROUTING_APP:
+            self._note_outcome(bytes(packet.decoded.payload))
+            return
         if port not in {PRIVATE_APP, TELEMETRY_APP} or not packet.decoded.payload or not sender:
             return
         name = (sender, int(packet.id))
@@ -373,10 +470,32 @@ class MeshtasticLink:
             if self._on_telemetry is not None:
                 self._on_telemetry(sender, bytes(packet.decoded.payload))
             return
+        if packet.hop_start:  # firmware before 2.3 does not tell
+            with self._changed:
+                self._account.heard_hops(max(int(packet.hop_start) - int(packet.hop_limit), 0))
         try:
             self._inbox.put_nowait(Arrival(bytes(packet.decoded.payload), f"!{sender:08x}"))
         except queue.Full:
             return  # nobody takes them; the session will ask again
+
+    def _note_outcome(self, payload: bytes) -> None:
+        """The radio says what became of a packet: why it was not sent. The session sends it again."""
+        from sync.links.meshtastic_interface import routing_error
+
+        error, name = routing_error(payload)
+        if not error:
+            return
+        with self._changed:
+            now_s = self._clock.monotonic()
+            self._refused[name] += 1
+            self._transmitter_off = False
+            told = REFUSALS.get(name, f"did not send a frame ({name})")
+            self._notice = f"the radio at {self._address} {told}"
+            if error == DUTY_CYCLE_LIMIT:
+                self._refused_until_s = now_s + REFUSED_PAUSE_S
+            if name in MENDED_BY_A_PERSON:
+                self._mend = (now_s + MENDED_AFTER_S, self._notice)
+            self._changed.notify_all()
 
     def _on_queue(self, status: Any) -> None:
         with self._changed:
@@ -385,7 +504,9 @@ class MeshtasticLink:
                 self._watch.queue_status(free=int(status.free), slots=int(status.maxlen), now_s=now_s)
             if status.res == DUTY_CYCLE_LIMIT:
                 self._refused_until_s = now_s + REFUSED_PAUSE_S
+                self._transmitter_off = False
             elif status.res == TRANSMITTER_OFF:
+                self._transmitter_off = True
                 self._refused_until_s = now_s + REFUSED_PAUSE_S
                 self._notice = (
                     f"the transmitter of the radio at {self._address} is off; set its region with its own app"

@@ -41,6 +41,16 @@ LoRa = config_pb2.Config.LoRaConfig
 logging.getLogger("meshtastic").setLevel(logging.CRITICAL)
 
 
+def routing_error(payload: bytes) -> tuple[int, str]:
+    """What a radio says became of a packet: (0, "NONE") when it went well, or is unreadable."""
+    told = mesh_pb2.Routing()
+    try:
+        told.ParseFromString(payload)
+        return int(told.error_reason), str(mesh_pb2.Routing.Error.Name(told.error_reason))
+    except (DecodeError, ValueError):
+        return 0, "NONE"
+
+
 @dataclass(frozen=True)
 class Callbacks:
     """What the link wants to hear.

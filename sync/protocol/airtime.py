@@ -10,6 +10,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from sync.protocol.regions import REGIONS
+
 MESH_OVERHEAD_BYTES = 24
 """Meshtastic's clear packet header (16) and the protobuf around the payload (at most 8): 200 B of data are 224 B."""
 
@@ -45,9 +47,13 @@ PRESETS = {
     "LONG_FAST": Preset(11, 250.0, 5),
     "LONG_MODERATE": Preset(11, 125.0, 8),
     "LONG_SLOW": Preset(12, 125.0, 8),
+    "LITE_FAST": Preset(9, 125.0, 5),
+    "LITE_SLOW": Preset(10, 125.0, 5),
+    "NARROW_FAST": Preset(7, 62.5, 6),
+    "NARROW_SLOW": Preset(8, 62.5, 6),
 }
 
-DUTY_CYCLE = {"EU_433": 0.1, "EU_868": 0.1, "EU_N_868": 0.1, "EU_866": 0.025, "UA_433": 0.1, "UA_868": 0.01}
+DUTY_CYCLE = {name: region.duty for name, region in REGIONS.items() if region.duty < 1.0}
 """Share of the hour that a radio may transmit; regions that are not here have no limit."""
 
 
@@ -68,6 +74,33 @@ def phy_airtime_ms(phy_bytes: int, preset: str) -> float:
 def frame_airtime_ms(frame_bytes: int, preset: str) -> float:
     """Time on air, in ms, of a frame handed to a Meshtastic radio, for the first hop."""
     return phy_airtime_ms(frame_bytes + MESH_OVERHEAD_BYTES, preset)
+
+
+def largest_frame(region: str, preset: str, *, most_bytes: int, extra_bytes: int = 0) -> int:
+    """The largest frame, up to `most_bytes`, that is not longer on the air than the region allows; 0 = none at all.
+
+    Args:
+        region: Meshtastic's name; one that is not known allows everything.
+        preset: the modem preset.
+        most_bytes: what the radio carries.
+        extra_bytes: what the firmware may add to a frame.
+
+    Raises:
+        KeyError: no such preset.
+    """
+    rule = REGIONS.get(region)
+    if rule is None or rule.dwell_ms is None or PRESETS[preset].bandwidth_khz >= rule.dwell_below_khz:
+        return most_bytes
+    fitting = (
+        size for size in range(most_bytes, 0, -1) if frame_airtime_ms(size + extra_bytes, preset) <= rule.dwell_ms
+    )
+    return next(fitting, 0)
+
+
+def fits_band(region: str, preset: str) -> bool:
+    """Whether a signal of that preset fits the region's band."""
+    rule = REGIONS.get(region)
+    return rule is None or PRESETS[preset].bandwidth_khz <= rule.width_khz + 1.0
 
 
 def duty_cycle(region: str) -> float:

@@ -65,13 +65,19 @@ class Draft:
             if self.full:
                 return
             if not outgoing.blob and not self._add_whole(outgoing, packer, dated):
-                may_split = path.slow and outgoing.record.priority >= SPLIT_FROM_PRIORITY
+                may_split = path.slow and (
+                    outgoing.record.priority >= SPLIT_FROM_PRIORITY or self._never_fits(outgoing, packer, dated)
+                )
                 if not may_split or self.room < MAX_PIECE_HEADER_BYTES + LEAST_PIECE_BYTES:
                     self.full = True
                     return
                 ledger.cut(outgoing, dated(outgoing.record))
             if outgoing.blob:
                 self._add_pieces(outgoing, path)
+
+    def _never_fits(self, outgoing: Outgoing, packer: RecordPacker, dated: Callable[[Record], Record]) -> bool:
+        """Whether no frame of this path holds it whole: where the law shortens transmissions, frames are short."""
+        return len(packer.encode(dated(outgoing.record))) > self.limit
 
     def _add_whole(self, outgoing: Outgoing, packer: RecordPacker, dated: Callable[[Record], Record]) -> bool:
         if outgoing.size > 2 * self.room:

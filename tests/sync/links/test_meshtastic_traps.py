@@ -146,6 +146,105 @@ def test_the_hop_limit_travels_with_every_packet(radios: Any, wait: Any) -> None
     listener.close()
 
 
+def test_a_hop_limit_of_nothing_is_sent_as_nothing_and_the_radio_is_set_to_it(radios: Any, wait: Any) -> None:
+    """The library sends hop limit 0 when it is told nothing; the kit always tells, and 0 only when it is asked for."""
+    near = radios.link(0, hop_limit=0)
+    near.open()
+    wait(lambda: "had hop limit 3; it was set to EU_868 and LONG_FAST, hop limit 0" in near.explain(), what="set")
+    wait(lambda: near.state() is LinkState.UP, seconds=15, what=near.explain())
+    assert near.facts()["hop_limit"] == 0
+    assert near.facts()["verified"]
+
+
+def test_the_channel_is_set_and_checked(radios: Any, wait: Any) -> None:
+    near = radios.link(0, channel="orchard")
+    near.open()
+    wait(lambda: 'had channel ""; it was set to' in near.explain(), what="set")
+    wait(lambda: near.state() is LinkState.UP, seconds=15, what=near.explain())
+    assert 'channel "orchard"' in near.explain()
+    near.close()
+    again = radios.link(0, channel="orchard")  # the radio has kept it
+    again.open()
+    wait(lambda: again.state() is LinkState.UP, what=again.explain())
+    assert again.facts()["channel"] == "orchard"
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        ("TOO_LARGE", "update its firmware"),
+        ("NO_CHANNEL", "no channel to send on"),
+        ("MAX_RETRANSMIT", ""),
+    ],
+)
+def test_a_frame_that_the_radio_refuses_is_counted_and_what_a_person_can_mend_is_said(
+    radios: Any, wait: Any, drain: Any, error: str, word: str
+) -> None:
+    near, far = radios.open_pair()
+    radios.set(radios={"0": {"refuse": error}})
+    wait(lambda: near.send(b"refused", priority=2), what=near.explain())
+    wait(lambda: near.facts()["refused"].get(error), what="counted")
+    assert word in near.fault()
+    assert bool(word) == bool(near.fault())
+    assert near.state() in (LinkState.UP, LinkState.BUSY)
+    radios.set(radios={})
+    wait(lambda: near.send(b"goes again", priority=1), what=near.explain())
+    assert b"goes again" in [arrival.frame for arrival in drain(far)]
+
+
+def test_a_radio_whose_own_share_of_air_is_spent_is_left_alone_for_a_minute(radios: Any, wait: Any, drain: Any) -> None:
+    near, far = radios.open_pair()
+    radios.set(radios={"0": {"refuse": "DUTY_CYCLE_LIMIT"}})
+    wait(lambda: near.send(b"refused", priority=2), what=near.explain())
+    wait(lambda: near.state() is LinkState.BUSY, what=near.explain())
+    assert "airtime is spent" in near.explain()
+    assert near.fault() == ""  # it mends itself
+    assert not near.send(b"not even an alert while the radio refuses", priority=0)
+    radios.set(radios={})
+    wait(lambda: near.send(b"goes again", priority=1), what=near.explain())
+    assert b"goes again" in [arrival.frame for arrival in drain(far)]
+
+
+def test_a_client_that_says_nothing_is_closed_after_a_quarter_of_an_hour_and_the_kit_never_is(
+    radios: Any, wait: Any
+) -> None:
+    import socket
+
+    near = radios.link(0)
+    near.open()
+    wait(lambda: near.state() is LinkState.UP, what=near.explain())
+    idle = socket.create_connection(("127.0.0.1", radios.ports[1]))
+    try:
+        idle.settimeout(12)
+        before = radios.clock.monotonic()
+        while idle.recv(4096):
+            pass
+        assert radios.clock.monotonic() - before >= 900
+    except TimeoutError:
+        pytest.fail("the radio keeps an idle client")
+    finally:
+        idle.close()
+    assert near.state() is LinkState.UP  # all that time without a frame: its heartbeats kept it
+    assert near.fault() == ""
+
+
+def test_a_message_in_the_gap_is_not_taken_as_sent(radios: Any, wait: Any, drain: Any) -> None:
+    """While the radio's port is dead the library takes frames and loses them; the link does not take them."""
+    near, far = radios.open_pair()
+    radios.do(0, "close")
+    taken = []
+    for number in range(200):
+        frame = b"gap %d" % number
+        if near.send(frame, priority=2):
+            taken.append(frame)
+        time.sleep(0.002)
+    wait(lambda: near.send(b"after", priority=1), what=near.explain())
+    arrived = [arrival.frame for arrival in drain(far, seconds=1.5)]
+    assert b"after" in arrived
+    # what was in the radio's hands when it hung up may be lost: two frames and the two of the outbox
+    assert len([frame for frame in taken if frame not in arrived]) <= 4
+
+
 def test_the_library_prints_nothing(radios: Any, wait: Any, capfd: pytest.CaptureFixture[str]) -> None:
     near, _ = radios.open_pair()
     for action in ("truncate", "close", "reboot"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from kit.clock import ManualClock
 from sync.links.air_account import AirAccount
+from sync.links.meshtastic import MeshtasticLink
 from sync.links.outbox import Outbox, Outgoing
+from sync.links.port import FrameTooLarge, LinkError
 from sync.links.radio_watch import Pace, RadioWatch
 from sync.protocol.airtime import frame_airtime_ms
 
@@ -130,3 +133,79 @@ def test_what_is_left_of_the_hour_is_told_where_there_is_a_limit() -> None:
     assert limited.left_ms() == 358_089
     assert limited.free_percent() == 99
     assert AirAccount(region="US", preset="LONG_FAST", clock=ManualClock()).left_ms() is None
+
+
+def test_every_hop_spends_the_village_s_air_again_and_the_law_counts_one() -> None:
+    account = AirAccount(region="US", preset="SHORT_FAST", clock=ManualClock(), hop_limit=3)
+    frames = 0
+    while account.spend(1000.0, priority=4):
+        frames += 1
+    assert frames == 900  # a quarter of the hour: the other three quarters are the repetitions
+    assert account.spend(1000.0, priority=0)  # an alert does not ask
+
+
+def test_the_hops_that_were_heard_are_counted_and_not_those_that_could_be() -> None:
+    clock = ManualClock()
+    account = AirAccount(region="US", preset="SHORT_FAST", clock=clock, hop_limit=3)
+    assert account.hops == 3  # nothing heard yet: the worst is assumed
+    account.heard_hops(0)
+    assert account.hops == 0
+    account.heard_hops(2)
+    account.heard_hops(1)
+    assert account.hops == 2
+    clock.advance(3601)
+    assert account.hops == 3
+
+
+def test_in_europe_the_law_is_stricter_than_the_village_s_air() -> None:
+    account = AirAccount(region="EU_868", preset="LONG_FAST", clock=ManualClock(), hop_limit=3)
+    frames = 0
+    while account.spend(1911.0, priority=4):
+        frames += 1
+    assert frames == 169
+
+
+def test_what_the_air_can_still_carry_today_is_told_in_frames_and_bytes() -> None:
+    account = AirAccount(region="EU_868", preset="LONG_FAST", clock=ManualClock(), hop_limit=3)
+    whole_day, an_hour = account.today(200, hours=24.0), account.today(200, hours=1.0)
+    assert an_hour["frames_now"] == an_hour["frames"] == 169
+    assert whole_day["frames"] == pytest.approx(24 * 169, abs=24)
+    assert whole_day["bytes"] == 200 * whole_day["frames"]
+    assert whole_day["alert_frames"] == 18
+    for _ in range(100):
+        account.spend(1911.0, priority=4)
+    assert account.today(200, hours=0.1)["frames"] == 69
+
+
+def test_both_budgets_survive_a_restart(tmp_path: Path) -> None:
+    def account() -> AirAccount:
+        return AirAccount(
+            region="US", preset="SHORT_FAST", clock=ManualClock(), hop_limit=3, ledger=tmp_path / "ledger.json"
+        )
+
+    first = account()
+    while first.spend(1000.0, priority=4):
+        pass
+    first.save()
+    assert not account().has_air()
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"region": "EU_868", "preset": "SHORT_TURBO"}, "wider than the band of EU_868"),
+        ({"region": "US", "preset": "LONG_FAST"}, "MEDIUM_FAST"),
+        ({"region": "EU_868", "preset": "LONG_FAST", "hop_limit": 8}, "0 to 7"),
+        ({"region": "EU_868", "preset": "LONG_FAST", "channel": "a long channel name"}, "at most 11 bytes"),
+    ],
+)
+def test_settings_that_no_radio_can_have_are_refused_with_what_would_do(settings: dict[str, Any], hint: str) -> None:
+    with pytest.raises(LinkError, match=hint):
+        MeshtasticLink(radio="tcp:radio:4403", clock=ManualClock(), **({"hop_limit": 3} | settings))
+
+
+def test_where_the_law_limits_a_transmission_frames_are_shorter() -> None:
+    link = MeshtasticLink(radio="tcp:r:1", clock=ManualClock(), region="US", preset="MEDIUM_FAST", hop_limit=3)
+    assert 100 < link.mtu_bytes < 150
+    with pytest.raises(FrameTooLarge, match=str(link.mtu_bytes)):
+        link.send(bytes(link.mtu_bytes + 1), priority=0)

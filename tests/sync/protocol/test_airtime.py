@@ -11,9 +11,12 @@ from sync.protocol.airtime import (
     WINDOW_S,
     AirtimeBudget,
     duty_cycle,
+    fits_band,
     frame_airtime_ms,
+    largest_frame,
     phy_airtime_ms,
 )
+from sync.protocol.regions import REGIONS
 
 
 @pytest.mark.parametrize(("preset", "measured_ms"), [("LONG_FAST", 1911), ("MEDIUM_FAST", 570), ("SHORT_FAST", 181)])
@@ -72,3 +75,37 @@ def test_a_ledger_that_was_written_down_goes_on_where_it_stopped() -> None:
     after.restore(before.entries())
     assert after.left_ms(200.0) == before.left_ms(200.0)
     assert after.left_ms(100.0 + WINDOW_S + 31.0) == pytest.approx(32_400.0)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_in_the_us_no_frame_of_a_narrow_signal_is_longer_than_the_fcc_allows(preset: str) -> None:
+    size = largest_frame("US", preset, most_bytes=214, extra_bytes=12)
+    if PRESETS[preset].bandwidth_khz >= 500.0:
+        assert size == 214
+    elif size:
+        assert frame_airtime_ms(size + 12, preset) <= 400.0
+        assert size == 214 or frame_airtime_ms(size + 13, preset) > 400.0
+    else:
+        assert frame_airtime_ms(13, preset) > 400.0
+
+
+def test_medium_fast_in_the_us_takes_shorter_frames_and_long_fast_none() -> None:
+    assert largest_frame("US", "SHORT_FAST", most_bytes=214) == 214
+    assert 100 < largest_frame("US", "MEDIUM_FAST", most_bytes=214) < 214
+    assert largest_frame("US", "LONG_FAST", most_bytes=214) == 0
+    assert largest_frame("EU_868", "LONG_FAST", most_bytes=214) == 214
+
+
+def test_a_turbo_preset_is_wider_than_europe_s_band() -> None:
+    assert not fits_band("EU_868", "SHORT_TURBO")
+    assert fits_band("EU_868", "LONG_FAST")
+    assert fits_band("US", "LONG_TURBO")
+    assert fits_band("somewhere new", "LONG_TURBO")
+
+
+def test_every_region_that_a_radio_can_be_set_to_is_known_or_may_send_always() -> None:
+    from meshtastic.protobuf import config_pb2
+
+    names = set(config_pb2.Config.LoRaConfig.RegionCode.keys())
+    assert set(REGIONS) <= names
+    assert all(region.from_mhz < region.to_mhz and 0 < region.duty <= 1 for region in REGIONS.values())
