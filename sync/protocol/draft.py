@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sync.protocol.items import MAX_PIECE_HEADER_BYTES, Piece, RecordPacker, encode_piece
-from sync.protocol.outgoing import SPLIT_FROM_PRIORITY, Ledger, Outgoing
+from sync.protocol.outgoing import CONTEXT_BYTES, SPLIT_FROM_PRIORITY, Ledger, Outgoing
 from sync.protocol.path import Path, Sending
 from sync.protocol.records import Record, RecordId
 
@@ -77,7 +77,8 @@ class Draft:
 
     def _never_fits(self, outgoing: Outgoing, packer: RecordPacker, dated: Callable[[Record], Record]) -> bool:
         """Whether no frame of this path holds it whole: where the law shortens transmissions, frames are short."""
-        return len(packer.encode(dated(outgoing.record))) > self.limit
+        most = self.limit - CONTEXT_BYTES
+        return outgoing.size > 2 * most or len(packer.encode(dated(outgoing.record))) > most
 
     def _add_whole(self, outgoing: Outgoing, packer: RecordPacker, dated: Callable[[Record], Record]) -> bool:
         if outgoing.size > 2 * self.room:

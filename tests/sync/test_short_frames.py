@@ -9,14 +9,14 @@ import pytest
 from sync.links.meshtastic import LEAST_FRAME_BYTES, frame_bytes_for
 
 
-@pytest.mark.parametrize("mtu_bytes", [frame_bytes_for("US", "MEDIUM_FAST"), LEAST_FRAME_BYTES])
+@pytest.mark.parametrize("mtu_bytes", [frame_bytes_for("US", "MEDIUM_FAST"), LEAST_FRAME_BYTES, 100, 130, 180])
 def test_records_larger_than_a_short_frame_arrive(make_world: Any, mtu_bytes: int) -> None:
     world = make_world(lora=False, joined=False)
     for side in world.sides:
         world.lora(side).mtu_bytes = mtu_bytes
     world.introduce()
     world.start()
-    bodies = [bytes([size % 251]) * size for size in (20, 100, 150, 180, 400, 3000)]
+    bodies = [world.rng.randbytes(size) for size in (20, 100, 150, 180, 400, 3000)] + [b"a" * 150]
     for body in bodies:
         world.kit.write("message", priority=2, body=body)
     world.kit.write("alert", priority=0, body=b"frost" * 30)
