@@ -180,6 +180,17 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyncSettings:
+    """What a kit does for other villages."""
+
+    carry_for_others: bool = setting(
+        True,  # noqa: FBT003 - the default itself
+        "Hand on, unread, what other kits send by radio, while this one has a wider link; and bring the answers back.",
+    )
+    carry_daily_bytes: int = setting(500_000, "At most so many bytes a day are carried for others.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StickSettings:
     """USB sticks that carry records."""
 
@@ -221,6 +232,7 @@ class Settings:
     clock: ClockSettings = section(ClockSettings, "Who may tell the kit the time.")
     backup: BackupSettings = section(BackupSettings, "Copies of everything, encrypted.")
     links: LinkSettings = section(LinkSettings, "The ways to the city core.")
+    sync: SyncSettings = section(SyncSettings, "What a kit does for other villages.")
     sticks: StickSettings = section(StickSettings, "USB sticks that carry records.")
     core: CoreSettings = section(CoreSettings, "The city core (only in a core's home).")
 

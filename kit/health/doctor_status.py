@@ -73,7 +73,12 @@ def check_links(status: Status) -> Iterator[Check]:
             yield Check("links", ok=False, sentence=f"{link['name']}: {what}", todo=todo or "see kit status")
             continue
         yield Check("links", ok=True, sentence=sentence)
-        for told in (_radio_words(link.get("facts")), air_words(link.get("facts")), data_words(link.get("facts"))):
+        for told in (
+            _radio_words(link.get("facts")),
+            _carrying_words(link.get("facts")),
+            air_words(link.get("facts")),
+            data_words(link.get("facts")),
+        ):
             if told:
                 yield Check("links", ok=True, sentence=f"{link['name']}: {told}")
 
@@ -87,6 +92,18 @@ def _radio_words(facts: Mapping[str, Any] | None) -> str:
     return (
         f"the radio itself says: {facts['region']}, {facts['preset']}, hop limit {facts['hop_limit']}, "
         f"{channel}{firmware}, as set in kit.toml"
+    )
+
+
+def _carrying_words(facts: Mapping[str, Any] | None) -> str:
+    """What this kit carries for villages that only it hears."""
+    carrying = (facts or {}).get("carrying")
+    if not carrying or not carrying.get("kits"):
+        return ""
+    kits = "another kit" if carrying["kits"] == 1 else f"{carrying['kits']} other kits"
+    return (
+        f"{kits} heard by radio today; {carrying['carried']} of their frames were handed on, {carrying['returned']} "
+        f"answers brought back, {carrying['waiting']} wait"
     )
 
 

@@ -85,6 +85,7 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     from sync.engine import SyncEngine
     from sync.links.cellular_core import CellularCoreLink
     from sync.links.port import LinkError
+    from sync.links.relay import RelayLink
 
     curve = load_or_create_curve_keys(core.home)
     host, port = listen_address(core.settings.core.listen, key="[core] listen")
@@ -94,11 +95,13 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         secret=curve.secret,
         allowed=partial(may_connect, core),
     )
-    links: list[Any] = [cellular]
+    relay = RelayLink()
+    links: list[Any] = [relay.exit_of(cellular)]
     if core.settings.core.https:
-        links.append(https_link(core))
+        links.append(relay.exit_of(https_link(core)))
     if core.settings.core.links.lora.radio:
         links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
+    links.append(relay)
     file = store_file(core.home, core.settings.core)
     with core.open_store() as store, Database(file, migrations=LINKS) as told:
         store.apply_what_was_not(at_ms=core.now_ms())

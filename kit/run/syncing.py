@@ -20,6 +20,7 @@ from kit.store.database import Database
 from kit.store.links import LinkRow, forget_links_except, put_link
 from sync.links.data_budget import DataBudget
 from sync.links.fallback import Fallback
+from sync.protocol.path import SLOW_MTU_BYTES
 
 if TYPE_CHECKING:
     from kit.run.mesh_telemetry import MeshTelemetry
@@ -141,6 +142,23 @@ def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) ->
 
 
 def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
+    links = _own_links(unit, membership, curve, mesh)
+    told = unit.settings.sync
+    radio = next((each for each in links if each.mtu_bytes <= SLOW_MTU_BYTES), None)
+    if radio is None or len(links) == 1 or not told.carry_for_others:
+        return links
+    from sync.links.carrying import Carrier, NarrowEnd, WideEnd
+
+    carrier = Carrier(
+        own_link_id=membership.invite.link_id,
+        clock=unit.clock,
+        daily_bytes=told.carry_daily_bytes,
+        file=unit.home.spool / "carried.json",
+    )
+    return [NarrowEnd(each, carrier) if each is radio else WideEnd(each, carrier) for each in links]
+
+
+def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
     links: list[Link] = []
     if unit.settings.links.lora.radio:
         heard = None if mesh is None else mesh.heard

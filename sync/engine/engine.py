@@ -35,7 +35,6 @@ from sync.protocol.events import (
 )
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
-from sync.protocol.path import SLOW_MTU_BYTES
 from sync.protocol.peers import Peer, PeerBook, Refusal, RefusalReason, Role
 from sync.protocol.records import Record, RecordId, RecordStore
 from sync.protocol.refusal import sealed_refusal
@@ -470,7 +469,7 @@ class SyncEngine:
         now = self._clock.monotonic()
         if not link.send(out.frame, priority=out.priority, to=to):
             self._refused_until[unit, link.name] = now + (link.frame_s or REFUSED_PAUSE_S)
-            if session.peer.role is Role.KIT and link.mtu_bytes > SLOW_MTU_BYTES:
+            if session.peer.role is Role.KIT and not link.reaches_everybody:
                 conversation.vias.pop(link.name, None)  # its connection has gone; it is known again when it is heard
             return False
         left = session.sent(out, now=now)
@@ -546,7 +545,7 @@ def _random_salt() -> int:
 def _reaches(conversation: _Conversation, link: WatchedLink) -> bool:
     """Whether a frame by that link can get to the peer: a radio reaches everybody, a connection must be known."""
     peer = conversation.session.peer
-    return peer.role is Role.CORE or link.mtu_bytes <= SLOW_MTU_BYTES or link.name in conversation.vias
+    return peer.role is Role.CORE or link.reaches_everybody or link.name in conversation.vias
 
 
 def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[WatchedLink]) -> frozenset[int]:

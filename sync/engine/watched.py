@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from kit.clock import Clock
 from sync.links.port import Arrival, Link, LinkError, LinkState
+from sync.protocol.path import SLOW_MTU_BYTES
 
 OPEN_AGAIN_S = 30.0
 OPEN_AGAIN_REAL_S = 0.5
@@ -94,6 +95,8 @@ class WatchedLink:
         self._link, self._clock = link, clock
         self.name, self.mtu_bytes = link.name, link.mtu_bytes
         self.frame_s = link.frame_s if isinstance(link, TellsFrameTime) else None
+        # a radio is heard by everybody in reach; other links, and kits behind other kits, need an address
+        self.reaches_everybody = link.mtu_bytes <= SLOW_MTU_BYTES and not getattr(link, "needs_address", False)
         self.last_heard_ms: int | None = None
         self.last_sent_ms: int | None = None
         self.dropped: dict[str, int] = {}
