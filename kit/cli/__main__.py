@@ -96,7 +96,7 @@ def overview() -> str:
         lines += [f"  {word:<10} {command.help}" for word, command in COMMANDS.items() if command.group == group]
     apps = _app_names()
     if apps:
-        lines += ["", f"apps (some have commands of their own): {', '.join(apps)}"]
+        lines += ["", f"apps (some have commands): {', '.join(apps)}"]
     lines += [
         "",
         "--home DIR   where the unit lives; else $KIT_HOME, else /var/lib/village-kit,",

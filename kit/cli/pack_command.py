@@ -33,7 +33,10 @@ def add_pack(parser: argparse.ArgumentParser) -> None:
         "compare. The names of sensors and columns are numbers that both sides agreed on before; everything else that "
         "is needed to unpack is counted."
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="measurements, .csv or .csv.gz")
+    parser.add_argument("file", type=Path, metavar="FILE", nargs="?", help="measurements, .csv or .csv.gz")
+    parser.add_argument(
+        "--text", type=Path, metavar="FILE", help="instead, a text file: each of its lines is packed as a message"
+    )
     parser.add_argument(
         "--resolution",
         type=parse_resolutions,
@@ -77,6 +80,12 @@ class Packed:
 
 def run_pack(arguments: argparse.Namespace) -> int:
     """Print the bytes and whether the rows came back."""
+    if (arguments.file is None) == (arguments.text is None):
+        raise UsageError("sync pack: say one FILE, of measurements or (--text) of messages; see kit sync pack --help")
+    if arguments.text is not None:
+        from kit.cli.pack_text_command import run_pack_text
+
+        return run_pack_text(arguments)
     file = read_pack_file(arguments.file)
     if not file.rows:
         raise KitError(f"{arguments.file}: there is no row under the header")

@@ -39,7 +39,7 @@ class Names:
         Raises:
             PackingError: it is too long, or its bytes are no UTF-8.
         """
-        wanted = name.encode("utf-8", "surrogatepass")
+        wanted = name.encode("utf-8")
         limit = min(len(wanted), len(self._before))
         same = next((at for at in range(limit) if wanted[at] != self._before[at]), limit)
         shared = self._shared.natural(coder, same)
@@ -51,7 +51,7 @@ class Names:
             told.append(_code_byte(coder, wanted[shared + at] if wanted else 0))
         self._before = bytes(told)
         try:
-            return self._before.decode("utf-8", "surrogatepass")
+            return self._before.decode("utf-8")
         except UnicodeDecodeError as error:
             raise PackingError("a name in the packed bytes is no text") from error
 

@@ -156,3 +156,27 @@ def test_a_resolution_that_cannot_be_meant_is_wrong_use(
 
 def test_without_a_file_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "FILE" in refused(capsys, 2)
+
+
+def test_messages_are_packed_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "messages.txt"
+    path.write_text("The bridge is open again.\n\nMaji ya shule ni safi tena leo asubuhi.\n", encoding="utf-8")
+    assert main(["sync", "pack", "--text", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [line["exact"] for line in report["lines"]] == [True, True]
+    assert report["bytes"] < report["utf8_bytes"] / 1.8
+    assert main(["sync", "pack", "--text", str(path)]) == 0
+    assert "every line came back" in capsys.readouterr().out
+
+
+def test_a_text_file_and_a_table_are_not_packed_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "say one FILE" in refused(capsys, 2, tmp_path / "a.csv", "--text", tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize(("data", "sentence"), [(b"", "no line"), (b"\xff\xfe", "no text in UTF-8")])
+def test_a_text_file_that_is_none_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, sentence: str
+) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes(data)
+    assert sentence in refused(capsys, 1, "--text", path)
