@@ -209,7 +209,7 @@ def test_a_replaced_password_shuts_the_thief_out_at_once_and_keeps_what_waits(un
             assert isinstance(answer, Connack)
             assert answer.code == (Reason.BAD_CREDENTIALS if version == 5 else 5)
         assert roof.is_closed()
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 3
         service.publish("commands/roof/x", b"waits")
     with unit.connect("roof", clean=False, present=True) as roof:
         roof.expect(Publish("commands/roof/x", b"waits", 1, packet_id=1))

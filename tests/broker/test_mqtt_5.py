@@ -242,7 +242,7 @@ def test_a_message_names_the_subscriptions_it_comes_from_once(unit: Unit) -> Non
         assert service.hears_nothing()
 
 
-def test_the_members_of_a_group_share_the_messages_between_them(unit: Unit) -> None:
+def test_the_members_of_a_group_share_the_messages_between_them(unit: Unit, eventually: Callable[..., bool]) -> None:
     with (
         unit.connect5("roof") as roof,
         unit.connect5(client_id="one") as one,
@@ -255,7 +255,9 @@ def test_the_members_of_a_group_share_the_messages_between_them(unit: Unit) -> N
         heard = [got(member).payload for member in (one, two) for _ in range(5)]
         assert sorted(heard, key=int) == [b"%d" % number for number in range(1, 11)]
         two.socket.close()
-        time.sleep(0.1)
+        broker = unit.broker
+        assert broker is not None
+        assert eventually(lambda: len(broker._links) == 2)
         roof.publish("sensors/roof", b"11", packet_id=11)
         assert got(one).payload == b"11"
 
@@ -305,9 +307,9 @@ def test_a_session_lives_as_long_as_its_client_said(unit: Unit) -> None:
             assert roof.is_closed()
             return answer.session_present
 
-    assert not came_back(session_expiry_s=1)
-    assert came_back(clean_session=False, session_expiry_s=1)
-    time.sleep(1.8)
+    assert not came_back(session_expiry_s=2)
+    assert came_back(clean_session=False, session_expiry_s=2)
+    time.sleep(2.8)
     assert not came_back(clean_session=False)
     assert not came_back(clean_session=False)
     assert unit.rows("SELECT count(*) FROM mqtt_sessions") == [(0,)]
@@ -336,7 +338,8 @@ def test_a_message_that_has_expired_is_not_delivered_and_others_say_what_is_left
         time.sleep(1.1)
         with unit.connect5("roof", clean_session=False, present=True) as back:
             message = got(back)
-            assert (message.payload, message.expiry_s) == (b"long", 99)
+            assert message.payload == b"long"
+            assert message.expiry_s in range(90, 100)
             assert back.subscribe("commands/roof/kept") == (1,)
             assert back.hears_nothing()
     assert unit.rows("SELECT count(*) FROM mqtt_retained") == [(0,)]
@@ -348,10 +351,10 @@ def test_a_delayed_will_waits_and_is_withdrawn_when_the_client_returns(unit: Uni
         service.subscribe("sensors/#")
         for present in (False, True, True):
             roof = unit.connect5(
-                "roof", clean_session=False, session_expiry_s=60, will=will, will_delay_s=1, present=present
+                "roof", clean_session=False, session_expiry_s=60, will=will, will_delay_s=2, present=present
             )
             roof.socket.close()
-            assert service.hears_nothing(0.5)
+            assert service.hears_nothing(0.3)
         assert got(service).payload == b"gone"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.broker.conftest import Client, Unit
 
 MEMORY_BOUND_MIB = 80
-PATIENCE_S = 3.0
+PATIENCE_S = 8.0
 """On a loaded machine; an honest client's PUBACK usually takes milliseconds."""
 
 
@@ -60,21 +60,22 @@ def test_payloads_of_a_megabyte_are_carried_and_one_more_byte_than_allowed_is_re
     assert len(killable.rows("SELECT 1 FROM seen WHERE length(payload) = 1048576")) == 12
 
 
-def test_many_unfinished_packets_do_not_add_up(serve: Callable[..., Unit]) -> None:
+def test_many_unfinished_packets_do_not_add_up(serve: Callable[..., Unit], eventually: Callable[..., bool]) -> None:
     unit = serve(limits=Limits(unfinished_bytes=300_000))
     begun = encode(Publish("status/x", b"x" * 200_000))[:150_000]
     with unit.connect5(client_id="one") as one, unit.connect5(client_id="two") as two, unit.connect5() as honest:
+        broker = unit.broker
+        assert broker is not None
         one.socket.sendall(begun)
-        time.sleep(0.2)
+        assert eventually(lambda: broker._unread_bytes == 150_000)
         two.socket.sendall(begun)
-        time.sleep(0.2)
+        assert eventually(lambda: broker._unread_bytes == 300_000)
         two.socket.sendall(b"x" * 10_000)
         said = two.receive()
         assert isinstance(said, Disconnect)
         assert said.reason == Reason.SERVER_BUSY
         honest.publish("status/y", b"small")
-        assert unit.broker is not None
-        assert unit.broker._unread_bytes == 150_000
+        assert broker._unread_bytes == 150_000
 
 
 def test_ten_thousand_topics_are_only_topics(killable: Unit) -> None:
@@ -117,7 +118,7 @@ def test_a_connect_that_comes_one_byte_at_a_time_has_no_more_time_than_any_other
         started = time.monotonic()
         with pytest.raises(OSError, match=r"reset|[Bb]roken"):
             trickle(slow, b"\x10\x7f\x00\x04MQTT\x04" + bytes(100), until=started + PATIENCE_S)
-        assert 0.6 < time.monotonic() - started < 2.5
+        assert 0.6 < time.monotonic() - started < 5
         roof.publish("sensors/roof", b"x")
 
 
@@ -154,7 +155,7 @@ def test_a_client_that_reads_nothing_is_disconnected_in_the_end(serve: Callable[
     with unit.connect(client_id="deaf") as deaf, unit.connect() as service:
         deaf.subscribe("status/#", qos=0)
         assert unit.broker is not None
-        ended = time.monotonic() + PATIENCE_S * 2
+        ended = time.monotonic() + PATIENCE_S
         while len(unit.broker._links) == 2 and time.monotonic() < ended:
             service.publish("status/x", b"x" * 100_000)
         assert len(unit.broker._links) == 1

@@ -82,14 +82,14 @@ class Report:
 
 def try_one(target: Target, data: bytes) -> tuple[str, Finding | None]:
     """The parser's answer in short, and a finding if it is none."""
-    started = time.perf_counter()
+    started = time.process_time()  # what others do on this machine must not count
     try:
         answer = f"{target.parse(data)}"
     except target.refuses as refusal:
         answer = f"{type(refusal).__name__} {re.sub(r'[0-9]+', '0', str(refusal))[:40]}"
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         return "", Finding(target=target.name, data=data, problem=f"{type(error).__name__}: {error}")
-    took_s = time.perf_counter() - started
+    took_s = time.process_time() - started
     if took_s > SLOW_S:
         return answer, Finding(target=target.name, data=data, problem=f"it took {took_s:.1f} s")
     return answer, None
