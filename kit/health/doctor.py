@@ -61,6 +61,7 @@ def diagnose(
     except KitError as error:
         checks.append(Check("settings", ok=False, sentence=str(error), todo=f"correct {home.settings_file}"))
     checks += safely("settings", lambda: doctor_unit.check_settings(settings))
+    checks += safely("devices", lambda: doctor_unit.check_devices(settings))
     checks += safely("keys", lambda: doctor_home.check_keys(home))
     checks += safely("password", lambda: doctor_home.check_password(home))
     checks += safely("store", lambda: doctor_home.check_store(home))

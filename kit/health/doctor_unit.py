@@ -34,6 +34,18 @@ def check_settings(settings: Settings) -> Iterator[Check]:
             yield Check("settings", ok=False, sentence=str(error), todo="correct it in kit.toml")
 
 
+def check_devices(settings: Settings) -> Iterator[Check]:
+    """The door for devices without a password, and installed dialects that cannot be used."""
+    from kit.collect.dialects import left_out
+
+    if settings.broker.open_listen:
+        sentence = f"devices without a password may knock at {settings.broker.open_listen} ([broker] open_listen)"
+        told = "; anybody in the network can pretend to be one that was accepted"
+        yield Check("open door", ok=True, sentence=sentence + told)
+    for problem in left_out():
+        yield Check("dialects", ok=False, sentence=problem, todo="correct or uninstall that package")
+
+
 def check_clock(clock: Clock) -> Iterator[Check]:
     """Whether anything vouches for the time."""
     if clock.trusted:

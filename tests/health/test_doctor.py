@@ -11,7 +11,7 @@ import pytest
 from kit.clock import ManualClock
 from kit.health.check import Check
 from kit.health.doctor import Diagnosis, diagnose
-from kit.health.doctor_unit import check_ports, reachable
+from kit.health.doctor_unit import check_devices, check_ports, reachable
 from kit.health.status import unit_status
 from kit.home import Home
 from kit.identity import create_technician_password, load_or_create_service_passwords, set_technician_password
@@ -145,3 +145,10 @@ def test_a_door_that_does_not_open_names_the_log_to_read() -> None:
     assert (broker.ok, pages.ok) == (False, False)
     assert broker.todo == "see `kit log broker`"
     assert reachable("0.0.0.0:8080") == ("127.0.0.1", 8080)
+
+
+def test_a_door_without_a_lock_is_told_of() -> None:
+    assert list(check_devices(Settings())) == []
+    (told,) = check_devices(Settings(broker=BrokerSettings(open_listen="0.0.0.0:1884")))
+    assert told.ok, "it was opened on purpose"
+    assert "anybody in the network can pretend" in told.sentence

@@ -78,7 +78,7 @@ def test_a_waiting_device_reads_nothing_and_is_heard_by_nobody(kit: TrialKit, do
     with door.client("kit-test") as witness, door.client("join", client_id="x", password=code_of(kit)) as stranger:
         ear, spy = Ear(witness), Ear(stranger)
         witness.subscribe("#", qos=1)
-        stranger.subscribe([("#", 1), ("alerts/#", 1), ("sensors/victim/#", 1)])
+        stranger.subscribe([("#", 1), ("alerts/#", 1), ("sensors/victim/#", 1), ("$share/g/#", 1), ("$SYS/#", 1)])
         for topic in ("sensors/victim", "alerts/village", "commands/victim/x", "whatever"):
             stranger.publish(topic, b'[{"n":"temperature","v":1}]', qos=1, retain=True).wait_for_publish(5)
         witness.publish("alerts/village", b"real", qos=1).wait_for_publish(5)
