@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from kit.alerts.lifecycle import Alerts
+from kit.certificates import authority_file, broker_context
 from kit.model.alert import Alert, AlertText, Area, Severity
 from village_apps.web.trial import HOUR_MS, TrialKit, frosty_night
 
@@ -106,3 +107,12 @@ def test_metrics_are_prometheus_text(program: FlaskClient) -> None:
     assert 'kit_alerts_active{unit="kit-trial"} 1' in lines
     assert 'kit_alerts_unconfirmed{unit="kit-trial"} 0' in lines
     assert all(line.startswith("#") or line.rsplit(" ", 1)[1] for line in lines)
+
+
+def test_a_device_can_fetch_the_kits_authority_where_there_is_one(kit: TrialKit) -> None:
+    client = kit.app.test_client()
+    assert client.get("/ca.pem").status_code == 404
+    broker_context(kit.home, unit="kit-1", names=["kit.local"])
+    answer = client.get("/ca.pem")
+    assert answer.data == authority_file(kit.home).read_bytes()
+    assert b"PRIVATE" not in answer.data

@@ -1,4 +1,4 @@
-"""Pages for machines: `/healthz`, `/metrics`, `/alerts.atom`, `/alerts/<identifier>.xml`, `/api/v1/…`."""
+"""Pages for machines: `/healthz`, `/metrics`, `/ca.pem`, `/alerts.atom`, `/alerts/<identifier>.xml`, `/api/v1/…`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 
 from kit.alerts.atom import alerts_atom
 from kit.alerts.lifecycle import UnknownAlertError
+from kit.certificates import authority_file
 from kit.errors import KitError
 from kit.model.alert import rfc3339
 from kit.model.cap import to_cap_xml
@@ -33,6 +34,7 @@ def blueprint() -> Blueprint:
     routes = Blueprint("machine", __name__)
     routes.add_url_rule("/healthz", "healthz", _healthz)
     routes.add_url_rule("/metrics", "metrics", _metrics)
+    routes.add_url_rule("/ca.pem", "authority", _authority)
     routes.add_url_rule("/alerts.atom", "atom", _atom)
     routes.add_url_rule("/alerts/<identifier>.xml", "cap", _cap)
     routes.add_url_rule("/api/v1/openapi.json", "openapi", lambda: jsonify(OPENAPI))
@@ -64,6 +66,15 @@ def _metrics() -> Response:
         pages_rendered=frame().cache.rendered,
     )
     return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _authority() -> Response:
+    """The certificate that a device needs to trust the broker's encrypted listener; public, see `kit.certificates`."""
+    try:
+        text = authority_file(context().home).read_bytes()
+    except OSError:
+        abort(404)
+    return Response(text, content_type="application/x-pem-file")
 
 
 def _atom() -> Response:
