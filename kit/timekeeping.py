@@ -58,8 +58,9 @@ SOURCES: Mapping[str, Source] = {
     "phone": Source(2, 60.0, firm=False, words="phones"),
     "technician": Source(3, 30.0, firm=False, words="the technician"),
     "core": Source(4, 5.0, firm=True, words="the city core"),
-    "gps": Source(5, 1.0, firm=True, words="GPS"),
-    "ntp": Source(6, 0.05, firm=True, words="the network (NTP)"),
+    "radio": Source(5, 5.0, firm=True, words="the LoRa radio's GPS"),
+    "gps": Source(6, 1.0, firm=True, words="GPS"),
+    "ntp": Source(7, 0.05, firm=True, words="the network (NTP)"),
 }
 
 

@@ -113,4 +113,4 @@ class _Radios:
             return  # what was asked of an earlier run was done by it
         for number, action in told.due(before):
             if 0 <= number < len(self._servers):
-                self._servers[number].do(action)
+                self._servers[number].do(action, gps_s=told.gps_s)

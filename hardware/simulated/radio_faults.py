@@ -9,7 +9,8 @@ once each time they grow, so that a script can say "close again" by adding one:
 
 `mute`: tells its client nothing. `stuck_queue`: says that its queue is full and sends nothing. `unplugged`: no antenna.
 `refuse`: "NO_CHANNEL" or another of Meshtastic's routing errors; that is what becomes of every packet.
-`close`: drops its client without a word. `truncate`: cuts the next frame to its client in half.
+`close`: drops its client without a word. `truncate`: cuts the next frame to its client in half. `position`: tells its
+client a position of its own GPS, with `"gps_s"` (Unix seconds, beside `do`) as the time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ACTIONS = ("close", "reboot", "truncate")
+ACTIONS = ("close", "reboot", "truncate", "position")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Faults:
         unplugged: numbers of radios without antenna.
         refuse: by number of the radio, the error with which it refuses every packet.
         done: for each (radio number, action), how often it is to have happened since the start.
+        gps_s: the time that the radios' GPS receivers tell.
     """
 
     loss: float = 0.0
@@ -42,6 +44,7 @@ class Faults:
     unplugged: frozenset[int] = frozenset()
     done: tuple[tuple[tuple[int, str], int], ...] = ()
     refuse: tuple[tuple[int, str], ...] = ()
+    gps_s: float = 0.0
 
     def due(self, before: Faults) -> list[tuple[int, str]]:
         """The (radio number, action) pairs to do now, each as often as its count has grown."""
@@ -79,4 +82,5 @@ def _parse(told: dict[str, Any]) -> Faults:
         unplugged=which("unplugged"),
         done=tuple(sorted(done)),
         refuse=tuple((int(number), str(it["refuse"])) for number, it in radios.items() if it.get("refuse")),
+        gps_s=float(told.get("gps_s", 0.0)),
     )

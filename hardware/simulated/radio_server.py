@@ -16,7 +16,7 @@ from hardware.ports import HardwareClock, HardwareError
 from hardware.simulated.air import Air
 from hardware.simulated.radio_config import ADMIN_APP, RadioConfig, describe
 from hardware.simulated.radio_faults import Faults
-from hardware.simulated.radio_mac import QUEUE_SLOTS, RadioMac
+from hardware.simulated.radio_mac import BROADCAST, QUEUE_SLOTS, RadioMac
 from hardware.simulated.radio_stream import FrameParser, encode_frame
 
 HOST = "127.0.0.1"
@@ -30,6 +30,7 @@ UNREAD_BYTES = 256 * 1024
 """A client that leaves this much unread is dropped."""
 
 ROUTING_APP: int = portnums_pb2.PortNum.ROUTING_APP
+POSITION_APP: int = portnums_pb2.PortNum.POSITION_APP
 
 
 class Clockwork:
@@ -97,14 +98,29 @@ class RadioServer:
             task.cancel()
         await self._stop_listening()
 
-    def do(self, action: str) -> None:
-        """Misbehave once: "close", "reboot" or "truncate"."""
-        if action == "close":
+    def do(self, action: str, *, gps_s: float = 0.0) -> None:
+        """Misbehave once ("close", "reboot", "truncate"), or tell the own "position" with the time of a GPS."""
+        if action == "position":
+            self._tell_position(gps_s)
+        elif action == "close":
             self._drop_client()
         elif action == "truncate":
             self._truncate += 1
         elif action == "reboot":
             self._start_task(self._reboot())
+
+    def _tell_position(self, gps_s: float) -> None:
+        here = mesh_pb2.Position(
+            latitude_i=-3_700_000,
+            longitude_i=363_200_000,
+            time=int(gps_s),
+            location_source=mesh_pb2.Position.LocSource.LOC_INTERNAL,
+        )
+        packet = mesh_pb2.MeshPacket(to=BROADCAST, id=(int(gps_s) ^ 0x5A5A5A5A) & 0xFFFFFFFF)
+        setattr(packet, "from", self.config.node)
+        packet.decoded.portnum = POSITION_APP
+        packet.decoded.payload = here.SerializeToString()
+        self.to_client(packet)
 
     def to_client(self, packet: Any) -> None:
         """Hand a packet to the client, or keep it until one has asked for the configuration."""

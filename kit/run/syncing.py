@@ -64,7 +64,7 @@ def _hear_only(unit: UnitProcess, stop: threading.Event) -> None:
     with _mesh(unit) as mesh:
         link = None
         if mesh is not None:
-            link = lora_link(unit.home, unit.settings.links.lora, unit.clock, number=0, on_telemetry=mesh.heard)
+            link = _own_radio(unit, mesh)
             link.open()
         try:
             while not stop.is_set() and read_membership(unit.home) is None:
@@ -129,6 +129,33 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
         ).run(stop)
 
 
+def _own_radio(unit: UnitProcess, mesh: MeshTelemetry | None) -> Link:
+    return lora_link(
+        unit.home,
+        unit.settings.links.lora,
+        unit.clock,
+        number=0,
+        timezone=unit.settings.unit.timezone,
+        on_telemetry=None if mesh is None else mesh.heard,
+        on_gps_time=partial(_radio_told, unit),
+    )
+
+
+def _radio_told(unit: UnitProcess, unix_s: float) -> None:
+    """The radio's own GPS knows the time. Called on the library's thread, every quarter of an hour or so."""
+    offset_s = unix_s - unit.clock.monotonic()
+
+    def tell() -> None:
+        from kit.collect.timekeeper import tell_time
+
+        now_s = offset_s + unit.clock.monotonic()
+        if not (unit.clock.firm and abs(unit.clock.now() - now_s) < CORE_DIFFERS_S):
+            with open_unit_store(unit.home) as database:
+                tell_time(database, unit.clock, source="radio", who="lora", wall_s=now_s)
+
+    threading.Thread(target=tell, name="radio-time", daemon=True).start()
+
+
 CORE_DIFFERS_S = 10.0
 """A beacon crosses the radio in seconds; a smaller difference is the way it took."""
 
@@ -161,10 +188,7 @@ def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: Me
 def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
     links: list[Link] = []
     if unit.settings.links.lora.radio:
-        heard = None if mesh is None else mesh.heard
-        timezone = unit.settings.unit.timezone
-        lora = unit.settings.links.lora
-        links.append(lora_link(unit.home, lora, unit.clock, number=0, timezone=timezone, on_telemetry=heard))
+        links.append(_own_radio(unit, mesh))
     core = unit.settings.links.cellular.core or membership.invite.address
     if not core:
         return links
@@ -242,6 +266,7 @@ def lora_link(
     number: int,
     timezone: str = "UTC",
     on_telemetry: Callable[[int, bytes], None] | None = None,
+    on_gps_time: Callable[[float], None] | None = None,
 ) -> Link:
     """The LoRa link that the settings name; `number` is 0 on a kit and 1 on the core (for simulated radios)."""
     from sync.links.meshtastic import MeshtasticLink
@@ -257,6 +282,7 @@ def lora_link(
         on_telemetry=on_telemetry,
         channel=settings.channel,
         until_midnight_s=partial(seconds_until_midnight, timezone),
+        on_gps_time=on_gps_time,
     )
 
 

@@ -35,6 +35,9 @@ PRIVATE_APP = 256
 """The port number for an application's own data (portnums.proto)."""
 
 TELEMETRY_APP = 67
+POSITION_APP = 3
+INTERNAL_GPS = 2
+"""`Position.LocSource`: the radio's own receiver, not a person's hand and not a phone's guess."""
 """That of what a node measures: its battery, and the sensors on it."""
 
 CONFIGURED_WITHIN_S = 20.0
@@ -122,6 +125,7 @@ class MeshtasticLink:
             the library's thread, so it must not block. None = they are passed over.
         channel: name of the radio's primary channel; "" = Meshtastic's default.
         until_midnight_s: how long the village's day still lasts at a Unix time.
+        on_gps_time: gets the Unix time whenever the radio tells a position of its own GPS; likewise.
 
     Raises:
         LinkError: `radio`, `region` or `preset` is written wrongly, or they do not go together.
@@ -142,6 +146,7 @@ class MeshtasticLink:
         on_telemetry: Callable[[int, bytes], None] | None = None,
         channel: str = "",
         until_midnight_s: Callable[[float], float] = lambda now_s: 86_400.0 - now_s % 86_400.0,
+        on_gps_time: Callable[[float], None] | None = None,
     ) -> None:
         self._address = RadioAddress.parse(radio)
         self._settings = RadioSettings(region=region, preset=preset, hop_limit=hop_limit, channel=channel)
@@ -169,6 +174,7 @@ class MeshtasticLink:
         self._refused: Counter[str] = Counter()
         self._mend = (0.0, "")
         self._down_since_s = clock.monotonic()
+        self._on_gps_time = on_gps_time
 
     @property
     def frame_s(self) -> float:
@@ -458,6 +464,11 @@ class MeshtasticLink:
         if port == ROUTING_APP:
             self._note_outcome(bytes(packet.decoded.payload))
             return
+        if port == POSITION_APP and self._on_gps_time is not None:
+            unix_s = own_gps_time(packet, self._own_node())
+            if unix_s is not None:
+                self._on_gps_time(unix_s)
+            return
         if port not in {PRIVATE_APP, TELEMETRY_APP} or not packet.decoded.payload or not sender:
             return
         name = (sender, int(packet.id))
@@ -497,6 +508,11 @@ class MeshtasticLink:
                 self._mend = (now_s + MENDED_AFTER_S, self._notice)
             self._changed.notify_all()
 
+    def _own_node(self) -> int:
+        """The radio's own number; 0 before it has told it."""
+        told = getattr(self._interface, "myInfo", None)
+        return 0 if told is None else int(told.my_node_num)
+
     def _on_queue(self, status: Any) -> None:
         with self._changed:
             now_s = self._clock.monotonic()
@@ -519,3 +535,22 @@ class MeshtasticLink:
     def _on_lost(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def own_gps_time(packet: Any, own_node: int) -> float | None:
+    """The Unix time of a position that the radio's own GPS found; None for any other packet.
+
+    The firmware fills in `time` from a clock that GPS or better has set. A position that came over the air, which
+    anybody may send in anybody's name, has a signal strength; what the radio itself says has none.
+    """
+    from google.protobuf.message import DecodeError
+    from meshtastic.protobuf import mesh_pb2
+
+    if not own_node or int(getattr(packet, "from")) != own_node or packet.rx_rssi or packet.rx_snr or packet.via_mqtt:
+        return None
+    position = mesh_pb2.Position()
+    try:
+        position.ParseFromString(packet.decoded.payload)
+    except DecodeError:
+        return None
+    return float(position.time) if position.time and position.location_source == INTERNAL_GPS else None
