@@ -198,8 +198,8 @@ def measure_reading(folder: Path, count: int) -> bool:
             return len(latest_readings(connection))
 
         def a_day() -> int:
-            span = {"since_ms": newest_ms - 24 * HOUR_MS, "until_ms": newest_ms}
-            return sum(1 for _ in find_readings(connection, device="d1", quantity="q2", **span))
+            since_ms = newest_ms - 24 * HOUR_MS
+            return sum(1 for _ in find_readings(connection, device="d1", quantity="q2", since_ms=since_ms))
 
         def year_rolled() -> int:
             rows = connection.execute(

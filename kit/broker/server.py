@@ -190,8 +190,7 @@ class Broker:
 
     def packet_came(self, link: Link, packet: Packet, size: int) -> None:
         """Into the next batch."""
-        now_ms = self._now_ms()
-        self._do(link, lambda: self._hub.received(link.number, packet, now_ms=now_ms), size)
+        self._do(link, partial(self._hub.received, link.number, packet, now_ms=self._now_ms()), size)
 
     def link_blocked(self, link: Link, *, blocked: bool) -> None:
         """Send it no more, or again."""

@@ -100,13 +100,14 @@ class ServerConnection:
         Raises:
             RemoteProtocolError: answer `return_code` if it has one and close.
         """
-        if self.state in {State.SIGNING_IN, State.ENDING, State.CLOSED}:
+        if self.state is not State.OPEN and self.state is not State.NEW:
             return None
         try:
             packet = self._reader.next_packet()
             if packet is None:
                 return None
-            self._check(packet)
+            if type(packet) is not Publish or self.state is not State.OPEN:
+                self._check(packet)
             if type(packet) is Publish and self._reader.version == V5:
                 packet = self._take_publish(packet)
         except RemoteProtocolError as error:

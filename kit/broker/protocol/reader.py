@@ -44,6 +44,10 @@ MAX_QOS = 2
 MAX_LENGTH_BYTES = 4
 
 
+TOPICS_REMEMBERED = 8
+"""Of one client; a device publishes on one or two for years."""
+
+
 class PacketReader:
     """Takes bytes as they come, gives packets one at a time.
 
@@ -57,6 +61,7 @@ class PacketReader:
         self._limits = limits
         self._reads_server = reads_server
         self._buffer = bytearray()
+        self._topics: dict[bytes, str] = {}
         self.packet_bytes = packet_bytes
         self.version = V3
 
@@ -89,7 +94,7 @@ class PacketReader:
         if first >> 4 == PUBLISH:
             if self.version == V5:
                 return _publish5(first & 0x0F, Body(body), self._limits, reads_server=self._reads_server)
-            return _publish(first & 0x0F, Body(body), self._limits)
+            return self._known_publish(first & 0x0F, body) or self._new_publish(first & 0x0F, body)
         return self._decode(first, Body(body))
 
     def _decode(self, first: int, body: Body) -> Packet:
@@ -106,13 +111,38 @@ class PacketReader:
         body.end()
         return packet
 
+    def _known_publish(self, flags: int, data: bytes) -> Publish | None:
+        """A PUBLISH at QoS 1 or 2 on a topic that was found good before; None if it has to be looked at."""
+        end = 2 + (data[0] << 8 | data[1]) if len(data) > 1 else 0
+        topic = self._topics.get(data[2:end])
+        qos = flags >> 1 & 3
+        if topic is None or not 0 < qos <= MAX_QOS or end + 2 > len(data):
+            return None
+        packet_id = data[end] << 8 | data[end + 1]
+        if not packet_id:
+            return None
+        return Publish(topic, data[end + 2 :], qos, bool(flags & 1), bool(flags & 8), packet_id)
+
+    def _new_publish(self, flags: int, data: bytes) -> Publish:
+        packet = _publish(flags, Body(data), self._limits)
+        if len(self._topics) >= TOPICS_REMEMBERED:
+            self._topics.clear()
+        self._topics[packet.topic.encode()] = packet.topic
+        return packet
+
     def _set_version(self, version: int) -> None:
         self.version = version
 
     def _packet_size(self) -> tuple[int, int]:
         """The remaining length and where the body starts; (0, 0) while that is not known (2.2.3)."""
+        buffer = self._buffer
+        # nearly all packets have a length of one byte or two
+        if len(buffer) > 1 and buffer[1] < 0x80:  # noqa: PLR2004 - the continuation bit
+            return buffer[1], 2
+        if len(buffer) > 2 and buffer[2] < 0x80:  # noqa: PLR2004
+            return buffer[1] & 0x7F | buffer[2] << 7, 3
         size = 0
-        for place, byte in enumerate(self._buffer[1 : 1 + MAX_LENGTH_BYTES]):
+        for place, byte in enumerate(buffer[1 : 1 + MAX_LENGTH_BYTES]):
             size |= (byte & 0x7F) << (7 * place)
             if byte < 0x80:  # noqa: PLR2004 - the continuation bit
                 return size, place + 2
