@@ -461,13 +461,9 @@ class MeshtasticLink:
                 self._watch.heard(self._clock.monotonic())
         sender = int(getattr(packet, "from"))
         port = packet.decoded.portnum
-        if port == ROUTING_APP:
-            self._note_outcome(bytes(packet.decoded.payload))
-            return
-        if port == POSITION_APP and self._on_gps_time is not None:
-            unix_s = own_gps_time(packet, self._own_node())
-            if unix_s is not None:
-                self._on_gps_time(unix_s)
+        own_words = {ROUTING_APP: self._note_outcome, POSITION_APP: self._take_position}.get(port)
+        if own_words is not None:
+            own_words(packet)
             return
         if port not in {PRIVATE_APP, TELEMETRY_APP} or not packet.decoded.payload or not sender:
             return
@@ -489,11 +485,11 @@ class MeshtasticLink:
         except queue.Full:
             return  # nobody takes them; the session will ask again
 
-    def _note_outcome(self, payload: bytes) -> None:
+    def _note_outcome(self, packet: Any) -> None:
         """The radio says what became of a packet: why it was not sent. The session sends it again."""
         from sync.links.meshtastic_interface import routing_error
 
-        error, name = routing_error(payload)
+        error, name = routing_error(bytes(packet.decoded.payload))
         if not error:
             return
         with self._changed:
@@ -507,6 +503,11 @@ class MeshtasticLink:
             if name in MENDED_BY_A_PERSON:
                 self._mend = (now_s + MENDED_AFTER_S, self._notice)
             self._changed.notify_all()
+
+    def _take_position(self, packet: Any) -> None:
+        unix_s = own_gps_time(packet, self._own_node())
+        if unix_s is not None and self._on_gps_time is not None:
+            self._on_gps_time(unix_s)
 
     def _own_node(self) -> int:
         """The radio's own number; 0 before it has told it."""
