@@ -149,12 +149,15 @@ class Broker:
         waiting = [other for other in self._links.values() if other.username is None]
         strangers = self._limits.connections_unauthenticated
         neighbours = [other for other in waiting if other.address == link.address]
+        full = len(self._links) >= self._limits.connections
         # one address may hold half the places, so that a single machine cannot keep everybody else out
-        crowd = neighbours if len(neighbours) >= strangers // 2 else waiting if len(waiting) >= strangers else []
+        crowd = (
+            neighbours if len(neighbours) >= strangers // 2 else waiting if full or len(waiting) >= strangers else []
+        )
         if crowd:
             self._report(f"{len(waiting)} connections have not signed in; those that wait longest are closed")
             self._links.pop(crowd[0].number).close("somebody else wanted to sign in")
-        elif len(self._links) >= self._limits.connections:
+        elif full:
             self._report(f"{len(self._links)} connections are open; one more, from {link.address}, was refused")
             return False
         self._links[link.number] = link

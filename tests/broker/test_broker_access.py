@@ -154,6 +154,17 @@ def test_strangers_that_wait_make_room_for_who_signs_in(serve: Callable[..., Uni
         stranger.socket.close()
 
 
+def test_strangers_take_no_place_from_devices_when_all_places_are_taken(serve: Callable[..., Unit]) -> None:
+    unit = serve(limits=Limits(connections=3))
+    with unit.connect(client_id="one"), unit.connect(client_id="two") as two, unit.dial() as stranger:
+        assert stranger.hears_nothing()
+        with unit.connect(client_id="three"):
+            assert stranger.is_closed()
+            with unit.dial() as one_more:
+                assert one_more.is_closed()
+            two.publish("status/x", b"")
+
+
 def test_a_table_of_devices_that_cannot_be_read_is_not_called_a_wrong_password(unit: Unit) -> None:
     with sqlite3.connect(unit.file) as connection:
         connection.execute("ALTER TABLE devices RENAME TO elsewhere")
