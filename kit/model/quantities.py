@@ -127,7 +127,7 @@ DEW_POINT_AGREES_WITHIN_C = 3.0
 
 _ALIASES = {
     "temperature": "t temp tempc temp_c temperature_c air_temperature airtemp air_temp outdoor_temperature out_temp "
-    "ambient_temperature tair ta",
+    "ambient_temperature outside_temperature outside_temp temperature_outside tair ta",
     "dew_point": "dewpoint dew dew_point_c dewpoint_c td",
     "wet_bulb": "wetbulb tw",
     "soil_temperature": "soiltemp soil_temp tsoil",

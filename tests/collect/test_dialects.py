@@ -319,3 +319,14 @@ def test_homie_nodes_tell_probes_apart() -> None:
     typed = ("homie/x/up/temperature/$datatype", "float")
     with pytest.raises(DialectError, match="is no number"):
         listen("homie", "homie/x", typed, ("homie/x/up/temperature", "warm"))
+
+
+def test_a_chips_name_is_a_label_only_where_two_chips_measure_the_same() -> None:
+    def announced(chip: str) -> Speech:
+        config = {"stat_t": f"esphome/x/sensor/{chip}_temperature/state", "name": f"{chip.upper()} Temperature"}
+        return f"homeassistant/sensor/x/{chip}_temperature/config", json.dumps(config | {"unit_of_meas": "°C"})
+
+    said: Speech = ("esphome/x/sensor/bme280_temperature/state", "4.5")
+    assert values("esphome", "esphome/x", announced("bme280"), said) == {"temperature": 4.5}
+    both = (announced("bme280"), announced("ds18b20"), said)
+    assert values("esphome", "esphome/x", *both) == {"temperature:bme280": 4.5}

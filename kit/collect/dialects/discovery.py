@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kit.collect.dialects.port import NOTHING, DialectError, Heard, Observation, Parsed
 from kit.collect.dialects.reading import meaning, number, observe, read_object, subobject, text
+from kit.model.quantities import plain_name
 
 PREFIX = "homeassistant/"
 _SENSORS = frozenset({"sensor", "number"})
@@ -123,18 +124,14 @@ def announced(topic: str, payload: bytes) -> list[Sensor]:
     return all_sensors(learned)
 
 
-def sensors_at(known: Mapping[str, str], topic: str) -> list[Sensor]:
-    """Those whose values come on a topic."""
-    return [sensor for sensor in all_sensors(known) if sensor.topic == topic]
-
-
 def read_state(heard: Heard) -> Parsed:
     """Read a message by what was learned; NOTHING if nothing was learned about its topic.
 
     Raises:
         DialectError: it is not what the discovery said.
     """
-    sensors = sensors_at(heard.known, heard.topic)
+    everything = all_sensors(heard.known)
+    sensors = [sensor for sensor in everything if sensor.topic == heard.topic]
     if not sensors or not heard.payload:
         return NOTHING
     told: Any = None
@@ -145,19 +142,52 @@ def read_state(heard: Heard) -> Parsed:
         plain = heard.payload[:64].decode("utf-8", "replace").strip() if not sensor.path else _walk(told, sensor.path)
         found = number(plain)
         if found is not None:
-            observations.append(observe_as(sensor, found))
+            observations.append(observe_as(sensor, found, everything))
     return Parsed(observations)
 
 
-def observe_as(sensor: Sensor, value: float) -> Observation:
-    """The value under the name of its sensor, or under its class with the name as label."""
+def observe_as(sensor: Sensor, value: float, others: Sequence[Sensor]) -> Observation:
+    """The value under the name of its sensor, or under its class with the name as label.
+
+    A chip's name before the quantity (`BME280 Temperature`) is a label only where another chip measures the same.
+
+    Args:
+        sensor: whose value it is.
+        value: finite.
+        others: all sensors of the device.
+    """
     named = meaning(sensor.name)
     if named is not None:
         return observe(sensor.name, value, unit=sensor.unit)
-    quantity = _CLASSES.get(sensor.device_class)
-    if quantity is None:
+    chip = _chip(sensor.name)
+    if chip is not None:
+        quantity, label = chip
+        alone = sum(_quantity(other) == quantity for other in others) == 1
+        return observe(sensor.name, value, unit=sensor.unit, quantity=quantity, label="" if alone else label)
+    if sensor.device_class not in _CLASSES:
         return observe(sensor.name, value, unit=sensor.unit)
-    return observe(sensor.name, value, unit=sensor.unit, quantity=quantity, label=sensor.name)
+    return observe(sensor.name, value, unit=sensor.unit, quantity=_CLASSES[sensor.device_class], label=sensor.name)
+
+
+_CHIP = re.compile(
+    r"((?:bm[ep]\d{3}|dht\d\d|am23\d\d|sht\w{2,3}|si70\d\d|htu\d\d\w?|aht\d\d|hdc\d{4}|ds18b20|lm75\w?|mcp9808"
+    r"|tmp\d{3}|bh1750|tsl\d{4}|veml\d{4}|ms5611|lps\d\d\w{0,2}|scd\d\dx?|mh_?z19\w?|pms\w{4,5}|sds011)\w?)_(.+)"
+)
+"""Chips that stand before the quantity in the names people give their sensors."""
+
+
+def _chip(name: str) -> tuple[str, str] | None:
+    """The quantity behind a chip's name, and the chip."""
+    found = _CHIP.fullmatch(plain_name(name))
+    meant = meaning(found[2]) if found is not None else None
+    return None if found is None or meant is None else (meant.quantity, found[1])
+
+
+def _quantity(sensor: Sensor) -> str | None:
+    named, chip = meaning(sensor.name), _chip(sensor.name)
+    if named is not None:
+        return None if named.label else named.quantity
+    return chip[0] if chip is not None else None
 
 
 def _configs(topic: str, told: dict[str, Any], component: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -34,7 +34,7 @@ class EsphomeDialect:
         where="the `mqtt:` block of its YAML file",
         reads="`<topic prefix>/sensor/<object id>/state`; units from its discovery messages",
         notes=(
-            "Name the sensor after what it measures (`name: Temperature`); other names become labels.",
+            "Name the sensor after what it measures (`Temperature`, `BME280 Temperature`); other names become labels.",
             "With `mqtt:` a board restarts when it has no broker for 15 minutes; `reboot_timeout: 0s` stops that.",
         ),
         sources=("https://esphome.io/components/mqtt.html",),
@@ -79,9 +79,10 @@ class EsphomeDialect:
             if heard.payload.strip().lower() == b"nan":
                 return Parsed((), (f"the sensor '{levels[1][:60]}' gives no value (nan); check it and its lead",))
             raise DialectError(f"the value of '{levels[1][:60]}' is no number")
-        told = discovery.sensors_at(heard.known, heard.topic)
-        if told:
-            return Parsed([discovery.observe_as(told[0], value)])
+        everything = discovery.all_sensors(heard.known)
+        told = next((sensor for sensor in everything if sensor.topic == heard.topic), None)
+        if told is not None:
+            return Parsed([discovery.observe_as(told, value, everything)])
         return Parsed([observe(levels[1], value)])
 
 
