@@ -99,8 +99,8 @@ class Facts(Protocol):
         """Have one."""
         ...
 
-    def let_in(self, number: int, name: str, place: str) -> None:
-        """Accept a waiting device.
+    def let_in(self, number: int, name: str, place: str, position: str) -> None:
+        """Accept a waiting device; `position` is "latitude, longitude" or empty.
 
         Raises:
             KitError: it cannot be; the sentence says why.
@@ -205,10 +205,10 @@ class UnitFacts:
         with Database(self.home.database) as database, database.atomic() as connection:
             current_code(connection, now_ms=self._now_ms())
 
-    def let_in(self, number: int, name: str, place: str) -> None:
+    def let_in(self, number: int, name: str, place: str, position: str) -> None:
         """Accept a waiting device."""
         try:
-            where = Place.of(place)
+            where = Place.typed(place, position)
         except PlaceError as error:
             raise UsageError(str(error)) from None
         with Database(self.home.database) as database, database.atomic() as connection:

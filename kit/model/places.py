@@ -46,6 +46,21 @@ class Place(NamedTuple):
             raise PlaceError(f"{longitude} is no longitude; it lies between -180 (west) and 180 (east)")
         return cls(tidy, latitude, longitude)
 
+    @classmethod
+    def typed(cls, name: str, position: str) -> Place:
+        """A place from two fields, the second of them "latitude, longitude" or empty.
+
+        Raises:
+            PlaceError: it is none.
+        """
+        if not position.strip():
+            return cls.of(name)
+        try:
+            latitude, longitude = (float(part) for part in position.replace(";", ",").split(","))
+        except ValueError:
+            raise PlaceError(f"'{position[:40]}' is no position; write it like -0.37, 36.32") from None
+        return cls.of(name, latitude, longitude)
+
     def as_row(self) -> tuple[str, float | None, float | None]:
         """For the store."""
         return self.name, self.latitude, self.longitude

@@ -203,3 +203,11 @@ def _mark(users: DeviceUsers, username: str, password: str) -> Mark:
     found = users.sign_in(Claim(username, password.encode()))
     assert found is not None
     return found.mark
+
+
+def test_a_position_is_typed_in_one_field() -> None:
+    assert Place.typed("river bank", " -0.37, 36.32 ") == Place("river bank", -0.37, 36.32)
+    assert Place.typed("river bank", "") == Place("river bank")
+    for bad in ("north", "1", "1,2,3", "91,0"):
+        with pytest.raises(PlaceError):
+            Place.typed("", bad)

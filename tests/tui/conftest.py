@@ -142,7 +142,7 @@ class GivenFacts:
     rows: list[dict[str, Any]] = field(default_factory=list)
     retried: int = 0
     waiting: list[Newcomer] = field(default_factory=list)
-    accepted: list[tuple[int, str, str]] = field(default_factory=list)
+    accepted: list[tuple[int, str, str, str]] = field(default_factory=list)
     code: JoinCode | None = None
 
     def status(self) -> dict[str, Any]:
@@ -178,10 +178,10 @@ class GivenFacts:
     def make_join_code(self) -> None:
         self.code = JoinCode("KXQM-7TRB", "2016-04-12T01:12:00Z", "192.168.4.1", 1883, ("▀▄ █", "█ ▄▀"))
 
-    def let_in(self, number: int, name: str, place: str) -> None:
+    def let_in(self, number: int, name: str, place: str, position: str) -> None:
         if name.startswith("kit-"):
             raise UsageError(f"'{name}' cannot be a device's name")
-        self.accepted.append((number, name, place))
+        self.accepted.append((number, name, place, position))
         self.waiting = [one for one in self.waiting if one.number != number]
 
     def turn_away(self, number: int) -> None:

@@ -41,10 +41,10 @@ async def test_a_device_is_let_in_with_one_key_a_name_and_a_place(quiet: Any, si
         assert "no password" in on_screen(app)
         await pilot.press("o", "y")
         await until(pilot, lambda: "tasmota_1a2b3c" in on_screen(app))
-        await pilot.press("enter", *"river bank", "enter")
+        await pilot.press("enter", *"river bank", "enter", *"-0.37, 36.32", "enter")
         await until(pilot, lambda: bool(quiet.accepted))
         await until(pilot, lambda: "let in as" in on_screen(app))
-        assert quiet.accepted == [(7, "tasmota_1a2b3c", "river bank")]
+        assert quiet.accepted == [(7, "tasmota_1a2b3c", "river bank", "-0.37, 36.32")]
         await pilot.press("x")
         await until(pilot, lambda: "No device waits." in on_screen(app))
 
@@ -68,6 +68,6 @@ async def test_a_name_that_cannot_be_is_said_to_be_so(quiet: Any) -> None:
         await until(pilot, lambda: "silent" in on_screen(app))
         await pilot.press("y")
         await until(pilot, lambda: "kit-x" in on_screen(app))
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "enter")
         await until(pilot, lambda: "cannot be a device's name" in on_screen(app))
     assert quiet.accepted == []

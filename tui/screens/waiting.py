@@ -69,13 +69,13 @@ class WaitingScreen(DetailScreen):
         else:
             self.app.push_screen(NameScreen(newcomer), self._let_in)
 
-    def _let_in(self, answer: tuple[int, str, str] | None) -> None:
+    def _let_in(self, answer: tuple[int, str, str, str] | None) -> None:
         if answer is not None:
             self._accept(*answer)
 
     @work(thread=True)
-    def _accept(self, number: int, name: str, place: str) -> None:
-        self._do(lambda: self._facts.let_in(number, name, place), f"let in as {name}")
+    def _accept(self, number: int, name: str, place: str, position: str) -> None:
+        self._do(lambda: self._facts.let_in(number, name, place, position), f"let in as {name}")
 
     def _do(self, change: Callable[[], None], done: str) -> None:
         try:
@@ -94,7 +94,7 @@ class WaitingScreen(DetailScreen):
         return waiting_lines(self._newcomers, chosen=self._chosen_one(), code=self._facts.join_code())
 
 
-class NameScreen(ModalScreen[tuple[int, str, str] | None]):
+class NameScreen(ModalScreen[tuple[int, str, str, str] | None]):
     """What a new device is called, and where it stands; Enter goes on, Esc leaves it waiting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
@@ -104,22 +104,27 @@ class NameScreen(ModalScreen[tuple[int, str, str] | None]):
         self._newcomer = newcomer
 
     def compose(self) -> ComposeResult:
-        """Two fields."""
+        """Three fields."""
         with Vertical(id="naming"):
             yield Label(self._newcomer.reading or self._newcomer.kind or "not recognised yet")
             yield Label("Name")
             yield Input(value=self._newcomer.suggested, id="name", max_length=32, compact=True)
             yield Label(f"Place ({', '.join(USUAL)} …)")
             yield Input(id="place", max_length=60, compact=True)
+            yield Label("On the map: latitude, longitude (or nothing)")
+            yield Input(id="position", max_length=40, compact=True)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """On to the next field, or done."""
-        if event.input.id == "name":
-            self.query_one("#place", Input).focus()
+        following = {"name": "place", "place": "position"}.get(event.input.id or "")
+        if following is not None:
+            self.query_one(f"#{following}", Input).focus()
         else:
-            name, place = self.query_one("#name", Input).value, self.query_one("#place", Input).value
-            self.dismiss((self._newcomer.number, name.strip(), place.strip()))
+            name, place, position = (
+                self.query_one(f"#{field}", Input).value for field in ("name", "place", "position")
+            )
+            self.dismiss((self._newcomer.number, name.strip(), place.strip(), position.strip()))
 
     def action_leave(self) -> None:
         """Leave it waiting."""
