@@ -52,7 +52,7 @@ class Batcher:
 
     def step(self) -> float:
         """Write the batches that are due; returns how many kit seconds until it should be called again."""
-        narrow = uplink(self._database.connection) is Uplink.NARROW
+        narrow = uplink(self._database.connection, now_ms=self._now_ms()) in (Uplink.NARROW, Uplink.AWAY)
         rows, wait_s = (NARROW_ROWS, NARROW_WAIT_S) if narrow else (ROWS, WAIT_S)
         count, oldest_ms = count_unsynced(self._database.connection, at_most=rows)
         if oldest_ms is None:

@@ -5,7 +5,8 @@ readings themselves (priority 4) follow when the air allows or a wider link come
 
 - While a wide link carries the readings, nothing needs summarising: the hours are passed over once all readings of them
   are at the core.
-- Without any link, hours gather for `GATHER_H`: one record of six hours is four times smaller than six of one.
+- While the core is not heard, hours gather for `GATHER_H`, as one record of a day is a quarter of twenty-four small
+  ones; when it is heard again, what has gathered goes at once.
 - How far it has come is a fact in the store, written in the transaction that writes the record: whatever instant the
   process is killed at, each hour is told once.
 """
@@ -29,14 +30,15 @@ FACT = "summaries"
 GRACE_MS = 180_000
 """After an hour's end, for readings still on their way from the sensors (kit time)."""
 
-GATHER_H = 6
-MOST_H = 24
-"""In one record."""
+GATHER_H = 24
+"""Also the most that one record holds."""
 
 LOOK_BACK_H = 7 * 24
 """A kit whose clock jumps ahead by years has not measured for years; older hours are not looked for."""
 
 POLL_S = 60.0
+AT_ONCE_S = 1.0
+"""While a backlog of days is told."""
 
 
 class Summarizer:
@@ -52,7 +54,8 @@ class Summarizer:
         self._clock = clock
 
     def step(self) -> float:
-        """Write what is due; returns how many kit seconds until it should be called again."""
+        """Write what is due, at most one record's worth; returns after how many kit seconds to call it again."""
+        more = False
         now_ms = int(self._clock.now() * 1000)
         due_ms = (now_ms - GRACE_MS) // HOUR_MS * HOUR_MS
         with self._database.atomic() as connection:
@@ -62,27 +65,29 @@ class Summarizer:
                 _note(connection, due_ms, now_ms)
             elif since_ms < due_ms:
                 since_ms = max(since_ms, due_ms - LOOK_BACK_H * HOUR_MS)
-                self._advance(connection, since_ms, due_ms, now_ms)
-        return POLL_S
+                more = self._advance(connection, since_ms, due_ms, now_ms) < due_ms
+        return AT_ONCE_S if more else POLL_S
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         while not stop.is_set():
             stop.wait(max(0.005, self._clock.real(self.step())))
 
-    def _advance(self, connection: sqlite3.Connection, since_ms: int, due_ms: int, now_ms: int) -> None:
+    def _advance(self, connection: sqlite3.Connection, since_ms: int, due_ms: int, now_ms: int) -> int:
+        """Tell the hours, pass them over or wait; returns up to when it came, or `due_ms` if it waits."""
         _, oldest_ms = count_unsynced(connection, at_most=1)
         if not readings_wait(connection) and (oldest_ms is None or oldest_ms >= due_ms):
             _note(connection, due_ms, now_ms)
-            return
+            return due_ms
         gathered = due_ms - since_ms >= GATHER_H * HOUR_MS
-        if not gathered and uplink(connection) is not Uplink.NARROW:
-            return
-        until_ms = min(due_ms, since_ms + MOST_H * HOUR_MS)
+        if not gathered and uplink(connection, now_ms=now_ms) is not Uplink.NARROW:
+            return due_ms
+        until_ms = min(due_ms, since_ms + GATHER_H * HOUR_MS)
         hours = hours_between(connection, since_ms, until_ms)
         for body in encode_summaries(hours) if hours else ():
             write_record(connection, kind="summary", priority=Priority.SUMMARY, body=body, created_ms=now_ms)
         _note(connection, until_ms, now_ms)
+        return until_ms
 
 
 def hours_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[HourSummary]:

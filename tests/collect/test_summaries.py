@@ -44,13 +44,13 @@ def summarizer(database: Database, clock: ManualClock) -> Summarizer:
     return made
 
 
-def link(database: Database, clock: ManualClock, name: str, state: str = "up") -> None:
+def link(database: Database, clock: ManualClock, name: str, state: str = "up", *, heard: bool = True) -> None:
     row = LinkRow(
         name=name,
         state=state,
         explain="",
         lowest_priority=4,
-        last_heard_ms=None,
+        last_heard_ms=int(clock.now() * 1000) if heard else None,
         last_sent_ms=None,
         airtime_left_ms=None,
         updated_ms=int(clock.now() * 1000),
@@ -113,12 +113,25 @@ def test_an_hour_that_has_just_ended_waits_for_its_last_readings(
 def test_without_any_link_hours_gather_into_one_record(
     database: Database, clock: ManualClock, summarizer: Summarizer
 ) -> None:
-    measure(database, clock, *[3.0] * 4 * (GATHER_H - 2), 3.0)
+    measure(database, clock, *[3.0, 2.0, 1.0, 2.0] * (GATHER_H - 2), 3.0)
     summarizer.step()
     assert told(database) == []
     measure(database, clock, *[3.0] * 4)
     summarizer.step()
     assert [len(hours) for hours in told(database)] == [GATHER_H - 1]
+
+
+def test_a_core_that_is_not_heard_for_days_gets_a_record_a_day_and_the_rest_at_once_when_it_is_heard(
+    database: Database, clock: ManualClock, summarizer: Summarizer
+) -> None:
+    link(database, clock, "lora", heard=False)
+    for _ in range(3 * 24 + 2):
+        measure(database, clock, 3.0, 2.0, 1.0, 2.0)
+        summarizer.step()
+    assert [len(hours) for hours in told(database)] == [GATHER_H] * 3
+    link(database, clock, "lora")
+    summarizer.step()
+    assert sum(len(hours) for hours in told(database)) == 3 * 24 + 1
 
 
 def test_while_a_wide_link_carries_the_readings_nothing_is_summarised(
@@ -148,6 +161,7 @@ def test_when_the_wide_link_fails_what_it_did_not_carry_is_summarised(
     summarizer.step()
     assert told(database) == []
     link(database, clock, "cellular", "down")
+    link(database, clock, "lora")
     summarizer.step()
     assert [len(hours) for hours in told(database)] == [2]
 
@@ -175,11 +189,13 @@ def test_a_clock_that_jumps_by_years_either_way_tells_no_hour_for_ever(
     link(database, clock, "lora")
     measure(database, clock, 3.0)
     clock.advance(10 * 365 * 86_400)
+    link(database, clock, "lora")
     for _ in range(8):
         summarizer.step()
     measure(database, clock, *[1.0] * 5)
     summarizer.step()
     clock.advance(-10 * 365 * 86_400)
+    link(database, clock, "lora")
     summarizer.step()
     measure(database, clock, *[2.0] * 5)
     summarizer.step()
