@@ -157,11 +157,21 @@ class TimeState:
         Raises:
             ValueError, TypeError, KeyError: it is damaged.
         """
+        if not isinstance(told, Mapping):
+            raise TypeError("the state is no object")
         votes = tuple((str(who), float(offset)) for who, offset in told.get("votes", ()))
         state = TimeState(**{**told, "votes": votes})
+        numbers = [getattr(state, name) for name in _NUMBERS]
+        if state.trusted_since_s is not None:
+            numbers.append(state.trusted_since_s)
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("a number is none")
         if state.source not in SOURCES:
             raise ValueError(f"no source '{state.source}'")
-        return replace(state, offset_s=float(state.offset_s))
+        return state
+
+
+_NUMBERS = ("offset_s", "machine_offset_s", "shown_s", "known_s", "step_s", "step_at_s", "heard")
 
 
 def believable(wall_s: float) -> bool:
