@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kit.collect.dialects import NATIVE, discovery, meshtastic
-from kit.collect.dialects.port import Dialect, Heard
-from kit.collect.dialects.senml import PREFIX
+from kit.collect.dialects.port import Dialect, DialectError, Heard, Parsed
+from kit.collect.dialects.senml import PREFIX, SenMLDialect
 from kit.model.messages import Published
 from kit.store.devices import CHANGED, grants_of, list_devices
 from kit.store.learned import learned_by
@@ -87,6 +87,18 @@ class Speaker:
         return Room.NEW
 
 
+class _Missing(SenMLDialect):
+    """Stands in for a dialect whose package is gone: what its devices say is kept for the technician, not dropped."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def parse(self, heard: Heard) -> Parsed:
+        """Say what is missing."""
+        del heard
+        raise DialectError(f"the dialect '{self._kind}' is not installed here any more; see kit device kinds")
+
+
 class Speakers:
     """The devices of the store.
 
@@ -109,7 +121,6 @@ class Speakers:
             self._speakers = {
                 device.name: self._speaker(connection, device.name, device.kind, device.base)
                 for device in list_devices(connection)
-                if device.kind in self._dialects
             }
             self._passing = {}
             self._version = version
@@ -147,6 +158,6 @@ class Speakers:
         return next((s for s in self._speakers.values() if any(s.below(t) is not None for t in topics)), None)
 
     def _speaker(self, connection: sqlite3.Connection, name: str, kind: str, base: str) -> Speaker:
-        dialect = self._dialects[kind]
+        dialect = self._dialects.get(kind) or _Missing(kind)
         own = tuple(wanted.removesuffix("/#") for wanted in grants_of(connection, name).publish)
         return Speaker(name, dialect, base or dialect.base(name), own)

@@ -165,3 +165,11 @@ def test_through_an_external_broker_the_topic_says_who_speaks(database: Database
         ("alerts/village", "{}"),
     )
     assert measured(database) == {("pump", "temperature", 7.0), ("ems", "temperature", 10.0)}
+
+
+def test_a_device_whose_dialect_is_gone_is_told_of_and_not_passed_over(database: Database, ingest: Ingest) -> None:
+    add_device(database.connection, "odd", kind="gone", now_ms=0)
+    take(database, ingest, "odd", ("sensors/odd", "3.5"))
+    (problem,) = problems(database.connection)
+    assert (problem.device, problem.last_payload) == ("odd", b"3.5")
+    assert "the dialect 'gone' is not installed here any more" in problem.last_reason

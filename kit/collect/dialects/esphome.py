@@ -47,7 +47,9 @@ class EsphomeDialect:
     def grants(self, base: str) -> Grants:
         """All below its prefix; its discovery and its announcement are heard."""
         return Grants(
-            publish=(f"{base}/#",), hear=("homeassistant/#", f"{PREFIX}/discover/#"), read=(f"{base}/#", ALERTS)
+            publish=(f"{base}/#",),
+            hear=("homeassistant/#", f"{PREFIX}/discover/#"),
+            read=(f"{base}/#", f"{PREFIX}/discover", ALERTS),
         )
 
     def settings(self, base: str, access: Access) -> list[Setting]:

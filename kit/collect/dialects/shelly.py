@@ -78,8 +78,8 @@ class ShellyDialect:
         return f"{PREFIX}/{name}"
 
     def grants(self, base: str) -> Grants:
-        """All below its prefix."""
-        return Grants(publish=(f"{base}/#",), hear=("shellies/#",), read=(f"{base}/#", ALERTS))
+        """All below its prefix; it also listens for commands to all Shellies, which only the kit could give."""
+        return Grants(publish=(f"{base}/#",), hear=("shellies/#",), read=(f"{base}/#", "shellies/command", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of its page."""

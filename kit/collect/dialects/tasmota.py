@@ -86,7 +86,7 @@ class TasmotaDialect:
         return Grants(
             publish=(f"tele/{base}/#", f"stat/{base}/#"),
             hear=("tasmota/discovery/#", "homeassistant/#"),
-            read=(f"cmnd/{base}/#", ALERTS),
+            read=(f"cmnd/{base}/#", "cmnd/tasmotas/#", ALERTS),
         )
 
     def settings(self, base: str, access: Access) -> list[Setting]:

@@ -52,7 +52,9 @@ class Zigbee2MqttDialect:
 
     def grants(self, base: str) -> Grants:
         """All below its base topic; it also reads there what it is asked."""
-        return Grants(publish=(f"{base}/#",), hear=("homeassistant/#",), read=(f"{base}/#", ALERTS))
+        return Grants(
+            publish=(f"{base}/#",), hear=("homeassistant/#",), read=(f"{base}/#", "homeassistant/status", ALERTS)
+        )
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of its page."""
