@@ -108,11 +108,12 @@ def start(home: Home) -> subprocess.Popen[bytes]:
 def spoil(home: Home) -> None:
     connection = sqlite3.connect(home.database)
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     with home.database.open("r+b") as stream:
-        stream.seek(pages // 2 * 4096)
-        stream.write(os.urandom(4096))
+        stream.seek(pages // 2 * size)
+        stream.write(os.urandom(size))
 
 
 def main() -> None:

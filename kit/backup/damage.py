@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from kit.identity import load_or_create_identity
 from kit.store.database import exclusive_store, suspect_file
 from kit.store.ledger import flush_folder
 from kit.store.migrations import Migration, migrate
-from kit.store.salvage import TableSalvage, salvage, with_another_first_page
+from kit.store.salvage import TableSalvage, page_bytes_of, salvage, with_another_first_page
 
 REPORT = "report.json"
 PATIENCE_S = 30.0
@@ -201,11 +202,14 @@ def _salvage(damaged: Path, store: Path, work: Path, *, is_former_self: bool) ->
         return salvage(damaged, store)
     # not even its list of tables can be read: mend the header; then, from a backup of this very store, where its
     # tables are at the same places, the whole first page
-    for head_only in (True, False) if is_former_self else (True,):
+    sizes = dict.fromkeys((page_bytes_of(store), 1024, 4096))
+    for head_only, page_bytes in product((True, False) if is_former_self else (True,), sizes):
         copies = work / "copy"
         copies.mkdir()
         try:
-            return salvage(with_another_first_page(damaged, store, copies, head_only=head_only), store)
+            return salvage(
+                with_another_first_page(damaged, store, copies, head_only=head_only, page_bytes=page_bytes), store
+            )
         except (sqlite3.DatabaseError, OSError, ValueError):
             continue
         finally:

@@ -24,11 +24,18 @@ from kit.home import explain_home_error
 from kit.model.ledger import Evidence
 from kit.store.evidence import StoreConnection, evidence_of
 from kit.store.ledger import Ledger
-from kit.store.migrations import Migration, migrate
+from kit.store.migrations import FLASH_PAGE_BYTES, Migration, migrate
 
 BUSY_TIMEOUT_MS = 30_000
 """Longer than any of the kit's transactions on a slow SD card, so that "database is locked" never reaches a person."""
 
+
+CHECKPOINT_PAGES = 4_000
+"""4 MB of log (at 1,024 bytes a page) before it is copied into the file. The pages that every reading touches are then
+copied once for hundreds of commits; a longer log saves no more, and would have to be read after a power cut."""
+
+MOST_LOG_BYTES = 8_000_000
+"""What a burst made larger is cut back to this at the next checkpoint: the space belongs to the readings."""
 
 USE_POLL_S = 0.05
 
@@ -44,6 +51,7 @@ class Database:
         file: the SQLite file.
         migrations: the schema this caller needs; applied on opening when something is pending.
         read_only: refuse writes, and do not create the file.
+        page_bytes: of a file that is made.
         ledger: told what each transaction made true, between its commit and whatever is said about it.
     """
 
@@ -53,9 +61,11 @@ class Database:
         *,
         migrations: Sequence[Migration] = (),
         read_only: bool = False,
+        page_bytes: int = FLASH_PAGE_BYTES,
         ledger: Ledger | None = None,
     ) -> None:
         self._file = file
+        self._page_bytes = page_bytes
         self._ledger = ledger
         self._migrations = migrations
         self._read_only = read_only
@@ -80,7 +90,7 @@ class Database:
         try:
             if not self._read_only:
                 self._use = _use(self._file)
-                migrate(self._file, self._migrations)
+                migrate(self._file, self._migrations, page_bytes=self._page_bytes)
             mode = "ro" if self._read_only else "rw"
             connection = sqlite3.connect(
                 f"file:{self._file}?mode={mode}",
@@ -94,6 +104,8 @@ class Database:
             connection.execute("PRAGMA foreign_keys=ON")
             if not self._read_only:
                 connection.execute("PRAGMA synchronous=FULL")
+                connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+                connection.execute(f"PRAGMA journal_size_limit={MOST_LOG_BYTES}")
         except OSError as error:
             self._stop_using()
             raise StoreError(explain_home_error(self._file.parent, error)) from error

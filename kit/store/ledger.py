@@ -46,6 +46,7 @@ SEGMENT_BYTES = 512 * 1024
 FILL_BYTES = 32 * 1024
 """How much is filled with zeros at a time."""
 
+PAGE_BYTES = 4096
 READINGS_AT_ONCE = 2_000
 """In one entry."""
 
@@ -154,8 +155,10 @@ class Ledger:
         descriptor = self._files[-1][1]
         if self._position + len(entry) + 8 > self._filled:
             more = -(-(len(entry) + 8) // FILL_BYTES) * FILL_BYTES
-            os.pwrite(descriptor, bytes(more), self._filled)
-            self._filled += more
+            # page by page: filled in one go, a kernel with large folios would flush all of it for each entry
+            for _ in range(more // PAGE_BYTES):
+                os.pwrite(descriptor, bytes(PAGE_BYTES), self._filled)
+                self._filled += PAGE_BYTES
         os.pwrite(descriptor, entry, self._position)
         self._position += len(entry)
 

@@ -47,22 +47,34 @@ def sql(part: str, name: str, script: str) -> Migration:
     return Migration(part, name, apply)
 
 
-def migrate(file: Path, migrations: Sequence[Migration]) -> None:
-    """Apply what is pending, in order, each in its own transaction. Safe to call from several processes at once."""
+FLASH_PAGE_BYTES = 1024
+"""SQLite's default is 4096, and every page that a commit touches is written whole. A reading that is a commit of its
+own touches eight: 12 kB instead of 31 reach the card (`benchmarks/bench_wear.py`)."""
+
+
+def migrate(file: Path, migrations: Sequence[Migration], *, page_bytes: int = FLASH_PAGE_BYTES) -> None:
+    """Apply what is pending, in order, each in its own transaction. Safe to call from several processes at once.
+
+    Args:
+        file: the SQLite file; made if it is missing.
+        migrations: all of them.
+        page_bytes: of a file that is made; one that is there keeps its own.
+    """
     if not _pending(file, migrations):
         return
     with _one_at_a_time(file):
         pending = _pending(file, migrations)
         if not pending:
             return
-        _apply(file, pending)
+        _apply(file, pending, page_bytes)
 
 
-def _apply(file: Path, pending: Sequence[Migration]) -> None:
+def _apply(file: Path, pending: Sequence[Migration], page_bytes: int) -> None:
     import sqlite_utils
 
     connection = sqlite3.connect(file, isolation_level=None, timeout=30.0)
     try:
+        connection.execute(f"PRAGMA page_size={page_bytes}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         db = sqlite_utils.Database(connection)

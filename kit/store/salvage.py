@@ -100,21 +100,22 @@ class _Pair:
             return _tables(connection)
 
 
-def with_another_first_page(damaged: Path, sound: Path, work: Path, *, head_only: bool) -> Path:
+def with_another_first_page(damaged: Path, sound: Path, work: Path, *, head_only: bool, page_bytes: int) -> Path:
     """A copy of the damaged file, its log folded in as far as it goes, with the first page of a sound one.
 
     Args:
         damaged: whose first page cannot be read.
-        sound: a store with the same page size; unless `head_only`, an older copy of this very store.
+        sound: a store; unless `head_only`, an older copy of this very one.
         work: a folder for the copy.
         head_only: only the header (100 bytes) is taken, the list of tables behind it stays.
+        page_bytes: of the damaged file.
     """
     copy = work / damaged.name
     shutil.copyfile(damaged, copy)
-    page_bytes = _page_bytes(sound)
     with sound.open("rb") as stream:
         first = bytearray(stream.read(HEADER_BYTES if head_only else page_bytes))
     pages = copy.stat().st_size // page_bytes
+    first[16:18] = page_bytes.to_bytes(2, "big")
     first[28:32] = pages.to_bytes(4, "big")
     first[32:40] = bytes(8)  # no free pages: nothing is to be taken from a list that may be wrong
     first[92:96] = first[24:28]  # "the page count is valid for this change counter"
@@ -160,7 +161,8 @@ def _checksum(content: bytes, sums: tuple[int, int], order: str) -> tuple[int, i
     return one, two
 
 
-def _page_bytes(file: Path) -> int:
+def page_bytes_of(file: Path) -> int:
+    """The page size that the file's header tells."""
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(18)[16:18], "big")
     return 65_536 if size == 1 else size

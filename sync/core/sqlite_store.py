@@ -62,6 +62,11 @@ def store_file(home: Home, settings: CoreSettings) -> Path:
     raise UsageError(f'[core] store = "{told}" is unknown; write "sqlite:PATH", or leave it empty')
 
 
+CORE_PAGE_BYTES = 4096
+"""SQLite's default. A core takes many readings in each commit and stands on a real disk: the kits' small pages, which
+spare an SD card, would only cost it time."""
+
+
 class SqliteCoreStore:
     """See `sync.core.store.CoreStore`. Use it as a context manager.
 
@@ -71,7 +76,7 @@ class SqliteCoreStore:
     """
 
     def __init__(self, file: Path, identity: Identity) -> None:
-        self._database = Database(file, migrations=MIGRATIONS)
+        self._database = Database(file, migrations=MIGRATIONS, page_bytes=CORE_PAGE_BYTES)
         self._identity = identity
 
     def __enter__(self) -> Self:

@@ -19,10 +19,11 @@ from kit.home import Home
 from kit.run.mending import mend_unopenable
 from kit.run.schema import open_unit_store, unit_migrations
 from kit.store.database import suspect_file
+from kit.store.migrations import FLASH_PAGE_BYTES
 from kit.store.records import write_record
 
 NOW_MS = 1_800_000_900_000
-PAGE = 4096
+PAGE = FLASH_PAGE_BYTES
 BEGIN_MS = 1_800_000_000_000
 
 
@@ -52,12 +53,20 @@ def root_of(home: Home, table: str) -> int:
 
 
 def leaf_of(home: Home, table: str, *, place: int) -> int:
-    """A leaf page of the table: the `place`-th child of its root."""
-    root = page(home, root_of(home, table))
-    cells = int.from_bytes(root[3:5], "big")
-    assert root[0] in (0x02, 0x05)
-    at = int.from_bytes(root[12 + 2 * (place % cells) : 14 + 2 * (place % cells)], "big")
-    return int.from_bytes(root[at : at + 4], "big")
+    """A leaf page of the table, below the `place`-th cell of each page above it."""
+    number = root_of(home, table)
+    while (content := page(home, number))[0] in (0x02, 0x05):
+        cells = int.from_bytes(content[3:5], "big")
+        at = int.from_bytes(content[12 + 2 * (place % cells) : 14 + 2 * (place % cells)], "big")
+        number = int.from_bytes(content[at : at + 4], "big")
+    return number
+
+
+def inner_of(home: Home, table: str) -> int:
+    """A page between the root and the leaves."""
+    content = page(home, root_of(home, table))
+    at = int.from_bytes(content[12:14], "big")
+    return int.from_bytes(content[at : at + 4], "big")
 
 
 def page(home: Home, number: int) -> bytes:
@@ -117,6 +126,17 @@ def test_a_backup_fills_in_what_the_spoiled_page_held(large: Home) -> None:
     report = mend(large)
     assert count(large, "readings") == before + 2
     assert "filled in" in report.sentence
+
+
+def test_a_spoiled_page_above_the_leaves_costs_what_is_below_it_unless_there_is_a_backup(large: Home) -> None:
+    before = count(large, "readings")
+    assert page(large, inner_of(large, "readings"))[0] == 0x02
+    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
+    measure(large, "field-4", 1.0, 2.0, begin_ms=BEGIN_MS + 10**9)
+    checkpoint(large)
+    spoil(large, inner_of(large, "readings"))
+    mend(large)
+    assert count(large, "readings") == before + 2
 
 
 def test_several_spoiled_pages_cost_only_themselves(large: Home) -> None:

@@ -16,6 +16,7 @@ from whole_unit import KIT, free_ports, wait_until
 
 from kit.clock import ManualClock
 from kit.collect.batching import Batcher
+from kit.health.services import process_lives
 from kit.home import Home
 from kit.run.schema import open_unit_store
 
@@ -95,7 +96,8 @@ class Village:
         services = json.loads((home / "run" / "services.json").read_text())["services"]
         process = self.processes.pop(home)
         process.kill()
-        for service in services:
-            if service["pid"]:
-                os.kill(service["pid"], signal.SIGKILL)
+        pids = [service["pid"] for service in services if service["pid"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
         process.wait()
+        wait_until(lambda: not any(map(process_lives, pids)), seconds=10, what="every process is gone")

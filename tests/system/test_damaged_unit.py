@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
 def spoil_a_leaf(home: Home) -> None:
     connection = sqlite3.connect(home.database)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'readings'").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     with home.database.open("r+b") as stream:
-        stream.seek((root - 1) * 4096)
-        page = stream.read(4096)
-        cell = int.from_bytes(page[12 + 4 : 14 + 4], "big")
-        leaf = int.from_bytes(page[cell : cell + 4], "big")
-        stream.seek((leaf - 1) * 4096)
-        stream.write(os.urandom(4096))
+        number, kind = root, 0x02
+        while kind == 0x02:
+            leaf = number
+            stream.seek((leaf - 1) * size)
+            page = stream.read(size)
+            kind, cell = page[0], int.from_bytes(page[12:14], "big")
+            number = int.from_bytes(page[cell : cell + 4], "big")
+        stream.seek((leaf - 1) * size)
+        stream.write(os.urandom(size))
 
 
 def test_a_unit_with_a_spoiled_page_serves_again_within_a_minute_and_says_what_it_lost(village: Village) -> None:
