@@ -20,7 +20,7 @@ from kit.store import boots as store
 from kit.store.boots import BootRow, Marks
 from kit.store.database import Database
 from kit.store.facts import count_change, get_fact, put_fact
-from kit.timekeeping import Boot, Report, TimeState, begin, hear, place, watch
+from kit.timekeeping import Boot, Report, TimeState, begin, believable, hear, place, watch
 from kit.unit_clock import LOOK_AGAIN_S, UnitClock, read_state
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,15 @@ STEERED_S = 0.001
 
 GPS_EVERY_S = 60.0
 
-HOLD_MS = 24 * 3_600_000
-"""A reading waits so long for its true time before it leaves for the core with a guessed one. A kit that has a link
-learns the time over that same link first."""
+HOLD_MS = 900_000
+"""A reading waits so long for its true time before it leaves for the core with a guess that can be believed: as long as
+a batch waits to be full. A kit that has a link learns the time over that same link first."""
+
+HOLD_UNLIKELY_MS = 24 * 3_600_000
+"""And so long where the guess is from before any kit was made, or only counts on from the last time that was known."""
+
+CORE_UNSURE_FACT = "time/core-unsure"
+"""`{boot}`: in that boot the core said that it does not know the time either, so that waiting for it is in vain."""
 
 ROWS_AT_ONCE = 2_000
 """Readings moved in one transaction."""
@@ -159,7 +165,7 @@ class Timekeeper:
             final = bool(row.known) or settled
             while self._some(partial(_move_some, row=row, final=final)):
                 pass
-            patience_ms = None if final else up_ms - HOLD_MS
+            patience_ms = None if final else self._patience_ms(row, up_ms)
             if patience_ms is not None and row is not rows[-1]:
                 patience_ms = 2**61 if patience_ms > 0 else 0
             while self._some(partial(store.release_readings, row=row, limit=ROWS_AT_ONCE, before_mono_ms=patience_ms)):
@@ -167,6 +173,14 @@ class Timekeeper:
             if row.firm or (settled and row is not rows[-1]):
                 self._some(partial(store.forget_undated, row=row))
         self._some(store.bound_undated)
+
+    def _patience_ms(self, row: BootRow, up_ms: int) -> int:
+        """What came in before it (ms since boot) has waited long enough for its true time."""
+        if row.source == "none" or not believable((up_ms + row.offset_ms) / 1000):
+            return up_ms - HOLD_UNLIKELY_MS
+        unsure = get_fact(self._database.connection, CORE_UNSURE_FACT)
+        in_vain = unsure is not None and unsure[1].get("boot") == row.boot
+        return up_ms if in_vain else up_ms - HOLD_MS
 
     def _some(self, act: Callable[[sqlite3.Connection], int]) -> bool:
         with self._database.atomic() as connection:
@@ -225,6 +239,14 @@ def _move_some(connection: sqlite3.Connection, *, row: BootRow, final: bool) -> 
 def _worth_writing(before: TimeState, state: TimeState) -> bool:
     """Whether anything but the passing of time has changed."""
     return _lasting(before) != _lasting(state)
+
+
+def core_is_unsure(database: Database, clock: Clock) -> None:
+    """The core does not know the time either: what waits for it need not wait any longer."""
+    told = get_fact(database.connection, CORE_UNSURE_FACT)
+    if not clock.trusted and (told is None or told[1].get("boot") != clock.boot):
+        with database.atomic() as connection:
+            put_fact(connection, CORE_UNSURE_FACT, {"boot": clock.boot}, at_ms=int(clock.now() * 1000))
 
 
 def _lasting(state: TimeState) -> TimeState:

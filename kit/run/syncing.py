@@ -162,9 +162,11 @@ CORE_DIFFERS_S = 10.0
 
 def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) -> None:  # noqa: FBT001 - the engine's callback
     """The core said what time it is; a kit that knows it already need not write that down."""
-    from kit.collect.timekeeper import tell_time
+    from kit.collect.timekeeper import core_is_unsure, tell_time
 
-    if trusted and not (clock.firm and abs(clock.now() - time_ms / 1000) < CORE_DIFFERS_S):
+    if not trusted:
+        core_is_unsure(database, clock)
+    elif not (clock.firm and abs(clock.now() - time_ms / 1000) < CORE_DIFFERS_S):
         tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
 
 

@@ -18,7 +18,7 @@ from kit.alerts.lifecycle import Alerts
 from kit.clock import EARLIEST_BELIEVABLE_S, ManualClock
 from kit.collect.batching import Batcher
 from kit.collect.ingest import Ingest
-from kit.collect.timekeeper import HOLD_MS, Timekeeper, tell_time
+from kit.collect.timekeeper import HOLD_MS, HOLD_UNLIKELY_MS, Timekeeper, core_is_unsure, tell_time
 from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType, Severity, Urgency
 from kit.model.batch import decode_batch
 from kit.model.ledger import LedgerFile
@@ -175,16 +175,29 @@ def test_readings_wait_for_their_true_time_before_they_leave_for_the_core(make: 
     assert count_undated(kit.database.connection, 1) == 0
 
 
-def test_a_kit_that_never_learns_the_time_sends_its_readings_with_the_guess_after_a_day(
-    make: Callable[..., Kit],
+@pytest.mark.parametrize(("wall_s", "hold_ms"), [(TRUE, HOLD_MS), (20.0, HOLD_UNLIKELY_MS)])
+def test_a_kit_that_never_learns_the_time_sends_its_readings_with_the_guess_after_a_while(
+    make: Callable[..., Kit], wall_s: float, hold_ms: int
 ) -> None:
-    kit = make(at_s=TRUE)
+    kit = make(at_s=wall_s)
     kit.measure()
-    kit.pass_time(HOLD_MS / 1000 + 60)
+    kit.pass_time(hold_ms / 1000 - 60)
+    kit.step()
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 0
+    kit.pass_time(120.0)
     kit.step()
     assert count_unsynced(kit.database.connection, at_most=9)[0] == 1
     kit.told("gps", kit.true_s + 500.0)
     assert kit.rows[0][0] == pytest.approx(kit.taken_at[0] + 500.0, abs=0.1)
+    assert count_unsynced(kit.database.connection, at_most=9)[0] == 1
+
+
+def test_where_the_core_does_not_know_the_time_either_nothing_waits_for_it(make: Callable[..., Kit]) -> None:
+    kit = make(at_s=TRUE)
+    kit.measure()
+    kit.pass_time(5.0)
+    core_is_unsure(kit.database, kit.clock)
+    kit.step()
     assert count_unsynced(kit.database.connection, at_most=9)[0] == 1
 
 
