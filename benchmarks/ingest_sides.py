@@ -4,6 +4,8 @@
   power-cut ledger. `unled` is the same without the ledger.
 - `chain`: Mosquitto (passwords, ACL) → paho with manual acknowledgement → a table in SQLite, `synchronous=FULL`,
   everything that is queued in one transaction. It parses the JSON and keeps a row for each record; nothing else.
+- `external`: Mosquitto → paho → the kit's whole ingest, as `[broker] kind = "external"` has it: the same work behind
+  another broker.
 - `bare`: an asyncio listener that finds PUBLISH packets, commits their payloads, and answers. It knows no passwords, no
   topics and no SenML: what is possible at all.
 """
@@ -28,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kit.broker.external import ExternalBroker
 from kit.broker.protocol.packets import Connack
 from kit.broker.protocol.writer import encode
 from kit.broker.server import Broker
@@ -44,6 +47,7 @@ PAYLOAD = b'[{"bn":"urn:dev:mac:0024befffe804ff1:","n":"temperature","u":"Cel","
 RECORDS = 2
 DEVICES = 200
 SERVER = Path(__file__)
+BEHIND_MOSQUITTO = ("chain", "external")
 
 
 class Side:
@@ -63,11 +67,11 @@ class Side:
             ):
                 database.connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {columns})")
         self.processes: list[subprocess.Popen[str]] = []
-        if kind == "chain":
+        if kind in BEHIND_MOSQUITTO:
             self._configure_mosquitto()
 
     def start(self) -> None:
-        if self.kind == "chain":
+        if self.kind in BEHIND_MOSQUITTO:
             command = ["mosquitto", "-c", str(self.folder / "mosquitto.conf")]
             self.processes.append(subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL))
             wait_for_port(self.port)
@@ -89,6 +93,7 @@ class Side:
         counted = {
             "kit": f"SELECT count(*) / {RECORDS} FROM readings",
             "unled": f"SELECT count(*) / {RECORDS} FROM readings",
+            "external": f"SELECT count(*) / {RECORDS} FROM readings",
             "chain": f"SELECT max(id) / {RECORDS} FROM chain_readings",
             "bare": "SELECT max(id) FROM bare_messages",
         }
@@ -116,7 +121,7 @@ def sides(*kinds: str) -> Iterator[dict[str, Side]]:
     with tempfile.TemporaryDirectory() as folder:
         made = {}
         for kind in kinds:
-            if kind == "chain" and not shutil.which("mosquitto"):
+            if kind in BEHIND_MOSQUITTO and not shutil.which("mosquitto"):
                 continue
             (Path(folder) / kind).mkdir()
             made[kind] = Side(kind, Path(folder) / kind)
@@ -153,6 +158,22 @@ async def serve_kit(file: Path, port: int, *, ledger: bool = True) -> None:
         journal = mqtt.MqttJournal(store, ingest=Ingest(clock))
         users = DeviceUsers(table, services={})
         broker = Broker(host="127.0.0.1", port=port, users=users, journal=journal, clock=clock)
+        await broker.serve(asyncio.Event(), ready=lambda _: print("ready", flush=True))
+
+
+async def serve_external(file: Path, port: int) -> None:
+    clock = SystemClock()
+    kept = Ledger(file.parent / "ledger", "broker", clock=clock, real_s=clock.monotonic)
+    with Database(file, ledger=kept) as store:
+        broker = ExternalBroker(
+            host="127.0.0.1",
+            port=port,
+            username="kit-collect",
+            password="kit",
+            client_id="kit-collect",
+            journal=mqtt.MqttJournal(store, ingest=Ingest(clock)),
+            clock=clock,
+        )
         await broker.serve(asyncio.Event(), ready=lambda _: print("ready", flush=True))
 
 
@@ -255,8 +276,8 @@ def main() -> None:
     kind, file, port = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     if kind == "chain":
         serve_chain(file, port)
-    elif kind == "bare":
-        asyncio.run(serve_bare(file, port))
+    elif kind in {"bare", "external"}:
+        asyncio.run({"bare": serve_bare, "external": serve_external}[kind](file, port))
     else:
         asyncio.run(serve_kit(file, port, ledger=kind == "kit"))
 
