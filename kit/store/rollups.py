@@ -97,7 +97,9 @@ def totals(connection: sqlite3.Connection, series: int, start_ms: int, end_ms: i
 def advance(connection: sqlite3.Connection, *, to_ms: int) -> bool:
     """Move the horizon towards `to_ms` (a full hour), in the caller's transaction; True when it is there."""
     state = rollup_state(connection)
-    if to_ms <= state.horizon_ms:  # the kit's clock was set back; what lies between is read from the readings again
+    if to_ms == state.horizon_ms:
+        return True  # nothing is written while an hour lasts: a card wears out by its pages
+    if to_ms < state.horizon_ms:  # the kit's clock was set back; what lies between is read from the readings again
         _set_state(connection, horizon_ms=to_ms)
         return True
     first_ms = _first_reading_ms(connection, state.horizon_ms)

@@ -85,6 +85,17 @@ def test_a_kit_that_does_not_know_the_time_deletes_nothing(database: Database) -
     assert len(list(find_readings(database.connection))) == 1
 
 
+def test_while_an_hour_lasts_nothing_is_written(database: Database) -> None:
+    clock = ManualClock(at_s=NOON_S)
+    aging = Aging(database, clock, days=DAYS, retention=RetentionSettings())
+    publish(database, Ingest(clock), NOON_S - 2 * HOUR_S, now_s=NOON_S)
+    finish(aging)
+    before = database.connection.total_changes
+    clock.advance(60)
+    finish(aging)
+    assert database.connection.total_changes == before
+
+
 def test_it_runs_beside_ingest_and_stops_when_told(tmp_path: Path) -> None:
     clock = AcceleratedClock(start_s=NOON_S, started_at_s=SystemClock().monotonic(), speed=3600.0)
     stop = threading.Event()
