@@ -7,16 +7,14 @@ that writes its record. A watermark over times would miss back-dated readings; t
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from functools import partial
 
 from kit.clock import Clock
 from kit.collect.uplink import Uplink, uplink
 from kit.model.batch import encode_batches, rounded_for_sending
-from kit.model.readings import Reading
 from kit.store.database import Database
-from kit.store.readings import count_unsynced, forget_unsynced, is_crowded, unsynced
+from kit.store.readings import Unsynced, count_unsynced, forget_unsynced, is_crowded, unsynced
 from kit.store.records import write_record
 from sync.protocol.records import Priority
 
@@ -35,7 +33,7 @@ POLL_S = 30.0
 """How soon a full batch is noticed (kit seconds)."""
 
 BATCHES_AT_ONCE = 20
-"""Per transaction, so that a backlog of weeks does not keep the store locked."""
+"""In a row, each in a transaction of its own, so that a backlog of weeks does not keep the store locked."""
 
 
 class Batcher:
@@ -60,22 +58,25 @@ class Batcher:
         left_s = self._left_s(oldest_ms, wait_s)
         if count < rows and left_s > 0:
             return min(POLL_S, left_s)
-        with self._database.atomic() as connection:
-            for _ in range(BATCHES_AT_ONCE):
-                count, oldest_ms = count_unsynced(connection, at_most=rows)
-                if oldest_ms is None or (count < rows and self._left_s(oldest_ms, wait_s) > 0):
-                    break
-                waiting = unsynced(connection, limit=rows)
-                if waiting.readings:
-                    self._write(connection, waiting.readings)
-                forget_unsynced(connection, waiting.last_id)
-            else:
-                return 0.0
-        return POLL_S
+        for _ in range(BATCHES_AT_ONCE):
+            count, oldest_ms = count_unsynced(self._database.connection, at_most=rows)
+            if oldest_ms is None or (count < rows and self._left_s(oldest_ms, wait_s) > 0):
+                return POLL_S
+            self._write(unsynced(self._database.connection, limit=rows), rows)
+        return 0.0
 
-    def _write(self, connection: sqlite3.Connection, readings: list[Reading]) -> None:
-        for body in encode_batches(rounded_for_sending(readings, crowded=partial(is_crowded, connection))):
-            write_record(connection, kind="readings", priority=Priority.READING, body=body, created_ms=self._now_ms())
+    def _write(self, waiting: Unsynced, rows: int) -> None:
+        # packed before the transaction: on a small computer that takes longer than others should wait for the store
+        crowded = partial(is_crowded, self._database.connection)
+        bodies = encode_batches(rounded_for_sending(waiting.readings, crowded=crowded)) if waiting.readings else []
+        with self._database.atomic() as connection:
+            if unsynced(connection, limit=rows) != waiting:
+                return  # more have come, or times were corrected: the next step packs what is so now
+            for body in bodies:
+                write_record(
+                    connection, kind="readings", priority=Priority.READING, body=body, created_ms=self._now_ms()
+                )
+            forget_unsynced(connection, waiting.last_id)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""

@@ -55,39 +55,44 @@ class Summarizer:
 
     def step(self) -> float:
         """Write what is due, at most one record's worth; returns after how many kit seconds to call it again."""
-        more = False
+        connection = self._database.connection
         now_ms = int(self._clock.now() * 1000)
         due_ms = (now_ms - GRACE_MS) // HOUR_MS * HOUR_MS
-        with self._database.atomic() as connection:
-            since_ms = _told_until(connection)
-            if since_ms is None or since_ms > due_ms:
-                # new, or the clock was set back: hours that were told already are told again, and counted once
-                _note(connection, due_ms, now_ms)
-            elif since_ms < due_ms:
-                since_ms = max(since_ms, due_ms - LOOK_BACK_H * HOUR_MS)
-                more = self._advance(connection, since_ms, due_ms, now_ms) < due_ms
-        return AT_ONCE_S if more else POLL_S
+        since_ms = _told_until(connection)
+        if since_ms is None or since_ms > due_ms:
+            # new, or the clock was set back: hours that were told already are told again, and counted once
+            self._tell([], due_ms, now_ms)
+            return POLL_S
+        if since_ms == due_ms:
+            return POLL_S
+        return self._advance(max(since_ms, due_ms - LOOK_BACK_H * HOUR_MS), due_ms, now_ms)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         while not stop.is_set():
             stop.wait(max(0.005, self._clock.real(self.step())))
 
-    def _advance(self, connection: sqlite3.Connection, since_ms: int, due_ms: int, now_ms: int) -> int:
-        """Tell the hours, pass them over or wait; returns up to when it came, or `due_ms` if it waits."""
+    def _advance(self, since_ms: int, due_ms: int, now_ms: int) -> float:
+        """Tell the hours, pass them over or wait."""
+        connection = self._database.connection
         _, oldest_ms = count_unsynced(connection, at_most=1)
         if not readings_wait(connection) and (oldest_ms is None or oldest_ms >= due_ms):
-            _note(connection, due_ms, now_ms)
-            return due_ms
+            self._tell([], due_ms, now_ms)
+            return POLL_S
         gathered = due_ms - since_ms >= GATHER_H * HOUR_MS
         if not gathered and uplink(connection, now_ms=now_ms) is not Uplink.NARROW:
-            return due_ms
+            return POLL_S
         until_ms = min(due_ms, since_ms + GATHER_H * HOUR_MS)
+        # packed before the transaction: on a small computer that takes longer than others should wait for the store
         hours = hours_between(connection, since_ms, until_ms)
-        for body in encode_summaries(hours) if hours else ():
-            write_record(connection, kind="summary", priority=Priority.SUMMARY, body=body, created_ms=now_ms)
-        _note(connection, until_ms, now_ms)
-        return until_ms
+        self._tell(encode_summaries(hours) if hours else [], until_ms, now_ms)
+        return AT_ONCE_S if until_ms < due_ms else POLL_S
+
+    def _tell(self, bodies: list[bytes], until_ms: int, now_ms: int) -> None:
+        with self._database.atomic() as connection:
+            for body in bodies:
+                write_record(connection, kind="summary", priority=Priority.SUMMARY, body=body, created_ms=now_ms)
+            put_fact(connection, FACT, {"until_ms": until_ms}, at_ms=now_ms)
 
 
 def hours_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[HourSummary]:
@@ -109,7 +114,3 @@ def _usable(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> Ite
 def _told_until(connection: sqlite3.Connection) -> int | None:
     fact = get_fact(connection, FACT)
     return None if fact is None else int(fact[1]["until_ms"])
-
-
-def _note(connection: sqlite3.Connection, until_ms: int, now_ms: int) -> None:
-    put_fact(connection, FACT, {"until_ms": until_ms}, at_ms=now_ms)
