@@ -132,13 +132,18 @@ def unit(status: Status, shape: Shape) -> list[Line]:
 
 def sync(status: Status, shape: Shape) -> list[Line]:
     """The queue by link and priority."""
-    links = status.get("links", [])
+    links = [link for link in status.get("links", []) if not _stands_by(link)]
     if not links:
         return [Line("Sync: no link yet" if shape.narrow else "No link yet: kit join INVITE, and [links] in kit.toml")]
     lines = [Line(_sync_heads(shape), Tone.HEAD)]
     lines += [Line(_sync_row(link, status, shape)) for link in links]
     lines += [Line(told) for link in links for told in _left_today(link)]
     return fit(lines, shape, more="links")
+
+
+def _stands_by(link: Mapping[str, Any]) -> bool:
+    """A second way that is not needed takes no row from those that are."""
+    return (link.get("facts") or {}).get("in_use") is False
 
 
 def _left_today(link: Mapping[str, Any]) -> list[str]:

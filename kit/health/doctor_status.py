@@ -100,7 +100,7 @@ def _carrying_words(facts: Mapping[str, Any] | None) -> str:
     carrying = (facts or {}).get("carrying")
     if not carrying or not carrying.get("kits"):
         return ""
-    kits = "another kit" if carrying["kits"] == 1 else f"{carrying['kits']} other kits"
+    kits = "another kit was" if carrying["kits"] == 1 else f"{carrying['kits']} other kits were"
     return (
         f"{kits} heard by radio today; {carrying['carried']} of their frames were handed on, {carrying['returned']} "
         f"answers brought back, {carrying['waiting']} wait"

@@ -179,7 +179,7 @@ class HttpsKitLink:
 
     def facts(self) -> Mapping[str, Any]:
         """Where it goes."""
-        return {"urls": self._urls, "in_use": self._session is not None}
+        return {"urls": self._urls, "in_use": self._wanted.is_set()}
 
     def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
         """Hand the frame to the posting thread; False when there is no way or enough waits."""

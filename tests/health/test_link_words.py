@@ -53,7 +53,10 @@ def test_what_is_left_today_is_said_in_frames_bytes_and_messages() -> None:
 
 def test_status_terminal_and_doctor_all_say_it() -> None:
     assert "1,850 frames" in " ".join(status_text(STATUS | {"running": True}).split())
-    shown = [line.text for line in sync(STATUS, Shape(width=80, rows=10))]
+    standby = {**CELLULAR, "name": "https", "facts": {"in_use": False}}
+    shown = [line.text for line in sync({**STATUS, "links": [CELLULAR, standby, LORA]}, Shape(width=80, rows=5))]
+    assert not any(line.startswith("https") for line in shown)
+    assert any(line.startswith("lora") for line in shown)
     assert "air today: 1,850 frames, 396 kB" in shown
     assert "data today: 600 kB of 5.0 MB left" in shown
     sentences = [check.sentence for check in check_links(STATUS)]
