@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from kit.broker.link import Link
+from kit.broker.link import LINGER_S, Link
 from kit.broker.protocol.websocket import WebSocketServer
 
 
@@ -15,6 +15,7 @@ class WebSocketTransport(asyncio.Transport):
     def __init__(self, below: asyncio.Transport, frames: WebSocketServer) -> None:
         super().__init__()
         self._below, self._frames = below, frames
+        self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """In a frame of its own."""
@@ -23,12 +24,17 @@ class WebSocketTransport(asyncio.Transport):
             self._below.write(framed)
 
     def close(self) -> None:
-        """With a closing frame."""
-        if not self._below.is_closing():
-            goodbye = self._frames.goodbye()
-            if goodbye:
-                self._below.write(goodbye)
+        """With a closing frame; a browser calls the end clean if its own was taken, too."""
+        if self.is_closing():
+            return
+        self._closing = True
+        goodbye = self._frames.goodbye()
+        if not goodbye:
             self._below.close()
+            return
+        self._below.write(goodbye)
+        self._below.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_S, self._below.close)
 
     def abort(self) -> None:
         """At once."""
@@ -40,7 +46,7 @@ class WebSocketTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         """Whether it is closing or closed."""
-        return self._below.is_closing()
+        return self._closing or self._below.is_closing()
 
     def pause_reading(self) -> None:
         """Let the client's bytes wait in the network."""
@@ -95,6 +101,8 @@ class WebSocketLink(asyncio.Protocol):
             self._link.data_received(received.mqtt)
         if received.ended:
             self._link.close(received.why)
+            if transport is not None:
+                transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""

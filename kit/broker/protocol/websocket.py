@@ -53,7 +53,7 @@ class WebSocketServer:
 
     def __init__(self) -> None:
         self._connection = WSConnection(ConnectionType.SERVER)
-        self._ended = False
+        self._ended = self._said_goodbye = False
 
     def receive_data(self, data: bytes) -> Received:
         """Take what the network brought."""
@@ -80,13 +80,15 @@ class WebSocketServer:
         return self._connection.send(BytesMessage(mqtt))
 
     def goodbye(self) -> bytes:
-        """The closing frame, if one may still be sent."""
-        self._ended = True
-        if self._connection.state is not ConnectionState.OPEN:
+        """The closing frame, if one may still be sent; the client's own is waited for then (RFC 6455, 7.1.1)."""
+        if self._said_goodbye or self._connection.state is not ConnectionState.OPEN:
             return b""
+        self._said_goodbye = True
         return self._connection.send(CloseConnection(CloseReason.NORMAL_CLOSURE))
 
     def _take(self, event: Event, received: Received) -> None:
+        if self._said_goodbye and not isinstance(event, CloseConnection):
+            return
         match event:
             case BytesMessage():
                 received.mqtt += bytes(event.data)
