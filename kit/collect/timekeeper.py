@@ -133,6 +133,7 @@ class Timekeeper:
         offset_ms = round(state.offset_s * 1000)
         row = next((each for each in store.boots(database.connection) if each.boot == state.boot), None)
         due = row is None or abs(row.offset_ms - offset_ms) > 1 or bool(row.known) != state.trusted
+        due = due or (row is not None and row.source != state.source)
         beat = row is not None and up_ms - row.last_ms >= HEARTBEAT_S * 1000
         if due or beat or tell or (row is not None and bool(row.firm) != state.firm):
             with database.atomic() as connection:
