@@ -16,6 +16,10 @@ from typing import Self
 from kit.broker.changes import Change, Fact, Saved
 from kit.broker.ports import Journal, JournalError
 
+HAND_OVER_S = 0.0005
+"""For `sys.setswitchinterval` of a broker's process. After each wait for the disk the writing thread needs the
+interpreter back; by default the event loop may keep it for 5 ms, longer than most commits take."""
+
 Done = Callable[[JournalError | None], None]
 
 

@@ -134,7 +134,7 @@ class _Packs:
         self._tries[topic] = tries + 1
         shape = learn_shape(payload)
         if shape is not None:
-            as_told = all(p.unit == m.unit or not m.known for p, m in zip(shape.places, meanings, strict=True))
+            as_told = all(p.unit in ("", m.unit) or not m.known for p, m in zip(shape.places, meanings, strict=True))
             self._known.setdefault(topic, []).append((shape, meanings, as_told))
 
 
