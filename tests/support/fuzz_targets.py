@@ -40,7 +40,11 @@ from kit.broker.protocol.websocket import WebSocketServer
 from kit.broker.protocol.writer import encode
 from kit.collect.dialects import OWN, recognise
 from kit.collect.dialects.port import Dialect, DialectError, Heard
+from kit.model.batch import BatchError, decode_batch, encode_batch
+from kit.model.letters import LetterError, letter_body, letter_from_body, make_letter
+from kit.model.readings import Reading
 from kit.model.senml import SenMLError, parse_senml
+from kit.model.summary import decode_summary, encode_summary, summarise
 from sync.packing.errors import PackingError
 from sync.packing.rows import Row, Table
 from sync.packing.scale import Scale
@@ -186,6 +190,41 @@ def sync_targets() -> list[Target]:
             seeds=tables,
             parse=lambda data: len(unpack(data, max_cells=3_000).rows),
             refuses=(PackingError,),
+        ),
+        *_body_targets(),
+    ]
+
+
+def _body_targets() -> list[Target]:
+    """The packed bodies of records."""
+    readings = [
+        Reading(device=device, quantity=quantity, unit=unit, time_ms=1_790_000_000_000 + at * 900_000, value=at / 3)
+        for at in range(12)
+        for device, quantity, unit in (("field-1", "temperature", "Cel"), ("field-2", "odd", "x"))
+    ]
+    hours = [summarise("field-1", ("temperature", "Cel"), at * 3_600_000, [at / 2, at]) for at in range(1, 9)]
+    letters = [
+        letter_body(make_letter("Maji ya shule ni safi tena.", "Juma")),
+        letter_body(make_letter("水がない", "")),
+    ]
+    return [
+        Target(
+            name="body-readings",
+            seeds=[encode_batch(readings), encode_batch(readings[:1])],
+            parse=lambda data: len(decode_batch(data)),
+            refuses=(BatchError,),
+        ),
+        Target(
+            name="body-summary",
+            seeds=[encode_summary(hours)],
+            parse=lambda data: len(decode_summary(data)),
+            refuses=(BatchError,),
+        ),
+        Target(
+            name="body-message",
+            seeds=letters,
+            parse=lambda data: len(letter_from_body(data).text.encode()),
+            refuses=(LetterError,),
         ),
     ]
 
