@@ -29,8 +29,9 @@ __all__ = ["BatchError", "decode_batch", "encode_batch", "encode_batches", "roun
 FORM = 2
 """The first byte; the CBOR of the first form begins with 0x85."""
 
-MAX_CELLS = 20_000
-"""What a decoder believes: a few hostile bytes could otherwise claim a great many readings that are all alike."""
+MAX_CELLS = 5_000
+"""What a decoder believes: a few hostile bytes could otherwise claim a great many readings that are all alike. A large
+batch of a kit has a quarter of it."""
 
 SECOND_MS = 1000
 

@@ -9,7 +9,7 @@ from sync.packing.coder import Bit, Coder
 from sync.packing.names import Names
 from sync.packing.numbers import Lengths
 
-MAX_NAMES = 20_000
+MAX_NAMES = 5_000
 """What a decoder believes."""
 
 KNOWN: tuple[tuple[str, str], ...] = (

@@ -22,7 +22,7 @@ from sync.packing.table import pack_into, unpack_from
 
 FORM = 1
 HOUR_MS = 3_600_000
-MAX_CELLS = 50_000
+MAX_CELLS = 5_000
 COLUMNS = 4
 """Of each quantity: mean, below, above, count."""
 
