@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given
@@ -37,8 +39,8 @@ def test_keys_come_back_in_pairs(keys: list[int]) -> None:
 @given(value=FINITE | SENSED, quality=st.integers(0, 127))
 def test_sql_reads_the_same_value_and_quality_as_python(value: float, quality: int) -> None:
     stored, decimals = pack_value(value)
-    with Database(Path(":memory:")) as database:
-        row = database.connection.execute(
+    with closing(sqlite3.connect(":memory:")) as connection:
+        row = connection.execute(
             f"SELECT {VALUE_SQL}, {QUALITY_SQL} FROM (SELECT ? AS value, ? AS code)", (stored, quality * 8 + decimals)
         ).fetchone()
     assert tuple(row) == (value, quality)
