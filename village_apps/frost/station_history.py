@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from kit.collect.speakers import MESH
 from kit.model.readings import Quality
+from kit.store.devices import list_devices
 from kit.store.readings import find_readings, spans
 from village_apps.frost.psychrometrics import dew_point_c
 from village_apps.frost.series import Observation
@@ -35,11 +37,17 @@ OKTAS_PER_PERCENT = 8 / 100
 
 
 def choose_device(connection: sqlite3.Connection, wished: str) -> str | None:
-    """The thermometer to forecast for: the one the settings name, else the one with the longest record."""
+    """The thermometer to forecast for: the one the settings name, else the one with the longest record.
+
+    One that anybody could pretend to be (no password, or heard over the mesh) only where there is no other: a stranger
+    must not be able to warn a village, or to keep it from being warned.
+    """
     if wished:
         return wished
-    found = spans(connection, "temperature")
-    return found[0].device if found else None
+    found = [span.device for span in spans(connection, "temperature")]
+    unlocked = {MESH, *(device.name for device in list_devices(connection) if device.open)}
+    locked = [device for device in found if device.partition("/")[0] not in unlocked]
+    return next(iter([*locked, *found]), None)
 
 
 def observations(connection: sqlite3.Connection, device: str, *, since_ms: int, until_ms: int) -> Iterator[Observation]:
