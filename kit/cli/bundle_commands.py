@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.cli.output import print_json
-from kit.cli.unit import reading_store, unit_of
+from kit.cli.unit import Unit, reading_store, unit_of
 from kit.home import find_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-    from sync.bundles.exchange import Exported, Imported
+    from sync.bundles.exchange import Exchange, Exported, Imported
 
 PATH_HELP = "the folder at which the stick is mounted, or a file"
 SHOWN_DAMAGED = 10
@@ -32,24 +33,24 @@ def add_core_bundle(parser: argparse.ArgumentParser) -> None:
 
 def export_from_kit(arguments: argparse.Namespace) -> int:
     """Put what waits for the core on a stick."""
-    from kit.run.bundles import kit_exchange, put
+    from kit.run.bundles import put
 
     unit = unit_of(arguments)
     with reading_store(unit):
         pass  # a home that has never run must not be made by asking
-    with kit_exchange(unit.home, unit.clock, name=unit.settings.unit.name) as exchange:
+    with _exchange(unit) as exchange:
         told = put(exchange, _path(arguments))
     return _tell_export(arguments, told, there="the city core", back="kit bundle import")
 
 
 def import_to_kit(arguments: argparse.Namespace) -> int:
     """Take what the core has put on a stick."""
-    from kit.run.bundles import kit_exchange, note_welcome, take
+    from kit.run.bundles import note_welcome, take
 
     unit = unit_of(arguments)
     with reading_store(unit):
         pass
-    with kit_exchange(unit.home, unit.clock, name=unit.settings.unit.name) as exchange:
+    with _exchange(unit) as exchange:
         told, answers = take(exchange, _path(arguments))
     if note_welcome(unit.home, told) and not arguments.json:
         print(f"{told.welcomed or 'The city core'} has welcomed this kit.")
@@ -74,6 +75,13 @@ def import_to_core(arguments: argparse.Namespace) -> int:
     with core_exchange(open_core(find_home(arguments.home))) as exchange:
         told, answers = take(exchange, _path(arguments))
     return _tell_import(arguments, told, answers)
+
+
+def _exchange(unit: Unit) -> AbstractContextManager[Exchange]:
+    from kit.run.bundles import kit_exchange
+
+    carry = unit.settings.sync.carry_for_others
+    return kit_exchange(unit.home, unit.clock, name=unit.settings.unit.name, carry=carry)
 
 
 def _add_words(
@@ -112,6 +120,7 @@ def _tell_import(arguments: argparse.Namespace, told: Imported, answers: Exporte
                 "records": told.records,
                 "accepted": told.accepted,
                 "foreign": told.foreign,
+                "kept": told.kept,
                 "expired": told.expired,
                 "enrolled": told.enrolled,
                 "welcomed": told.welcomed,
@@ -139,6 +148,8 @@ def export_words(told: Exported, *, path: str, there: str, back: str) -> list[st
         lines.append(f"It also says of {_count(told.acknowledged, 'record')} of {there} that they have arrived here.")
     if told.removed:
         lines.append(f"{_count(told.removed, 'bundle')} whose records have all arrived were taken off it.")
+    if told.passed_on:
+        lines.append(f"{_count(told.passed_on, 'bundle')} of other kits, kept here for them, are on it now.")
     if told.trouble:
         lines.append(f"Stopped before the end: {told.trouble}")
     return lines
@@ -153,7 +164,8 @@ def import_words(told: Imported, answers: Exported | None) -> list[str]:
         lines.append(f"{_count(told.accepted, 'record')} of ours have arrived over there and count as accepted now.")
     lines += [f"{unit} has joined by this stick; it is welcomed on it." for unit in told.enrolled]
     if told.foreign:
-        lines.append(f"{_count(told.foreign, 'bundle')} for somebody else were left where they are.")
+        kept = f"; {told.kept} were copied and go on with the next stick" if told.kept else ""
+        lines.append(f"{_count(told.foreign, 'bundle')} for somebody else were left where they are{kept}.")
     lines += [f"Not used: {name}: {why}" for name, why in told.damaged[:SHOWN_DAMAGED]]
     if len(told.damaged) > SHOWN_DAMAGED:
         lines.append(f"… and {len(told.damaged) - SHOWN_DAMAGED} more that were not used.")

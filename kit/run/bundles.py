@@ -13,7 +13,8 @@ from kit.home import Home
 from kit.identity import load_or_create_curve_keys, load_or_create_identity
 from kit.run.schema import open_unit_store
 from kit.store.records import SqliteRecordStore
-from sync.bundles.exchange import LINK, Exchange, Exported, Imported
+from sync.bundles.exchange import ENDPOINT, LINK, Exchange, Exported, Imported
+from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
 from sync.core.setup import Core
 from sync.join import Membership, enrolled, read_membership
@@ -22,7 +23,7 @@ from sync.protocol.peers import Peer
 
 
 @contextmanager
-def kit_exchange(home: Home, clock: Clock, *, name: str) -> Iterator[Exchange]:
+def kit_exchange(home: Home, clock: Clock, *, name: str, carry: bool = True) -> Iterator[Exchange]:
     """The kit's side; works beside a running unit.
 
     Raises:
@@ -43,6 +44,7 @@ def kit_exchange(home: Home, clock: Clock, *, name: str) -> Iterator[Exchange]:
             now_ms=int(clock.now() * 1000),
             trusted=clock.trusted,
             random=os.urandom,
+            passing=_passing(home, membership) if carry else None,
             hello=b"" if membership.enrolled else _hello(home, membership, name=name),
         )
 
@@ -109,6 +111,10 @@ def take(exchange: Exchange, path: Path) -> tuple[Imported, Exported | None]:
     stick = Stick(path)
     imported = exchange.take_from(stick)
     return imported, exchange.put_on(stick)
+
+
+def _passing(home: Home, membership: Membership) -> Passing:
+    return Passing(Stick(home.spool / "passing"), core=ENDPOINT.format(unit=membership.invite.core))
 
 
 def _hello(home: Home, membership: Membership, *, name: str) -> bytes:

@@ -153,7 +153,9 @@ def unit_sticks(unit: UnitProcess, stop: threading.Event) -> None:
     with open_unit_store(unit.home) as told:
         StickService(
             watcher=watcher,
-            exchange=lambda: kit_exchange(unit.home, unit.clock, name=unit.settings.unit.name),
+            exchange=lambda: kit_exchange(
+                unit.home, unit.clock, name=unit.settings.unit.name, carry=unit.settings.sync.carry_for_others
+            ),
             told=told,
             clock=unit.clock,
             taken=lambda imported: note_welcome(unit.home, imported),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sync.bundles.passing import Passing
 from sync.bundles.shelf import Found, ShelfError, Stick
 from sync.protocol.bundle import Bundle, encode_payload, read_payload
 from sync.protocol.carried import SALT_BYTES, CarriedFrames, accepted_frame, plain_frames
@@ -93,6 +94,7 @@ class Exported:
         acknowledged: records of the other side of which it now says that they are held here.
         bundles: newly written.
         removed: bundles taken away because everything in them has arrived.
+        passed_on: other kits' bundles that were kept here and are on it now.
         trouble: "" or why it stopped before the end.
     """
 
@@ -101,6 +103,7 @@ class Exported:
     acknowledged: int = 0
     bundles: int = 0
     removed: int = 0
+    passed_on: int = 0
     trouble: str = ""
 
 
@@ -113,6 +116,7 @@ class Imported:
         records: in them, those held already included.
         accepted: own records that the other side says it has committed, newly.
         foreign: bundles for somebody else, left where they are.
+        kept: of those, how many were copied to go on with another stick.
         damaged: names of files that are no whole bundle, or hold something that nobody we know has sealed; each with
             the reason.
         expired: bundles for us whose lifetime has ended; taken all the same.
@@ -128,7 +132,7 @@ class Imported:
     welcomed: str | None = None
     enrolled: list[str] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
-    passing: list[Bundle] = field(default_factory=list, repr=False)
+    kept: int = 0
 
 
 class Exchange:
@@ -146,6 +150,7 @@ class Exchange:
         enrol: the core's: a hello has come; the peer it is now, or None.
         name: the core's, for its welcome.
         heard: told of each peer whose seal was found on something.
+        passing: what is kept of others, to go on with the next stick; None = nothing is.
     """
 
     def __init__(
@@ -162,10 +167,11 @@ class Exchange:
         enrol: Callable[[Hello], Peer | None] | None = None,
         name: str = "",
         heard: Callable[[str], None] | None = None,
+        passing: Passing | None = None,
     ) -> None:
         self._unit, self._store, self._now_ms, self._trusted, self._random = unit, store, now_ms, trusted, random
         self._hello, self._enrol, self._name, self._private = hello, enrol, name, exchange_private
-        self._heard = heard
+        self._heard, self._passing = heard, passing
         self._sealed: dict[int, CarriedFrames] = {}
         for peer in peers:
             self._know(peer)
@@ -190,7 +196,7 @@ class Exchange:
                 self._take(found.name, found.bundle, told)
             elif found.bundle.source != us:
                 told.foreign += 1
-                told.passing.append(found.bundle)
+                told.kept += self._passing is not None and self._passing.keep(found.bundle)
         return told
 
     def _take(self, name: str, bundle: Bundle, told: Imported) -> None:
@@ -264,6 +270,8 @@ class Exchange:
         try:
             for link_id in self._sealed:
                 self._put(stick, link_id, told, already=there.get(link_id, set()))
+            if self._passing is not None:
+                told.passed_on = self._passing.put_on(stick, now_ms=self._now_ms, trusted=self._trusted)
         except ShelfError as error:
             told.trouble = str(error)
             return told

@@ -76,8 +76,7 @@ class Stick:
         Raises:
             ShelfError: the stick is full, gone or write-protected.
         """
-        data = encode_bundle(bundle)
-        name = f"{_short(bundle.destination)}.{_short(bundle.source)}.{hashlib.sha256(data).hexdigest()[:16]}{SUFFIX}"
+        data, name = encode_bundle(bundle), _name(bundle)
         part = self.folder / (name + PART)
         try:
             self.folder.mkdir(exist_ok=True)
@@ -89,6 +88,30 @@ class Stick:
                 part.unlink(missing_ok=True)
             raise ShelfError(_explain(self.path, error)) from error
         return name
+
+    def has(self, bundle: Bundle) -> bool:
+        """Whether it lies there, through however many hands it came."""
+        return (self.folder / _name(bundle)).exists()
+
+    def make(self) -> None:
+        """Make the folder that stands for a stick.
+
+        Raises:
+            ShelfError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ShelfError(_explain(self.path, error)) from error
+
+    def sizes(self) -> list[tuple[str, int, float]]:
+        """(name, bytes, when it was put there) of everything."""
+        found: list[tuple[str, int, float]] = []
+        for name in self._names():
+            with contextlib.suppress(OSError):
+                about = (self.folder / name).stat(follow_symlinks=False)
+                found.append((name, about.st_size, about.st_mtime))
+        return found
 
     def remove(self, name: str) -> None:
         """Take it away; one that cannot be stays, which is harmless."""
@@ -167,6 +190,13 @@ def _only_bundle(data: bytes) -> Bundle:
     if end != len(data):
         raise MalformedFrame("something else follows the bundle")
     return bundle
+
+
+def _name(bundle: Bundle) -> str:
+    """Of its file: the same for every copy, whatever its hop count."""
+    identity = f"{bundle.source} {bundle.destination} {bundle.created_ms} {bundle.sequence} ".encode()
+    digest = hashlib.sha256(identity + bundle.payload).hexdigest()[:16]
+    return f"{_short(bundle.destination)}.{_short(bundle.source)}.{digest}{SUFFIX}"
 
 
 def _short(endpoint: str) -> str:

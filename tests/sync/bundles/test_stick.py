@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from kit.cli.__main__ import main
 from kit.errors import KitError
 from kit.run.bundles import core_exchange, take
+from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
 from sync.join import join, read_membership
 from sync.protocol import keys
-from sync.protocol.bundle import read_bundle, read_payload
+from sync.protocol.bundle import Bundle, read_bundle, read_payload
 from sync.protocol.carried import CarriedFrames
 from sync.protocol.errors import RemoteSyncError
 from sync.protocol.items import WIRE_EPOCH_MS, RecordPacker
@@ -108,6 +110,53 @@ def test_several_kits_records_travel_on_one_stick(valley: Any) -> None:
     for kit in kits:
         heard = kit.empty(stick)
         assert (heard.accepted, heard.foreign > 0) == (1, True)
+
+
+def test_a_stick_shown_to_a_neighbour_goes_on_with_the_neighbour_s_stick_and_the_answer_comes_back(
+    valley: Any,
+) -> None:
+    behind, neighbour = valley.kit("hill"), valley.kit("river")
+    lost, neighbours = valley.stick(), valley.stick()
+    behind.write(b"from behind the hill")
+    behind.fill(lost)
+    assert neighbour.empty(lost).kept == 1
+    assert neighbour.empty(lost).kept == 0  # it has it already
+    # the first stick falls into the river; the neighbour's goes to the city
+    assert neighbour.fill(neighbours).passed_on >= 1
+    assert neighbour.fill(neighbours).passed_on == 0
+    valley.city.read(neighbours)
+    assert valley.city.bodies() == [b"from behind the hill"]
+    assert neighbour.empty(neighbours).kept >= 1  # the answer for the hill
+    third = valley.stick()
+    assert neighbour.fill(third).passed_on >= 1
+    assert behind.empty(third).accepted == 1
+    assert neighbour.states == set()
+
+
+def test_what_is_kept_for_others_is_bounded_in_bytes_hands_and_time(valley: Any, tmp_path: Path) -> None:
+    core = "dtn://core-city/sync"
+    passing = Passing(Stick(tmp_path / "kept"), core=core, most_bytes=3_500)
+    bundles_ = [
+        Bundle(
+            source=f"dtn://kit-{number}/sync",
+            destination=core,
+            created_ms=1_790_000_000_000,
+            sequence=number,
+            lifetime_ms=10**9,
+            payload=bytes(1_000),
+        )
+        for number in range(6)
+    ]
+    assert all(passing.keep(each) for each in bundles_)
+    assert sum(size for _, size, _ in passing.shelf.sizes()) <= 3_500
+    assert not passing.keep(replace(bundles_[0], destination="dtn://core-other/sync"))
+    assert not passing.keep(replace(bundles_[0], hops=8))
+    assert not passing.keep(replace(bundles_[0], payload=bytes(4_000)))
+    stick = valley.stick()
+    assert passing.put_on(stick, now_ms=1_790_000_000_000, trusted=True) > 0
+    assert all(found.bundle is not None and found.bundle.hops == 1 for found in stick.read())
+    assert passing.put_on(valley.stick(), now_ms=1_790_000_000_000 + 31 * 86_400_000, trusted=True) == 0
+    assert passing.shelf.sizes() == []
 
 
 def test_the_carrier_can_read_nothing(valley: Any) -> None:
