@@ -96,7 +96,10 @@ class FrostSettings:
         0.0, "Warn when the air at the sensor may fall to this temperature, in degrees Celsius."
     )
     warn_probability: float = setting(0.35, "Warn when the chance of reaching the threshold is at least this (0 to 1).")
-    device: str = setting("", "The sensor whose air temperature is forecast; empty = the one with the longest record, of those with a password.")
+    device: str = setting(
+        "",
+        "The sensor whose air temperature is forecast; empty = the one with the longest record, of those with a password.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
