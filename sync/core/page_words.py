@@ -145,11 +145,11 @@ def detail(days: Sequence[DayRow], now_ms: int) -> list[str]:
         here, told = sum(day.readings for day in same), sum(day.told for day in same)
         kinds = {day.fidelity for day in same}
         if kinds == {Fidelity.RAW}:
-            what = f"all {count(here, 'reading')}"
+            what = f"all {count(here, 'reading')} here"
         elif kinds == {Fidelity.SUMMARY}:
             what = f"hourly summaries of {count(told, 'reading')}, which are on their way"
         else:
-            what = f"{count(here, 'reading')}; of the others, which are on their way, hourly summaries"
+            what = f"{count(here, 'reading')} here, hourly summaries of those on their way"
         at = datetime.fromtimestamp(day_ms / 1000, UTC)
         today = day_ms == now_ms // DAY_MS * DAY_MS
         sentences.append(f"{'today' if today else f'{at:%a} {at.day} {at:%b}'}: {what}")
