@@ -73,6 +73,8 @@ def show_code(arguments: argparse.Namespace) -> int:
     print(f"  host {host}   port {port}   user {JOIN_USER}   password {code}")
     print("Leave its topics as they are; give it a client ID if it makes up a new one at every start.")
     print("Then: kit device waiting")
+    print()
+    print(_open_door(unit.settings.broker.open_listen))
     return 0
 
 
@@ -133,6 +135,15 @@ def refuse_one(arguments: argparse.Namespace) -> int:
     else:
         print("It is turned away; a connection it has is closed.")
     return 0
+
+
+def _open_door(open_listen: str) -> str:
+    if open_listen:
+        return f"A device that cannot use a password may knock at {open_listen}, and waits like the others."
+    return (
+        "A device that cannot use a password is not let in: anybody in the network could pretend to be it.\n"
+        "If it must be, set [broker] open_listen in kit.toml."
+    )
 
 
 def _picture(link: str) -> str:
