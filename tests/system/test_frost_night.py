@@ -119,8 +119,8 @@ def test_the_night_is_survived_by_every_reading_every_record_and_the_receipt(uni
         for thread in threads:
             thread.join(30)
     thermometer.wait_for_every_acknowledgement()
-    wait_until(lambda: _all_accepted(unit), seconds=120, what="everything to reach the core")
-    written = _names(unit.kit("queue", "ls"))
+    written = Counter[tuple[Any, ...]]()
+    wait_until(lambda: _all_accepted(unit, written), seconds=120, what="everything to reach the core")
     assert sum(killed.values()) >= 15
     assert unit.stop() < 3.5
 
@@ -139,9 +139,14 @@ def _kit_time(unit: Unit) -> float | None:
         return None
 
 
-def _all_accepted(unit: Unit) -> bool:
+def _all_accepted(unit: Unit, written: Counter[tuple[Any, ...]]) -> bool:
+    """Whether all is at the core; then `written` names what that is."""
     time.sleep(1)
-    return all(record["state"] in {"accepted", "delivered", "read"} for record in unit.kit("queue", "ls"))
+    records = unit.kit("queue", "ls")
+    if not all(record["state"] in {"accepted", "delivered", "read"} for record in records):
+        return False
+    written.update(_names(records))
+    return True
 
 
 def _every_acknowledged_reading_is_stored_exactly_once(unit: Unit, thermometer: Thermometer) -> None:
