@@ -131,6 +131,12 @@ def check_power_cuts(status: Status) -> Iterator[Check]:
 
 def check_damage(status: Status) -> Iterator[Check]:
     """No damaged store that the unit had to recover from lies about unread."""
+    checks = status.get("checks") or {}
+    for which, words in (("quick", "after an unclean stop"), ("full", "in full, as every week")):
+        if which in checks:
+            ago = ago_words(checks[which]["at"], status.get("time"))
+            sentence = f"the store was last looked over {words} {ago}, in {checks[which]['seconds']:g} s"
+            yield Check("store", ok=True, sentence=sentence)
     for sentence in damage_sentences(status.get("damage") or []):
         what, _, todo = sentence.partition("; the unit went on by itself; ")
         yield Check("damage", ok=False, sentence=what, todo=todo)

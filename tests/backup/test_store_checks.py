@@ -1,0 +1,94 @@
+"""When the care service looks the store over: after an unclean end, weekly at night, and when somebody met damage."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stored import measure
+
+from kit.clock import ManualClock
+from kit.health.doctor_status import check_damage
+from kit.health.status import unit_status
+from kit.home import Home
+from kit.identity import load_or_create_identity
+from kit.run.mending import FACT, StoreChecks
+from kit.run.schema import open_unit_store
+from kit.run.services import UnitProcess
+from kit.settings import Settings, UnitSettings
+from kit.store.database import suspect_file
+from kit.store.facts import get_fact
+
+NOON_S = 1_800_100_800.0  # 2027-01-16T12:00Z
+DAY_S = 86_400.0
+
+
+def checks(home: Home, clock: ManualClock, *, unclean: bool) -> StoreChecks:
+    unit = UnitProcess(
+        home=home,
+        settings=Settings(unit=UnitSettings(timezone="UTC")),
+        clock=clock,
+        identity=load_or_create_identity(home),
+        log=logging.getLogger("test"),
+    )
+    return StoreChecks(unit, unclean=unclean)
+
+
+def told(home: Home) -> dict[str, Any]:
+    with open_unit_store(home) as store:
+        found = get_fact(store.connection, FACT)
+    return {} if found is None else found[1]
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.1, 0.1))
+
+
+def test_after_an_unclean_end_the_store_is_looked_over_once(unit: Home) -> None:
+    clock = ManualClock(at_s=NOON_S)
+    looking = checks(unit, clock, unclean=True)
+    for _ in range(3):
+        looking.look()
+        clock.advance(120.0)
+    assert told(unit)["quick"]["problem"] is None
+    assert told(unit)["quick"]["at_ms"] == int(NOON_S * 1000)
+    assert "full" not in told(unit)
+
+
+def test_after_a_clean_end_nothing_is_looked_over(unit: Home) -> None:
+    checks(unit, ManualClock(at_s=NOON_S), unclean=False).look()
+    assert told(unit) == {}
+
+
+def test_every_week_it_is_looked_over_in_full_at_night(unit: Home) -> None:
+    clock = ManualClock(at_s=NOON_S)
+    looking = checks(unit, clock, unclean=False)
+    times = set()
+    for _ in range(24 * 9):
+        looking.look()
+        clock.advance(3600.0)
+        if told(unit):
+            times.add(told(unit)["full"]["at_ms"] / 1000)
+    assert [round((at_s - NOON_S) / DAY_S, 2) for at_s in sorted(times)] == [0.54, 7.58]
+
+
+def test_damage_that_somebody_met_is_mended_and_the_doctor_says_so(unit: Home) -> None:
+    measure(unit, "river", *(float(number) for number in range(5_000)))
+    size = unit.database.stat().st_size
+    with unit.database.open("r+b") as stream:
+        stream.seek(size // 2 // 1024 * 1024)
+        stream.write(os.urandom(4096))
+    clock = ManualClock(at_s=NOON_S)
+    looking = checks(unit, clock, unclean=False)
+    looking.look()
+    suspect_file(unit.database).touch()
+    looking.look()
+    assert not suspect_file(unit.database).exists()
+    assert told(unit)["quick"]["problem"]
+    status = unit_status(unit, Settings(), clock)
+    assert [check.ok for check in check_damage(status)] == [True, False]
+    assert Path(status["damage"][0]["set_aside"]).is_dir()
