@@ -264,7 +264,7 @@ class Exchange:
         stick.tidy()
         there: dict[int, set[RecordId]] = {}
         acknowledgements: list[str] = []
-        for found in list(stick.read()):
+        for found in stick.read():  # one at a time: a stick may hold more than this machine's memory
             if found.bundle is not None and found.bundle.source == ENDPOINT.format(unit=self._unit):
                 self._look_at_own(stick, found.name, found.bundle, told, there=there, stale=acknowledgements)
         try:

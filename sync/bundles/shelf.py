@@ -27,7 +27,8 @@ SUFFIX, PART = ".bp7", ".part"
 MOST_BUNDLES = 20_000
 """Looked at on one stick: 10 GB of full ones."""
 
-_MOST_FILE_BYTES = 4 * 1024**3
+_MOST_FILE_BYTES = 256 * 1024**2
+"""Of one file with many bundles: it is read at once, and a small computer has little memory. A stick may hold more."""
 
 
 class ShelfError(KitError):
@@ -154,6 +155,8 @@ class BundleFile:
             return
         except OSError as error:
             raise ShelfError(_explain(self.path, error)) from error
+        except MalformedFrame as error:
+            raise ShelfError(f"{self.path} cannot be read: {error}; carry so much on a stick instead") from error
         at = 0
         while at < len(data):
             try:
@@ -213,7 +216,7 @@ def _read_plain_file(path: Path, *, most_bytes: int = MAX_BUNDLE_BYTES) -> bytes
         if not stat.S_ISREG(about.st_mode):
             raise MalformedFrame("no plain file")
         if about.st_size > most_bytes:
-            raise MalformedFrame(f"{about.st_size} bytes are more than a bundle has")
+            raise MalformedFrame(f"{about.st_size} bytes are more than is read at once")
         return stream.read(most_bytes)
 
 

@@ -382,3 +382,11 @@ def test_carried_frames_of_the_wrong_direction_or_a_flipped_bit_are_not_opened(v
         bad = frame[:at] + bytes((frame[at] ^ 0x80,)) + frame[at + 1 :]
         with pytest.raises(RemoteSyncError):
             sealed.open_own(bad)
+
+
+def test_a_file_larger_than_is_read_at_once_says_to_take_a_stick(valley: Any, tmp_path: Path) -> None:
+    file = tmp_path / "huge.bundles"
+    with file.open("wb") as stream:
+        stream.truncate(300_000_000)
+    with core_exchange(valley.city.core) as exchange, pytest.raises(ShelfError, match="on a stick instead"):
+        take(exchange, file)
