@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.clock import Clock
-from sync.links.air_account import DIRECT_OVERHEAD_BYTES, AirAccount
+from sync.links.air_account import AirAccount
 from sync.links.outbox import URGENT, Outbox, Outgoing
 from sync.links.port import Arrival, FrameTooLarge, LinkError, LinkState
 from sync.links.radio_address import RadioAddress, explain_failure
+from sync.links.radio_limits import MENDED_AFTER_S, MENDED_BY_A_PERSON, REFUSALS, frame_bytes_for
 from sync.links.radio_settings import RadioSettings, primary_channel
 from sync.links.radio_watch import Pace, RadioWatch
-from sync.protocol.airtime import PRESETS, fits_band, largest_frame
-from sync.protocol.frames import LORA_FRAME_BYTES
 
 if TYPE_CHECKING:
     from sync.links.meshtastic_interface import RadioOverSerial, RadioOverTcp
@@ -60,54 +59,12 @@ DUTY_CYCLE_LIMIT = 9  # Routing.Error
 ROUTING_APP = 5
 """The port number on which a radio tells what became of a packet."""
 
-REFUSALS = {
-    "DUTY_CYCLE_LIMIT": "says that its share of airtime is spent; it sends again later",
-    "TOO_LARGE": "refuses frames as too large; update its firmware",
-    "NO_CHANNEL": "has no channel to send on; check [links.lora] channel, or set the radio with its own app",
-    "MAX_RETRANSMIT": "got no confirmation from any other radio; is one within reach?",
-    "RATE_LIMIT_EXCEEDED": "says that it was given too much at once; it sends again later",
-}
-"""What a radio says of a packet that it did not send, in words. The session sends the frame again in any case."""
-MENDED_BY_A_PERSON = ("TOO_LARGE", "NO_CHANNEL")
-MENDED_AFTER_S = 600.0
-"""Kit seconds without another such refusal, and it counts as mended."""
-
 WORRY_S, WORRY_REAL_S = 120.0, 5.0
 """A radio that has been away for longer than this needs a person."""
-
-LEAST_FRAME_BYTES = 90
-"""Below this a frame holds little besides its seal."""
 
 LIBRARY_PRIORITY = {0: 110, 1: 100, 2: 70}
 """MeshPacket.Priority for ours: ALERT, HIGH, RELIABLE; everything else DEFAULT. The radio sends by it."""
 DEFAULT_LIBRARY_PRIORITY = 64
-
-
-def frame_bytes_for(region: str, preset: str) -> int:
-    """The largest frame that may be sent there.
-
-    Raises:
-        LinkError: a preset that the region's band or law has no room for.
-    """
-    if preset not in PRESETS:
-        return LORA_FRAME_BYTES  # the account says what is wrong with it
-    if not fits_band(region, preset):
-        raise LinkError(
-            f"{preset} is wider than the band of {region}; [links.lora] preset is one of "
-            f"{', '.join(each for each in PRESETS if fits_band(region, each))}"
-        )
-    size = largest_frame(region, preset, most_bytes=LORA_FRAME_BYTES, extra_bytes=DIRECT_OVERHEAD_BYTES)
-    if size < LEAST_FRAME_BYTES:
-        good = [
-            each for each in PRESETS
-            if largest_frame(region, each, most_bytes=LEAST_FRAME_BYTES, extra_bytes=DIRECT_OVERHEAD_BYTES)
-            == LEAST_FRAME_BYTES and fits_band(region, each)
-        ]  # fmt: skip
-        raise LinkError(
-            f"in {region} a transmission may not be as long as {preset} needs for a frame; "
-            f"[links.lora] preset is one of {', '.join(good)}"
-        )
-    return size
 
 
 class MeshtasticLink:

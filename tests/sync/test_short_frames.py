@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sync.links.meshtastic import LEAST_FRAME_BYTES, frame_bytes_for
+from sync.links.radio_limits import LEAST_FRAME_BYTES, frame_bytes_for
 
 
 @pytest.mark.parametrize("mtu_bytes", [frame_bytes_for("US", "MEDIUM_FAST"), LEAST_FRAME_BYTES, 100, 130, 180])
