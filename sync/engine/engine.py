@@ -59,6 +59,10 @@ ASIDE_AGAIN_S = 20.0
 ASIDE_RECORDS, ASIDE_BYTES = 256, 512 * 1024
 """What is kept in memory meanwhile, per peer; the rest the peer sends again."""
 
+LIFE_S = 3 * 86_400.0
+"""Kit seconds after which a process draws a new salt and a new ephemeral key, as if it had been started anew: what was
+sent by radio before cannot be opened any more, not even with both units in hand."""
+
 WAIT_S = 60
 """What a peer is asked to wait when nothing can be stored here (kit seconds)."""
 
@@ -167,7 +171,8 @@ class SyncEngine:
         self._links = sorted((WatchedLink(link, clock) for link in links), key=lambda link: -link.mtu_bytes)
         self._on_links, self._on_enrolled, self._on_time = on_links, on_enrolled, on_time
         self._changed, self._due_now, self._name = changed, due_now, name
-        self._salt = _random_salt()
+        self._salt, self._life = _random_salt(), _random_key()
+        self._renew_at = self._clock.monotonic() + LIFE_S
         self._conversations: dict[str, _Conversation] = {}
         self._refused_until: dict[tuple[str, str], float] = {}
         self._seen_change: int | None = None
@@ -203,6 +208,7 @@ class SyncEngine:
             if arrivals:
                 self._take_in(link, arrivals)
         self._try_aside()
+        self._renew_keys()
         self._refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         for link in up:
@@ -311,6 +317,16 @@ class SyncEngine:
             del aside[gone[-1]]
         self._aside_at = self._clock.monotonic() + ASIDE_AGAIN_S
         return gone
+
+    def _renew_keys(self) -> None:
+        """Every few days: the next frames are full ones under a new salt, and tell a new ephemeral key."""
+        if self._clock.monotonic() < self._renew_at:
+            return
+        self._renew_at = self._clock.monotonic() + LIFE_S
+        self._salt, self._life = _random_salt(), _random_key()
+        for conversation in self._conversations.values():
+            conversation.session.renew(salt=self._salt, life=self._life)
+            conversation.touch()
 
     def _try_aside(self) -> None:
         if self._clock.monotonic() < self._aside_at:
@@ -505,20 +521,24 @@ class SyncEngine:
         known = self._conversations.get(peer.unit)
         if known is not None and known.session.peer == peer:
             return known
+        self._conversations[peer.unit] = _Conversation(self._session(peer))
+        return self._conversations[peer.unit]
+
+    def _session(self, peer: Peer) -> Session:
         position = self._store.position()
         session = Session(
             unit=self._identity.unit,
             exchange_private=self._identity.exchange_private,
             peer=peer,
             salt=self._salt,
+            life=self._life,
             rng=self._rng,
             state=self._store.load_session(peer.unit),
             epoch=position.epoch if position is not None else -1,
         )
         for link in self._links:
             session.path(link.name, link.mtu_bytes, frame_s=link.frame_s)
-        self._conversations[peer.unit] = _Conversation(session)
-        return self._conversations[peer.unit]
+        return session
 
     def _join(self, invite: Invite, curve_public: bytes) -> Joining:
         hello = make_hello(
@@ -533,6 +553,13 @@ class SyncEngine:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+def _random_key() -> bytes:
+    """Draw an X25519 private key from the operating system. It is never written down, so it cannot be stolen later."""
+    import os
+
+    return os.urandom(32)
 
 
 def _random_salt() -> int:

@@ -29,6 +29,8 @@ class Conversation:
         peer_epoch: its epoch, once a context told it.
         knows_us: the peer has answered a frame of this life.
         knows_epoch: the peer has answered a frame that told our epoch.
+        knows_life: the peer has answered a frame that told our ephemeral key.
+        secret: what the ephemeral keys of both lives make; b"" until the peer's is known.
         opened_short: a short frame of the peer's present life was opened: it knows ours.
     """
 
@@ -36,6 +38,8 @@ class Conversation:
     peer_epoch: int = -1
     knows_us: bool = False
     knows_epoch: bool = False
+    knows_life: bool = False
+    secret: bytes = b""
     opened_short: bool = False
     returns: int = 0
     _followed_at: dict[int, int] = field(default_factory=dict)
@@ -56,6 +60,11 @@ class Conversation:
             self._follow(opened)
         return self.returns >= TWIN_RETURNS
 
+    def begin_anew(self) -> None:
+        """Our own life is a new one, of which the peer has not heard."""
+        self.knows_us = self.knows_epoch = self.knows_life = self.opened_short = False
+        self.secret = b""
+
     def may_tell(self, now: float) -> bool:
         """Whether to answer something that nobody may have meant; counts as telling."""
         if self._told_at is not None and now - self._told_at < TELL_AGAIN_S:
@@ -69,4 +78,4 @@ class Conversation:
             while len(self._followed_at) > _REMEMBERED_LIVES:
                 del self._followed_at[next(iter(self._followed_at))]
         self.peer_salt, self.peer_epoch = opened.salt, -1
-        self.knows_us = self.knows_epoch = self.opened_short = False
+        self.begin_anew()

@@ -37,6 +37,7 @@ class Draft:
     wait: bool = False
     refusal: bool = False
     context: bool = False
+    life: bool = False
     full: bool = False
 
     @property

@@ -12,6 +12,7 @@
     0x08  refused: reason (1)
     0x09  heard by this link: the last two bytes of a counter, bitmap length (1), bitmap of the counters before it
     0x0A  context: our epoch, which records in this frame and in later short ones need not spell
+    0x0C  life: the ephemeral X25519 key of the sender's present life (32)
     0x0B  wait: for so many seconds nothing can be stored here
     0x40-0x7f  later versions: length, then that many bytes to skip
 
@@ -45,6 +46,7 @@ __all__ = [
     "Heard",
     "Holding",
     "Item",
+    "Life",
     "Piece",
     "Position",
     "Received",
@@ -66,6 +68,7 @@ MAX_WAIT_S = 3600
 """However long the other side asks to wait, it is asked again after an hour."""
 
 _TRANSFER_BYTES = 4
+_KEY_BYTES = 32
 _LATER, _LATER_END = 0x40, 0x80
 
 
@@ -84,6 +87,7 @@ class Code(IntEnum):
     HEARD = 9
     CONTEXT = 10
     WAIT = 11
+    LIFE = 12
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,14 @@ class Wait:
     seconds: int
 
 
-Item = Record | Piece | Accepted | Received | Beacon | Behind | Welcome | Refused | Heard | Context | Wait
+@dataclass(frozen=True)
+class Life:
+    """The sender's ephemeral X25519 public key."""
+
+    public: bytes
+
+
+Item = Record | Piece | Accepted | Received | Beacon | Behind | Welcome | Refused | Heard | Context | Wait | Life
 
 
 def encode_piece(piece: Piece, *, to_the_end: bool = False) -> bytes:
@@ -226,6 +237,11 @@ def encode_heard(heard: Heard) -> bytes:
 def encode_context(epoch: int) -> bytes:
     """The item."""
     return bytes((Code.CONTEXT,)) + varint(epoch)
+
+
+def encode_life(public: bytes) -> bytes:
+    """The item."""
+    return bytes((Code.LIFE,)) + public
 
 
 def encode_wait(seconds: int) -> bytes:
@@ -301,6 +317,8 @@ def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911 - a ta
             return Heard(counter_low, reader.take(reader.byte()))
         case Code.CONTEXT:
             return Context(reader.varint())
+        case Code.LIFE:
+            return Life(reader.take(_KEY_BYTES))
         case Code.WAIT:
             return Wait(min(reader.varint(), MAX_WAIT_S))
         case _:

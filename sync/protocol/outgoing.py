@@ -193,8 +193,8 @@ class Ledger:
         self._forget(known)
         return known
 
-    def note_heard(self, heard: Heard, path: Path, *, newest: int, now: float) -> tuple[list[RecordId], bool]:
-        """The peer names frames that it has: returns the records thereby accepted, and whether it knows our context.
+    def note_heard(self, heard: Heard, path: Path, *, newest: int, now: float) -> tuple[list[RecordId], list[Flight]]:
+        """The peer names frames that it has: returns the records thereby accepted, and the frames not named before.
 
         A frame that was sent before one that is named, and is not itself, is lost; unless it was less urgent, for then
         it may wait in the radio behind the other.
@@ -219,7 +219,7 @@ class Ledger:
             path.window = min(path.window + 2 * fresh, float(path.patience.window_frames))
             path.asked_in_vain = 0
             self._find_lost(named, path)
-        return self.accept(accepted), any(flight.context for flight in named)
+        return self.accept(accepted), named
 
     def note_received(self, received: Received, *, counter: int, path: Path, now: float) -> None:
         """The peer says which bytes it has. It may have lost some again, so the newest word replaces earlier ones."""

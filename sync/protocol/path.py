@@ -150,6 +150,7 @@ class Flight:
     silent: int = 0
     queued_s: float = 0.0
     context: bool = False
+    life: bool = False
     lost: bool = False
 
 

@@ -14,19 +14,20 @@ A **short** frame belongs to a conversation: its sender knows that the peer know
     bytes 3-4    the low 16 bits of the counter; the rest follows from the newest counter taken (as in RFC 9000, A.3)
     …            AES-CCM-16-64-256 (RFC 9053, section 4.2: 256-bit key, 13-byte nonce, 8-byte tag) of the items
 
-Keys: X25519 of the two static keys, through HKDF-SHA-256 with the direction and the sender's salt, in a short frame
-with both salts: what was said to an earlier life of the receiver cannot be opened by this one. A nonce is the counter,
-so a nonce repeats only if a counter repeats under one salt. Counters are reserved on disk in blocks before they are
-used; and if the disk itself is an old copy (a restored backup), the salt is another one, but for one chance in four
-billion.
+Keys: X25519 of the two static keys, through HKDF-SHA-256 with the direction and the sender's salt; in a short frame
+with both salts and X25519 of the ephemeral keys that each life draws: what was said to an earlier life of the receiver
+cannot be opened by this one, nor by whoever steals both units later. A nonce is the counter, so a nonce repeats only if
+a counter repeats under one salt. Counters are reserved on disk in blocks before they are used; and if the disk itself
+is an old copy (a restored backup), the salt is another one, but for one chance in four billion.
 
 Why 8 bytes of tag are enough where they are used: only radios carry short frames, and a radio of the slowest kind hears
 a forger at most ten times a second, so that one forgery in two is 29 billion years away. Links with large frames, on
 which a forger could be faster, carry full frames.
 
 The receiver keeps one window over counters, whatever the salt (RFC 6479, as a Python integer). A restored sender is
-behind it; it is told so in a sealed item and jumps ahead. There is no forward secrecy: whoever steals a unit's private
-key can read what was recorded from the air before.
+behind it; it is told so in a sealed item and jumps ahead. Full frames have no forward secrecy: whoever steals a unit's
+private key can read those that were recorded from the air before. By radio they only begin a conversation, and over
+cellular CurveZMQ has it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Sealer:
         self._shared, self._kind, self._salt = shared, kind, salt
         self._link_id = link_id.to_bytes(2, "big")
         self._cipher = ChaCha20Poly1305(_key(shared, kind, salt))
-        self._short: tuple[int, AESCCM] | None = None
+        self._short: tuple[tuple[int, bytes], AESCCM] | None = None
 
     def seal(self, plain: bytes, *, counter: int, more: bool = False) -> bytes:
         """A full frame. The caller sees to it that no counter comes twice."""
@@ -102,10 +103,11 @@ class Sealer:
         header += counter.to_bytes(4, "big")
         return header + self._cipher.encrypt(counter.to_bytes(12, "big"), plain, header)
 
-    def seal_short(self, plain: bytes, *, counter: int, peer_salt: int, more: bool = False) -> bytes:
-        """A short frame for the peer's life with that salt."""
-        if self._short is None or self._short[0] != peer_salt:
-            self._short = (peer_salt, _short_cipher(self._shared, self._kind, self._salt, peer_salt))
+    def seal_short(self, plain: bytes, *, counter: int, peer_salt: int, secret: bytes, more: bool = False) -> bytes:
+        """A short frame for the peer's life with that salt; `secret` is what the two lives' ephemeral keys make."""
+        if self._short is None or self._short[0] != (peer_salt, secret):
+            cipher = _short_cipher(self._shared + secret, self._kind, self._salt, peer_salt)
+            self._short = ((peer_salt, secret), cipher)
         header = bytes((first_byte(self._kind.short, more=more),)) + self._link_id
         header += (counter & (1 << _LOW_BITS) - 1).to_bytes(2, "big")
         return header + self._short[1].encrypt(counter.to_bytes(_NONCE_BYTES, "big"), plain, header)
@@ -124,15 +126,16 @@ class Opener:
     def __init__(self, shared: bytes, *, kind: FrameType, link_id: int, salt: int = 0) -> None:
         self._shared, self._kind, self._link_id, self._salt = shared, kind, link_id, salt
         self._ciphers: OrderedDict[int, ChaCha20Poly1305] = OrderedDict()
-        self._short: tuple[int, AESCCM] | None = None
+        self._short: tuple[tuple[int, bytes], AESCCM] | None = None
 
-    def open(self, frame: bytes, *, peer_salt: int | None = None, highest: int = 0) -> Opened:
+    def open(self, frame: bytes, *, peer_salt: int | None = None, highest: int = 0, secret: bytes = b"") -> Opened:
         """What is in it.
 
         Args:
             frame: as it came.
             peer_salt: of the peer's newest full frame; without it no short frame can be opened.
             highest: the newest counter taken.
+            secret: what the two lives' ephemeral keys make; b"" = not known yet.
 
         Raises:
             ForeignFrame: it is not for us.
@@ -143,7 +146,7 @@ class Opener:
             raise ForeignFrame("another direction or another kit's link")
         if kind is self._kind:
             return self._open_full(frame)
-        return self._open_short(frame, peer_salt, highest)
+        return self._open_short(frame, peer_salt, highest, secret)
 
     def _open_full(self, frame: bytes) -> Opened:
         if len(frame) < OVERHEAD_BYTES:
@@ -161,13 +164,14 @@ class Opener:
             self._ciphers.popitem(last=False)
         return Opened(counter, salt, plain, more_follows(frame))
 
-    def _open_short(self, frame: bytes, peer_salt: int | None, highest: int) -> Opened:
+    def _open_short(self, frame: bytes, peer_salt: int | None, highest: int, secret: bytes) -> Opened:
         if len(frame) < SHORT_OVERHEAD_BYTES:
             raise ForgedFrame("too short to be sealed")
-        if peer_salt is None:
+        if peer_salt is None or not secret:
             raise ForgedFrame("a short frame before any full one; the peer will send one")
-        if self._short is None or self._short[0] != peer_salt:
-            self._short = (peer_salt, _short_cipher(self._shared, self._kind, peer_salt, self._salt))
+        if self._short is None or self._short[0] != (peer_salt, secret):
+            cipher = _short_cipher(self._shared + secret, self._kind, peer_salt, self._salt)
+            self._short = ((peer_salt, secret), cipher)
         counter = whole_counter(int.from_bytes(frame[_COUNTER_LOW], "big"), near=highest + 1)
         nonce, header = counter.to_bytes(_NONCE_BYTES, "big"), frame[:SHORT_HEADER_BYTES]
         try:

@@ -38,6 +38,7 @@ from sync.protocol.items import (
     Context,
     Heard,
     Item,
+    Life,
     Piece,
     Received,
     Refused,
@@ -46,7 +47,7 @@ from sync.protocol.items import (
     decode_items,
     decode_record,
 )
-from sync.protocol.keys import agree
+from sync.protocol.keys import agree, public_of
 from sync.protocol.outgoing import Ledger
 from sync.protocol.path import Flight, Path, patience_for
 from sync.protocol.peers import Peer, RefusalReason, Role
@@ -115,6 +116,7 @@ class Session:
         rng: for jitter.
         state: what `dump` last gave, or None.
         epoch: of our own records; -1 = there are none yet.
+        life: 32 random bytes drawn with the salt, an X25519 private key that is never kept.
     """
 
     def __init__(
@@ -127,13 +129,12 @@ class Session:
         rng: Random,
         state: bytes | None = None,
         epoch: int = -1,
+        life: bytes,
     ) -> None:
-        self.peer = peer
+        self.peer, self._life_private = peer, life
         self._unit, self._rng = unit, rng
-        ours, theirs = (FrameType.UP, FrameType.DOWN) if peer.role is Role.CORE else (FrameType.DOWN, FrameType.UP)
-        shared = agree(exchange_private, peer.exchange_public)
-        sealer = Sealer(shared, kind=ours, link_id=peer.link_id, salt=salt)
-        self._opener = Opener(shared, kind=theirs, link_id=peer.link_id, salt=salt)
+        self._shared = agree(exchange_private, peer.exchange_public)
+        sealer, self._opener = self._locks(salt)
         self._counters = Counters(state)
         self._ledger = Ledger(unit)
         self._reassembly = Reassembly()
@@ -145,8 +146,34 @@ class Session:
         self._last_wait_s = 0
         self._speech = Speech(
             unit=unit, peer=peer, sealer=sealer, counters=self._counters, ledger=self._ledger,
-            reassembly=self._reassembly, talk=self._talk, epoch=epoch,
+            reassembly=self._reassembly, talk=self._talk, life=public_of(life), epoch=epoch,
         )  # fmt: skip
+
+    def renew(self, *, salt: int, life: bytes) -> None:
+        """Begin a new life: what is known of records and transfers stays, the peer is shown the new salt and key.
+
+        Args:
+            salt: 32 random bits.
+            life: 32 random bytes, an X25519 private key that is never kept.
+        """
+        self._speech.sealer, self._opener = self._locks(salt)
+        self._life_private, self._speech.life = life, public_of(life)
+        self._talk.begin_anew()
+        self._forget_what_was_told()
+
+    def _forget_what_was_told(self) -> None:
+        """That a frame of before is named says nothing of what the two present lives know of each other."""
+        for way in self._paths.values():
+            for flight in way.flights.values():
+                flight.life = flight.context = False
+
+    def _locks(self, salt: int) -> tuple[Sealer, Opener]:
+        ours, theirs = FrameType.UP, FrameType.DOWN
+        if self.peer.role is Role.KIT:
+            ours, theirs = theirs, ours
+        link_id = self.peer.link_id
+        sealer = Sealer(self._shared, kind=ours, link_id=link_id, salt=salt)
+        return sealer, Opener(self._shared, kind=theirs, link_id=link_id, salt=salt)
 
     # --- state that survives ---
 
@@ -316,7 +343,15 @@ class Session:
     def sent(self, out: OutFrame, *, now: float) -> list[RecordId]:
         """The link took it; returns the records that have now left by that link as a whole."""
         way, draft = self._paths[out.path], out.draft
-        flight = Flight(out.counter, now, out.priority, len(out.frame), tuple(draft.sendings), context=draft.context)
+        flight = Flight(
+            out.counter,
+            now,
+            out.priority,
+            len(out.frame),
+            tuple(draft.sendings),
+            context=draft.context,
+            life=draft.life,
+        )
         if draft.acknowledges:
             self._owed[out.path].told(draft.names, draft.transfers)
         self._speech.said(draft, way, now)
@@ -350,7 +385,9 @@ class Session:
     def _open(self, frame: bytes, now: float) -> Opened:
         talk = self._talk
         try:
-            return self._opener.open(frame, peer_salt=talk.peer_salt, highest=self._counters.highest)
+            return self._opener.open(
+                frame, peer_salt=talk.peer_salt, highest=self._counters.highest, secret=talk.secret
+            )
         except ForgedFrame:
             # the peer may be talking to an earlier life of ours: show it this one
             short = frame_type(frame) in (FrameType.UP_SHORT, FrameType.DOWN_SHORT)
@@ -381,6 +418,8 @@ class Session:
         known = self._talk.peer_salt
         twin = self._talk.note(opened, highest=self._counters.highest)
         self._counters.take(opened.counter)
+        if known != self._talk.peer_salt:
+            self._forget_what_was_told()
         if known is not None and known != self._talk.peer_salt and self.peer.role is Role.CORE:
             self.ask_for_beacon()  # it was restarted, perhaps from a backup: what does it hold?
         return twin
@@ -413,6 +452,8 @@ class Session:
                     self._ledger.make_due()
             case Context():
                 self._talk.peer_epoch = item.epoch
+            case Life() if opened.salt == self._talk.peer_salt:
+                self._talk.secret = agree(self._life_private, item.public)
             case Wait():
                 self._wait_until = now + item.seconds
                 return [PeerMustWait(item.seconds)]
@@ -439,11 +480,11 @@ class Session:
                 return [RecordsAccepted(tuple(accepted))] if accepted else []
 
     def _take_heard(self, item: Heard, way: Path, now: float) -> list[Event]:
-        known = len(way.flights)
-        accepted, context = self._ledger.note_heard(item, way, newest=self._counters.newest, now=now)
-        if len(way.flights) < known:
-            self._talk.knows_us = True
-        self._talk.knows_epoch = self._talk.knows_epoch or context
+        accepted, named = self._ledger.note_heard(item, way, newest=self._counters.newest, now=now)
+        talk = self._talk
+        talk.knows_us = talk.knows_us or bool(named)
+        talk.knows_epoch = talk.knows_epoch or any(flight.context for flight in named)
+        talk.knows_life = talk.knows_life or any(flight.life for flight in named)
         return [RecordsAccepted(tuple(accepted))] if accepted else []
 
     def _take_record(

@@ -17,6 +17,7 @@ from sync.protocol.items import (
     encode_behind,
     encode_context,
     encode_heard,
+    encode_life,
     encode_received,
     encode_refused,
     encode_wait,
@@ -45,6 +46,7 @@ class Speech:
         welcome: the kit is enrolled; our name.
         behind: the peer uses counters that were taken.
         show_salt: the peer talks to an earlier life of ours.
+        life: the public half of this life's ephemeral key.
         wait_s: nothing can be stored here.
         refusal: the peer is not talked to.
         ask: the paths by which to ask for a beacon; `answer`: by which one was asked for.
@@ -57,6 +59,7 @@ class Speech:
     ledger: Ledger
     reassembly: Reassembly
     talk: Conversation
+    life: bytes
     epoch: int = -1
     welcome: str | None = None
     behind: bool = False
@@ -103,10 +106,12 @@ class Speech:
         self._add_control(draft)
         self._add_records(draft, way, owed, now=now, facts=facts, carries=carries)
         self._add_beacon(draft, way, owed, now=now, facts=facts)
+        if way.slow and not self.talk.knows_life and not draft.sendings and bytes(draft.plain) != context:
+            draft.life = draft.add(encode_life(self.life), priority=5)
         if bytes(draft.plain) == context and not self.show_salt:
             return Draft(0)
         if not draft.plain:
-            draft.add(b"\x00", priority=BEACON_PRIORITY)  # padding: the header is the message
+            draft.life = draft.add(encode_life(self.life), priority=BEACON_PRIORITY)
         return draft
 
     def seal(self, draft: Draft, way: Path, *, more: bool) -> tuple[bytes, int]:
@@ -114,7 +119,9 @@ class Speech:
         counter = self.counters.next()
         salt = self.talk.peer_salt
         if self._short(way) and salt is not None:
-            return self.sealer.seal_short(bytes(draft.plain), counter=counter, peer_salt=salt, more=more), counter
+            return self.sealer.seal_short(
+                bytes(draft.plain), counter=counter, peer_salt=salt, secret=self.talk.secret, more=more
+            ), counter
         return self.sealer.seal(bytes(draft.plain), counter=counter, more=more), counter
 
     def said(self, draft: Draft, way: Path, now: float) -> None:
@@ -136,7 +143,7 @@ class Speech:
 
     def _short(self, way: Path) -> bool:
         talk = self.talk
-        sure = talk.knows_us and talk.peer_salt is not None and not way.silent_timeouts
+        sure = talk.knows_life and bool(talk.secret) and not way.silent_timeouts
         return sure and way.slow and not self.show_salt and not self.behind  # an earlier life could not be told
 
     def _add_control(self, draft: Draft) -> None:
@@ -164,6 +171,15 @@ class Speech:
         if way.has_room and next(iter(self.ledger.due(way, now, carries=carries)), None) is not None:
             if owed.riding and not draft.acknowledges:
                 self._add_owed(draft, owed)
+            if way.slow and not self.talk.knows_life:
+                # the ephemeral key first, for a piece may go to the frame's end; unless it keeps everything else out
+                before = len(draft.plain)
+                draft.life = draft.add(encode_life(self.life), priority=5)
+                self._pack(draft, way, now=now, facts=facts, carries=carries)
+                if draft.sendings:
+                    return
+                del draft.plain[before:]
+                draft.life = draft.full = False
             self._pack(draft, way, now=now, facts=facts, carries=carries)
 
     def _pack(self, draft: Draft, way: Path, *, now: float, facts: BeaconFacts, carries: frozenset[int]) -> None:

@@ -122,7 +122,7 @@ def sync_targets() -> list[Target]:
     shared = keys.agree(private, keys.public_of(other))
     sealer = Sealer(shared, kind=FrameType.UP, link_id=7, salt=5)
     sealed = sealer.seal(_items(), counter=9)
-    short = sealer.seal_short(_items(), counter=10, peer_salt=6)
+    short = sealer.seal_short(_items(), counter=10, peer_salt=6, secret=bytes(32))
     invite = Invite(
         core="core-abcd1234",
         core_public=keys.public_of(other),
@@ -157,7 +157,8 @@ def sync_targets() -> list[Target]:
         return len(read_payload(told.payload)), end == len(data)
 
     def opened(data: bytes) -> object:
-        return Opener(shared, kind=FrameType.UP, link_id=7, salt=6).open(data, peer_salt=5, highest=9).counter
+        opener = Opener(shared, kind=FrameType.UP, link_id=7, salt=6)
+        return opener.open(data, peer_salt=5, highest=9, secret=bytes(32)).counter
 
     return [
         Target(

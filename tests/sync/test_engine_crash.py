@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.protocol.frames import FrameType, frame_type
 
-HOUR_S = 3600.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 def wire(world: Any, side: Any, before: set[int], after: set[int]) -> None:
@@ -133,6 +134,22 @@ def test_a_kit_restored_from_an_old_backup_is_told_that_it_is_behind_and_goes_on
     assert took < 600
     assert world.core.engine._conversations["kit-orchard"].session._counters.highest > last
     assert len(world.core.taken) == 409
+
+
+def test_now_and_then_both_ends_draw_new_keys_and_talk_on(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.engine.engine.LIFE_S", DAY_S)
+    world = make_world()
+    world.air.faults.loss = 0.2
+    for _ in range(30):
+        world.kit.write("message", priority=2, body=world.rng.randbytes(60))
+        world.live(2 * HOUR_S, step_s=2.0, until=lambda: world.kit.waiting == 0)
+        world.live(2 * HOUR_S, step_s=8.0)
+    full = [frame for *_, frame in world.air.log if frame_type(frame) is FrameType.UP]
+    short = [frame for *_, frame in world.air.log if frame_type(frame) is FrameType.UP_SHORT]
+    assert len({frame[3:7] for frame in full}) >= 3  # two and a half days
+    assert len(short) > len(full)
+    assert len(world.core.taken) == 30
+    assert not world.core.peers.peers[7].twin
 
 
 def test_a_copied_disk_started_twice_never_uses_one_key_twice(make_world: Any) -> None:

@@ -23,8 +23,9 @@ def test_the_vector_in_the_specification_is_what_a_kit_sends() -> None:
         body=b"\x01",
     )
     item = RecordPacker("kit-a").encode(record)
+    secret = keys.agree(bytes(range(64, 96)), keys.public_of(bytes(range(96, 128))))
     sealer = Sealer(shared, kind=FrameType.UP, link_id=7, salt=1)
-    short = sealer.seal_short(RecordPacker("kit-a", epoch=5).encode(record), counter=1, peer_salt=2)
+    short = sealer.seal_short(RecordPacker("kit-a", epoch=5).encode(record), counter=1, peer_salt=2, secret=secret)
     frame = sealer.seal(item, counter=1)
     for name, told in (("shared", shared), ("item", item), ("frame", frame), ("short", short)):
         assert f"{name:8}{told.hex()}\n" in DOCUMENT

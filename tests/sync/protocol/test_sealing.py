@@ -21,6 +21,7 @@ from sync.protocol.sealing import (
 )
 
 KIT, CORE = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
+BOTH = random.Random(4).randbytes(32)
 SHARED = keys.agree(KIT, keys.public_of(CORE))
 
 
@@ -48,8 +49,8 @@ def test_a_frame_with_any_one_bit_wrong_is_not_believed(bit: int) -> None:
 
 
 def test_a_short_frame_has_five_bytes_of_header_and_eight_of_tag() -> None:
-    frame = up().seal_short(b"p" * 201, counter=70_001, peer_salt=6, more=True)
-    opened = opener().open(frame, peer_salt=5, highest=70_000)
+    frame = up().seal_short(b"p" * 201, counter=70_001, peer_salt=6, secret=BOTH, more=True)
+    opened = opener().open(frame, peer_salt=5, highest=70_000, secret=BOTH)
     assert len(frame) == LORA_FRAME_BYTES
     assert SHORT_OVERHEAD_BYTES == 13
     assert (opened.counter, opened.plain, opened.more, opened.short) == (70_001, b"p" * 201, True, True)
@@ -57,18 +58,21 @@ def test_a_short_frame_has_five_bytes_of_header_and_eight_of_tag() -> None:
 
 @given(bit=st.integers(0, 8 * 46 - 1))
 def test_a_short_frame_with_any_one_bit_wrong_is_not_believed(bit: int) -> None:
-    frame = bytearray(up().seal_short(b"p" * 33, counter=9, peer_salt=6))
+    frame = bytearray(up().seal_short(b"p" * 33, counter=9, peer_salt=6, secret=BOTH))
     frame[bit // 8] ^= 1 << bit % 8
     with pytest.raises((ForgedFrame, ForeignFrame)):
-        opener().open(bytes(frame), peer_salt=5, highest=8)
+        opener().open(bytes(frame), peer_salt=5, highest=8, secret=BOTH)
 
 
 def test_what_was_said_to_an_earlier_life_cannot_be_opened_by_this_one() -> None:
-    frame = up().seal_short(b"you have committed 7", counter=9, peer_salt=6)
+    frame = up().seal_short(b"you have committed 7", counter=9, peer_salt=6, secret=BOTH)
     for late in (opener(salt=8), opener(salt=6)):
         known = 5 if late._salt == 8 else 4
         with pytest.raises(ForgedFrame):
-            late.open(frame, peer_salt=known, highest=8)
+            late.open(frame, peer_salt=known, highest=8, secret=BOTH)
+    with pytest.raises(ForgedFrame):  # who has both static keys, and not the ephemeral ones
+        opener().open(frame, peer_salt=5, highest=8, secret=bytes(32))
+    assert opener().open(frame, peer_salt=5, highest=8, secret=BOTH).plain == b"you have committed 7"
     with pytest.raises(ForgedFrame, match="before any full one"):
         opener().open(frame, highest=8)
 

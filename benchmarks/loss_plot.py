@@ -1,0 +1,85 @@
+"""Draws how long a message takes and how much air it costs, over loss, as an SVG; nothing but the standard library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Protocol
+
+WIDTH, HEIGHT, LEFT, TOP, GAP = 360, 240, 56, 44, 90
+COLOURS = ("#1b5e20", "#b26a00", "#5c6bc0", "#ad1457")
+
+
+class Plotted(Protocol):
+    """A point of a line."""
+
+    @property
+    def loss(self) -> float: ...
+
+    @property
+    def delivered(self) -> float: ...
+
+    @property
+    def median_s(self) -> float | None: ...
+
+    @property
+    def airtime_s(self) -> float: ...
+
+
+def draw(lines: Mapping[str, Sequence[Plotted]]) -> str:
+    """Two panels side by side, one legend."""
+    width, height = 2 * WIDTH + 2 * LEFT + GAP, HEIGHT + TOP + 96
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
+        '<g font-family="sans-serif" font-size="13">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        *_panel("Median time to arrive, seconds", lines, LEFT, lambda each: each.median_s),
+        *_panel("Airtime per message, seconds", lines, LEFT + WIDTH + GAP, lambda each: each.airtime_s),
+    ]
+    for number, name in enumerate(lines):
+        x, y = LEFT + number * 250, HEIGHT + TOP + 70
+        parts.append(f'<rect x="{x}" y="{y - 9}" width="18" height="4" fill="{COLOURS[number]}"/>')
+        parts.append(f'<text x="{x + 24}" y="{y}">{escape(name)}</text>')
+    return "\n".join([*parts, "</g>", "</svg>", ""])
+
+
+def _panel(
+    title: str, lines: Mapping[str, Sequence[Plotted]], left: float, value: Callable[[Plotted], float | None]
+) -> list[str]:
+    values = [told for line in lines.values() for each in line if (told := value(each)) is not None and told > 0]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    top_loss = max(each.loss for line in lines.values() for each in line)
+
+    def place(loss: float, told: float) -> tuple[float, float]:
+        share = (math.log10(told) - low) / max(high - low, 1)
+        return left + WIDTH * loss / top_loss, TOP + HEIGHT * (1 - share)
+
+    parts = [f'<text x="{left}" y="{TOP - 16}" font-weight="bold">{escape(title)}</text>']
+    for power in range(low, high + 1):
+        x, y = place(0.0, 10.0**power)
+        parts.append(f'<line x1="{x}" y1="{y:.1f}" x2="{x + WIDTH}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555">{10.0**power:g}</text>')
+    for loss in sorted({each.loss for line in lines.values() for each in line}):
+        x, y = place(loss, 10.0**low)
+        parts.append(f'<text x="{x:.1f}" y="{y + 20}" text-anchor="middle" fill="#555">{loss:.0%} lost</text>')
+    for number, line in enumerate(lines.values()):
+        parts += _line(line, COLOURS[number], value, place)
+    return parts
+
+
+def _line(
+    line: Sequence[Plotted],
+    colour: str,
+    value: Callable[[Plotted], float | None],
+    place: Callable[[float, float], tuple[float, float]],
+) -> list[str]:
+    spots = [(place(each.loss, told), each) for each in line if (told := value(each)) is not None and told > 0]
+    path = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in spots)
+    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    for (x, y), each in spots:
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+        if each.delivered < 1.0:
+            words = f"{each.delivered:.0%} arrive"
+            parts.append(f'<text x="{x + 6:.1f}" y="{y - 7:.1f}" fill="{colour}" font-size="11">{words}</text>')
+    return parts
