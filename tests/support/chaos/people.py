@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import random
 import subprocess
 import sys
@@ -13,9 +14,12 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from chaos.town import Town
+
+SUPPORT = Path(__file__).parents[1]
 
 
 class _Thanked(urllib.request.HTTPRedirectHandler):
@@ -101,11 +105,13 @@ class AlertLog:
         """A new raiser; the one before is dead."""
         self._starts += 1
         disk = self.town.kit.disk
+        # a test finds this package by pytest's path, a process of its own by the environment's
+        environment = (os.environ if disk is None else disk.environment) | {"PYTHONPATH": str(SUPPORT)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "chaos.raiser", str(self.town.kit.home), f"alert-{self._starts}", str(self.pause_s)],
             stdout=subprocess.PIPE,
             text=True,
-            env=None if disk is None else disk.environment,
+            env=environment,
         )
         self._reader = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._reader.start()
