@@ -95,12 +95,14 @@ class Speech:
 
     def draft(self, way: Path, owed: Owed, *, now: float, facts: BeaconFacts, carries: frozenset[int]) -> Draft:
         """The most urgent frame for that path; empty if nothing is due."""
-        draft = Draft(way.mtu_bytes - (SHORT_OVERHEAD_BYTES if self._short(way) else OVERHEAD_BYTES))
+        short = self._short(way)
+        draft = Draft(way.mtu_bytes - (SHORT_OVERHEAD_BYTES if short else OVERHEAD_BYTES))
         if self.refusal is not None:
             draft.add(encode_refused(self.refusal), priority=BEACON_PRIORITY)
             draft.refusal = True
             return draft
-        if self.epoch >= 0 and not self.talk.knows_epoch:
+        # a full frame may be read by a life of the peer that has just begun, and knows nothing of what was told before
+        if self.epoch >= 0 and not (short and self.talk.knows_epoch):
             draft.context = draft.add(encode_context(self.epoch), priority=5)
         context = bytes(draft.plain)
         self._add_control(draft)

@@ -163,3 +163,14 @@ def test_a_copied_disk_started_twice_never_uses_one_key_twice(make_world: Any) -
     salts = {frame[3:7] for _, who, _, frame in world.air.log if "kit" in who and frame_type(frame) is FrameType.UP}
     assert len(first) == 1
     assert len(salts) == 2
+
+
+def test_a_core_that_starts_anew_understands_the_next_frame_by_a_wide_link(make_world: Any) -> None:
+    world = make_world(lora=False, cellular=True)
+    world.kit.write(body=b"before")
+    world.live(60.0, step_s=0.1, until=lambda: world.kit.waiting == 0)
+    world.core.start()  # a new life, which knows nothing of what its predecessor was told
+    world.kit.write(priority=0, body=b"after")
+    world.live(20.0, step_s=0.1, until=lambda: world.kit.waiting == 0)
+    assert world.kit.waiting == 0, "the kit must not have to wait until it asks for a sign of life"
+    assert [body for _, body in world.core.taken] == [b"before", b"after"]
