@@ -254,8 +254,11 @@ def stop_on_signals() -> threading.Event:
 
 
 def python_command(*arguments: str) -> list[str]:
-    """The argument vector that runs `kit …` with this interpreter."""
-    return [sys.executable, "-m", "kit.cli", *arguments]
+    """The argument vector that runs `kit …` with this interpreter.
+
+    `-P`: else a folder named `kit` where the unit is started, such as its own home, would be taken for the program.
+    """
+    return [sys.executable, "-P", "-m", "kit.cli", *arguments]
 
 
 def _signal(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from kit.clock import SystemClock
 from kit.errors import KitError
-from kit.supervise import ServiceSpec, Supervisor
+from kit.supervise import ServiceSpec, Supervisor, python_command
 
 READY = "import os,pathlib,time; pathlib.Path(os.environ['KIT_READY_FILE']).write_text('{\"address\": \"here\"}'); "
 
@@ -106,3 +107,12 @@ def test_a_service_that_ignores_the_request_to_stop_is_forced_within_three_secon
     unit.end()
     assert time.monotonic() - before < 3.0
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_folder_that_is_named_like_the_program_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "kit" / "cli").mkdir(parents=True)
+    (tmp_path / "kit" / "cli" / "__main__.py").write_text("print('not the kit')")
+    (tmp_path / "kit" / "__init__.py").touch()
+    told = subprocess.run(python_command("--version"), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "not the kit" not in told
+    assert "kit" in told
