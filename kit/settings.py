@@ -98,8 +98,8 @@ class FrostSettings:
     warn_probability: float = setting(0.35, "Warn when the chance of reaching the threshold is at least this (0 to 1).")
     device: str = setting(
         "",
-        "The sensor whose air temperature is forecast; empty = the one with the longest record, "
-        "of those with a password.",
+        "The sensor whose air temperature is forecast, NAME or NAME:LABEL of one of its probes; empty = the best one "
+        "with a password (`kit status` says which).",
     )
 
 

@@ -179,6 +179,12 @@ def believable(wall_s: float) -> bool:
     return wall_s >= EARLIEST_BELIEVABLE_S
 
 
+def unlikely_ahead_s(state: TimeState, wall_s: float) -> float:
+    """By how many seconds a time lies so far after the last one known that it is asked again; 0.0 = it may well be."""
+    known_s = state.known_s or state.shown_s
+    return wall_s - known_s if believable(known_s) and wall_s > known_s + LONGEST_OFF_S else 0.0
+
+
 def begin(look: Look, before: TimeState | None, *, floor_s: float = 0.0) -> TimeState:
     """The first guess of a boot.
 

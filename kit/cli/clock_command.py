@@ -11,7 +11,7 @@ from kit.cli.unit import Unit, reading_store, unit_of, writing_store
 from kit.errors import KitError
 from kit.health.times import rfc3339
 from kit.health.words import age_words, local_time, zone_of
-from kit.timekeeping import LONGEST_OFF_S, YEAR_S, believable
+from kit.timekeeping import YEAR_S, unlikely_ahead_s
 from kit.unit_clock import UnitClock, describe_clock
 
 
@@ -73,12 +73,12 @@ def set_clock(arguments: argparse.Namespace) -> int:
     clock = unit.clock
     if not isinstance(clock, UnitClock):
         raise KitError("a simulated unit has its own time; it cannot be set")
-    known_s = clock.state.known_s or clock.state.shown_s
-    if believable(known_s) and wall_s > known_s + LONGEST_OFF_S and not arguments.force:
-        last = local_time(rfc3339(int(known_s * 1000)), unit.settings.unit.timezone, day=True)
+    ahead_s = unlikely_ahead_s(clock.state, wall_s)
+    if ahead_s and not arguments.force:
+        last = local_time(rfc3339(int((wall_s - ahead_s) * 1000)), unit.settings.unit.timezone, day=True)
         raise KitError(
-            f"that is {(wall_s - known_s) / YEAR_S:.1f} years after the last time the kit knew ({last}); readings "
-            f"would be taken for old and thinned out. If it is right, add --force"
+            f"that is {ahead_s / YEAR_S:.1f} years after the last time the kit knew ({last}); what it dates would be "
+            f"years ahead of all other readings. If it is right, add --force"
         )
     with writing_store(unit) as database:
         tell_time(database, clock, source="technician", who="cli", wall_s=wall_s)

@@ -1,8 +1,8 @@
 """What happens to readings as they age: hours and days are computed, then what is older than wanted is deleted.
 
 One small transaction at a time, with a rest after each that is at least as long as it took, so that a backlog of years
-never holds up the readings that come in. Readings are only deleted while the kit's clock is trusted: a kit that
-believes it is ten years later would delete all it has.
+never holds up the readings that come in. Readings are only deleted while the kit's clock is firm (network, GPS, radio,
+core): a kit that believes it is ten years later would delete all it has, and a person's phone can be ten years ahead.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Aging:
         with self._database.atomic() as connection:
             if not roll(connection, self._days):
                 return False
-        return not self._clock.trusted or self._thin(now_ms)
+        return not self._clock.firm or self._thin(now_ms)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""

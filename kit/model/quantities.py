@@ -277,6 +277,12 @@ def quantity_named(name: str) -> Quantity | None:
     return QUANTITIES.get(name.partition(":")[0])
 
 
+def series_of(sensor: str, quantity: str) -> tuple[str, str]:
+    """Device and stored quantity of a sensor: `pump:sht3x` is the probe that the device `pump` labels `sht3x`."""
+    device, _, label = sensor.partition(":")
+    return device, f"{quantity}:{label}" if label else quantity
+
+
 _DEFINITIONS = {
     "temperature": "temperature of the air where the sensor hangs",
     "dew_point": "temperature at which the air would be saturated",

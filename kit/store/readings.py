@@ -53,6 +53,7 @@ class Span(NamedTuple):
     device: str
     first_ms: int
     last_ms: int
+    quantity: str
 
 
 class Unsynced(NamedTuple):
@@ -150,14 +151,18 @@ def sensors(connection: sqlite3.Connection, now_ms: int) -> list[SensorAge]:
     ]
 
 
-def spans(connection: sqlite3.Connection, quantity: str) -> list[Span]:
-    """Which devices have readings of a quantity, from when to when; the longest record first."""
+def spans(connection: sqlite3.Connection, quantity: str, *, labelled: bool = False) -> list[Span]:
+    """Which devices have readings of a quantity, from when to when; the longest record first.
+
+    With `labelled`, also those of one probe among several (`temperature:probe2`).
+    """
     rows = connection.execute(
         # two seeks a series; min() and max() together would read all of it
         "SELECT device, (SELECT min(time_ms) FROM readings WHERE series = s.id) AS first_ms, "
-        "(SELECT max(time_ms) FROM readings WHERE series = s.id) AS last_ms "
-        "FROM series s WHERE quantity = ? AND first_ms IS NOT NULL ORDER BY last_ms - first_ms DESC, device",
-        (quantity,),
+        "(SELECT max(time_ms) FROM readings WHERE series = s.id) AS last_ms, quantity "
+        "FROM series s WHERE (quantity = ?1 OR (?2 AND quantity > ?1 || ':' AND quantity < ?1 || ';')) "
+        "AND first_ms IS NOT NULL ORDER BY last_ms - first_ms DESC, device, quantity",
+        (quantity, labelled),
     )
     return [Span(*row) for row in rows]
 

@@ -27,6 +27,15 @@ HOUR_S = 3600
 DAYS = LocalDays(ZoneInfo("Africa/Nairobi"))
 
 
+class SetByAPerson(ManualClock):
+    """Trusted, and yet perhaps corrected later."""
+
+    @property
+    def firm(self) -> bool:
+        """As told by a phone."""
+        return False
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     with Database(tmp_path / "kit.db", migrations=MIGRATIONS) as opened:
@@ -78,6 +87,15 @@ def test_after_a_year_there_are_days_of_all_and_readings_of_the_last_ones(databa
 
 def test_a_kit_that_does_not_know_the_time_deletes_nothing(database: Database) -> None:
     clock = ManualClock(at_s=NOON_S, trusted=False)
+    publish(database, Ingest(clock), NOON_S, now_s=NOON_S)
+    clock.advance(4000 * 24 * HOUR_S)
+    aging = Aging(database, clock, days=DAYS, retention=RetentionSettings(raw_days=1))
+    finish(aging)
+    assert len(list(find_readings(database.connection))) == 1
+
+
+def test_a_clock_that_a_person_set_years_ahead_deletes_nothing(database: Database) -> None:
+    clock = SetByAPerson(at_s=NOON_S)
     publish(database, Ingest(clock), NOON_S, now_s=NOON_S)
     clock.advance(4000 * 24 * HOUR_S)
     aging = Aging(database, clock, days=DAYS, retention=RetentionSettings(raw_days=1))

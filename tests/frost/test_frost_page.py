@@ -64,7 +64,7 @@ def test_in_the_morning_it_says_that_the_frost_is_over_and_how_cold_it_was(villa
     village.to(19)
     text = page(village)
     assert "The frost of this night is over" in text
-    assert "The lowest was −3.9 °C." in text
+    assert "The lowest reading was −3.9 °C." in text
     assert "NOBODY" not in text
 
 

@@ -117,3 +117,18 @@ def test_the_technician_sets_the_clock_from_a_phone(kit: TrialKit) -> None:
     assert "The clock is set." in page
     assert "the technician" in page
     assert kit.context.clock.trusted
+
+
+def test_a_time_years_ahead_is_set_only_when_the_technician_says_that_it_is_meant(kit: TrialKit) -> None:
+    set_technician_password(kit.home, PASSWORD)
+    client = kit.app.test_client()
+    client.post("/technician/sign-in", data={"password": PASSWORD})
+    ahead = str(int((TRUE + 10 * 365.25 * 86_400) * 1000))
+    with keeping(kit):
+        client.post("/technician/time", data={"ms": str(int(TRUE * 1000))})
+        page = client.get(client.post("/technician/time", data={"ms": ahead}).headers["Location"]).text
+        assert "more than three years after the last time the kit knew" in page
+        assert abs(kit.context.clock.now() - TRUE) < 120
+        page = client.get(client.post("/technician/time", data={"ms": ahead, "sure": "yes"}).headers["Location"]).text
+    assert "The clock is set." in page
+    assert kit.context.clock.now() > TRUE + 9 * 365.25 * 86_400

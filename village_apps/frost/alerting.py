@@ -77,7 +77,9 @@ def make_update(first: Alert, references: Sequence[Reference], *, number: int) -
 
 def all_clear_infos(settings: UnitSettings, *, lowest_c: float | None) -> tuple[AlertText, ...]:
     """The all-clear in the village's languages."""
-    lowest = Phrase("") if lowest_c is None else Phrase("The lowest was %(low)s.", {"low": wording.tenths(lowest_c)})
+    lowest = (
+        Phrase("") if lowest_c is None else Phrase("The lowest reading was %(low)s.", {"low": wording.tenths(lowest_c)})
+    )
     return tuple(
         AlertText(
             language=language,

@@ -10,14 +10,20 @@ from kit.model.forecast import FROST_FACT, NightForecast
 from kit.store.facts import get_fact
 from village_apps.app import AppContext, Card, StatusLine
 from village_apps.frost import wording
+from village_apps.frost.station_history import choose_device, thermometers
 from village_apps.phrases import Phrase, phrase, phrases_in
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from kit.store.database import Database
 
 PHRASES = Path(__file__).parent / "phrases"
 PROBLEM_FACT = "problem/frost"
 AFTER_SUNRISE_MS = 3_600_000
+
+MOST_NAMED = 4
+"""Other thermometers that fit on a line."""
 
 TITLE = phrase("Tonight's cold")
 
@@ -40,16 +46,29 @@ def make_status_lines(context: AppContext) -> Sequence[StatusLine]:
     """Tonight's forecast for the technician."""
     with context.open_database() as database:
         forecast, problem = coming_night(context, database), present_problem(database)
+        by = _by_which(database.connection, context.settings.frost.device)
     if problem is not None:
-        return (StatusLine("frost", problem.msgid % dict(problem.values), ok=False),)
+        return (StatusLine("frost", problem.msgid % dict(problem.values), ok=False), *by)
     if forecast is None:
-        return (StatusLine("frost", "next forecast at 15:00"),)
+        return (StatusLine("frost", "next forecast at 15:00"), *by)
     value = (
         f"{forecast.tmin_c:.1f} °C ({forecast.tmin_p10_c:.1f} to {forecast.tmin_p90_c:.1f}), "
         f"{forecast.p_frost:.0%} ≤ {forecast.threshold_c:g} °C{', WARNING' if forecast.warning else ''}"
     )
     learned = f"{forecast.nights_learned} radiation nights ({forecast.basis})"
-    return (StatusLine("frost", value), StatusLine("learned", learned))
+    return (StatusLine("frost", value), *by, StatusLine("learned", learned))
+
+
+def _by_which(connection: sqlite3.Connection, wished: str) -> Sequence[StatusLine]:
+    """Which thermometer the forecast goes by, and what to set where the kit had to choose among several."""
+    sensor = choose_device(connection, wished)
+    if sensor is None:
+        return ()
+    others = [name for name in thermometers(connection) if name != sensor]
+    if wished or not others:
+        return (StatusLine("goes by", f"{sensor}{', as set in [frost] device' if wished else ''}"),)
+    some = ", ".join(others[:MOST_NAMED]) + (" …" if len(others) > MOST_NAMED else "")
+    return (StatusLine("goes by", f'{sensor}; another one: [frost] device = "NAME" ({some})'),)
 
 
 def coming_night(context: AppContext, database: Database) -> NightForecast | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kit.alerts.lifecycle import Alerts
 from kit.model.forecast import FROST_FACT, NightForecast
+from kit.model.quantities import series_of
 from kit.model.readings import UNFIT, Quality
 from kit.store.facts import get_fact, put_fact
 from kit.store.readings import latest_readings, spans
@@ -176,9 +177,10 @@ class FrostService:
         """Whether the store holds a later temperature than was read."""
         known = learned.forecaster.series.temperature.last(now_s, within_s=math.inf)
         known_ms = int(known[0] * 1000) if known else -1
+        series = series_of(learned.device, "temperature")
         return any(
-            span.device == learned.device and known_ms < span.last_ms <= now_s * 1000
-            for span in spans(database.connection, "temperature")
+            (span.device, span.quantity) == series and known_ms < span.last_ms <= now_s * 1000
+            for span in spans(database.connection, "temperature", labelled=True)
         )
 
     def _begin_anew_if_late(self, database: Database, now_s: float) -> _Learned:
@@ -326,8 +328,9 @@ class FrostService:
 
 def _speaks_nonsense(connection: sqlite3.Connection, device: str, now_s: float) -> bool:
     """Whether the newest temperature is fresh and left out for its value (not for a time that is not known yet)."""
+    device, temperature = series_of(device, "temperature")
     return any(
-        reading.quantity == "temperature"
+        reading.quantity == temperature
         and abs(now_s - reading.time_ms / 1000) <= SILENT_AFTER_S
         and reading.quality & int(NOT_USED & UNFIT & ~Quality.TIME_DOUBTFUL)
         for reading in latest_readings(connection, device=device)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kit.collect.speakers import MESH
+from kit.model.quantities import series_of
 from kit.model.readings import Quality
 from kit.store.devices import list_devices
-from kit.store.readings import find_readings, spans
+from kit.store.readings import Span, find_readings, spans
 from village_apps.frost.psychrometrics import dew_point_c
 from village_apps.frost.series import Observation
 
@@ -36,26 +37,70 @@ FIELDS = {
 OKTAS_PER_PERCENT = 8 / 100
 
 
+_HYGROMETERS = ("sht", "bme", "am2", "dht", "aht", "hdc", "htu", "si7", "hyt", "air", "outdoor", "outside")
+"""How labels begin of chips that measure the air's moisture too, and therefore hang in the air."""
+
+_NOT_THE_AIR = (
+    *("ds18", "soil", "water", "ground", "probe", "pipe", "tank", "fridge", "inside", "indoor", "room"),
+    *("esp32", "cpu", "chip", "board", "switch", "light", "cover", "supply", "battery", "internal", "device"),
+)
+"""How labels begin of probes on a wire and of the heat of the device itself; only where there is nothing else."""
+
+
 def choose_device(connection: sqlite3.Connection, wished: str) -> str | None:
-    """The thermometer to forecast for: the one the settings name, else the one with the longest record.
+    """The thermometer to forecast for, `device` or `device:label`: the one the settings name, else the best one.
 
     One that anybody could pretend to be (no password, or heard over the mesh) only where there is no other: a stranger
-    must not be able to warn a village, or to keep it from being warned.
+    must not be able to warn a village, or to keep it from being warned. Of those, one that a device calls simply its
+    temperature comes before one of several chips or probes; of these, one that hangs in the air by its label; and then
+    the one with the longest record.
     """
+    found = spans(connection, "temperature", labelled=True)
     if wished:
-        return wished
-    found = [span.device for span in spans(connection, "temperature")]
+        device, exactly = series_of(wished, "temperature")
+        its = [span for span in found if span.device == device]
+        if exactly != "temperature" or not its:
+            return wished
+        found = its
     unlocked = {MESH, *(device.name for device in list_devices(connection) if device.open)}
-    locked = [device for device in found if device.partition("/")[0] not in unlocked]
-    return next(iter([*locked, *found]), None)
+    best = min(found, key=lambda span: (span.device.partition("/")[0] in unlocked, _fitness(span)), default=None)
+    if best is None:
+        return None
+    return _name(best)
 
 
-def observations(connection: sqlite3.Connection, device: str, *, since_ms: int, until_ms: int) -> Iterator[Observation]:
-    """What a device measured from `since_ms` to before `until_ms`, one observation per instant, oldest first."""
+def thermometers(connection: sqlite3.Connection) -> list[str]:
+    """All that `[frost] device` could name, the one with the longest record first."""
+    return [_name(span) for span in spans(connection, "temperature", labelled=True)]
+
+
+def _name(span: Span) -> str:
+    label = span.quantity.partition(":")[2]
+    return f"{span.device}:{label}" if label else span.device
+
+
+def _fitness(span: Span) -> int:
+    """How likely it is that it measures the air; small is good."""
+    label = span.quantity.partition(":")[2]
+    if not label:
+        return 0
+    if label.startswith(_NOT_THE_AIR):
+        return 3
+    return 1 if label.startswith(_HYGROMETERS) else 2
+
+
+def observations(connection: sqlite3.Connection, sensor: str, *, since_ms: int, until_ms: int) -> Iterator[Observation]:
+    """What a sensor measured from `since_ms` to before `until_ms`, one observation per instant, oldest first.
+
+    The air's temperature is that of `sensor` alone; what its chip or its device measures besides goes with it.
+    """
+    device, temperature = series_of(sensor, "temperature")
+    ours = {temperature: "temperature", **{name: name for name in FIELDS if name != "temperature"}}
+    ours |= {series_of(sensor, name)[1]: name for name in FIELDS if name != "temperature"}
     at_ms: int | None = None
     fields: dict[str, float] = {}
     for reading in find_readings(connection, device=device, since_ms=since_ms, until_ms=until_ms):
-        field = FIELDS.get(reading.quantity)
+        field = FIELDS.get(ours.get(reading.quantity, ""))
         # the kit's table of quantities has no cloud cover; it is kept as the device said it, in per cent
         doubt = reading.quality & int(NOT_USED) and field != "sky_oktas"
         if field is None or doubt:
@@ -64,14 +109,16 @@ def observations(connection: sqlite3.Connection, device: str, *, since_ms: int, 
             yield _observation(at_ms, fields)
             fields = {}
         at_ms = reading.time_ms
-        fields[field] = reading.value * OKTAS_PER_PERCENT if field == "sky_oktas" else reading.value
+        if ":" in reading.quantity or field not in fields:  # the same chip before the rest of the device
+            fields[field] = reading.value * OKTAS_PER_PERCENT if field == "sky_oktas" else reading.value
     if at_ms is not None:
         yield _observation(at_ms, fields)
 
 
-def count_temperatures(connection: sqlite3.Connection, device: str, *, since_ms: int, until_ms: int) -> int:
+def count_temperatures(connection: sqlite3.Connection, sensor: str, *, since_ms: int, until_ms: int) -> int:
     """How many temperatures the store holds of that time; more than were read means that some came in late."""
-    rows = find_readings(connection, device=device, quantity="temperature", since_ms=since_ms, until_ms=until_ms)
+    device, temperature = series_of(sensor, "temperature")
+    rows = find_readings(connection, device=device, quantity=temperature, since_ms=since_ms, until_ms=until_ms)
     return sum(1 for reading in rows if not reading.quality & int(NOT_USED))
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint, render_template
 
 from kit.model.alert_state import AlertState
 from kit.model.forecast import FROST_FACT, NightForecast
+from kit.model.quantities import series_of
 from kit.store.alerts import find_alert
 from kit.store.readings import find_readings
 from village_apps.app import AppContext
@@ -87,8 +88,9 @@ def _latest(device: str) -> Reading | None:
 
 
 def _temperatures(device: str, since_ms: int, until_ms: int) -> list[tuple[float, float]]:
+    device, temperature = series_of(device, "temperature")
     rows = find_readings(
-        database().connection, device=device, quantity="temperature", since_ms=since_ms, until_ms=until_ms
+        database().connection, device=device, quantity=temperature, since_ms=since_ms, until_ms=until_ms
     )
     return [(float(row.time_ms), row.value) for row in rows if not row.quality & int(NOT_USED)]
 

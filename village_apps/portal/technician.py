@@ -20,7 +20,7 @@ from village_apps.app import AppContext, StatusLine
 from village_apps.portal import joining
 from village_apps.portal.joining import joining_state
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
-from village_apps.portal.time_offer import clock_words, told_time, typed_time, wait_until_considered
+from village_apps.portal.time_offer import clock_words, told_time, typed_time, wait_until_considered, years_ahead
 from village_apps.portal.unit_state import read_unit_state
 from village_apps.web.reader import context, database, frame, now_ms
 from village_apps.web.safety import PHONE_TIME_SCRIPT, policy_with
@@ -115,7 +115,9 @@ class TechnicianPages:
             return self._ask("over", FORBIDDEN)
         wall_s = typed_time(self._context)
         told = "bad"
-        if wall_s is not None:
+        if wall_s is not None and years_ahead(self._context, wall_s) and not request.form.get("sure"):
+            told = "ahead"
+        elif wall_s is not None:
             number = told_time(self._context, source="technician", who="page", wall_s=wall_s)
             told = wait_until_considered(self._context, number, source="technician")
         return make_response(redirect(url_for("portal.technician", time=told), 303))

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, make_response, redirect, request, url_for
 
 from kit.collect.timekeeper import tell_time
 from kit.health.words import zone_of
-from kit.timekeeping import believable
+from kit.timekeeping import believable, unlikely_ahead_s
 from kit.unit_clock import UnitClock, describe_clock
 from village_apps.app import AppContext
 from village_apps.web.reader import context, database, now_ms
@@ -28,7 +28,7 @@ STEP_S = 0.2
 TOLD_PER_MINUTE = 20
 """By all phones together: each costs a commit, and two are enough."""
 
-PROBLEMS = ("taken", "thanks", "known", "bad", "later", "many")
+PROBLEMS = ("taken", "thanks", "known", "bad", "later", "many", "ahead")
 LONGEST_FIELD = 40
 
 
@@ -84,6 +84,15 @@ def typed_time(own: AppContext) -> float | None:
     except (ValueError, OverflowError):
         return None
     return wall_s if believable(wall_s) and wall_s < 2**36 else None
+
+
+def years_ahead(own: AppContext, wall_s: float) -> bool:
+    """Whether a time is so far after the last one known that a person must say that it is meant."""
+    clock = own.clock
+    if not isinstance(clock, UnitClock):
+        return False
+    clock.look_again()
+    return unlikely_ahead_s(clock.state, wall_s) > 0
 
 
 def told_time(own: AppContext, *, source: str, who: str, wall_s: float) -> int:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kit.model.quantities import series_of
 from kit.model.readings import UNFIT, Quality
 from kit.store.readings import latest_readings
 from village_apps.phrases import Phrase, phrase
@@ -58,7 +59,11 @@ def sentences_of(quality: int) -> tuple[Phrase, ...]:
 
 
 def doubt_about(connection: sqlite3.Connection, device: str, quantity: str, *, now_ms: int) -> Doubt | None:
-    """What is doubtful about the newest value, if that is of the last hours; None if nothing is."""
+    """What is doubtful about the newest value, if that is of the last hours; None if nothing is.
+
+    `device` may be one of a device's probes, `device:label`.
+    """
+    device, quantity = series_of(device, quantity)
     for reading in latest_readings(connection, device=device):
         if reading.quantity == quantity and abs(now_ms - reading.time_ms) <= OLD_MS:
             sentences = sentences_of(reading.quality)
