@@ -13,6 +13,7 @@
     0x09  heard by this link: the last two bytes of a counter, bitmap length (1), bitmap of the counters before it
     0x0A  context: our epoch, which records in this frame and in later short ones need not spell
     0x0C  life: the ephemeral X25519 key of the sender's present life (32)
+    0x0D  to: the salt (4) of the life that what this full frame says has come is said to
     0x0B  wait: for so many seconds nothing can be stored here
     0x40-0x7f  later versions: length, then that many bytes to skip
 
@@ -52,6 +53,7 @@ __all__ = [
     "Received",
     "RecordPacker",
     "Refused",
+    "To",
     "Wait",
     "Welcome",
     "decode_items",
@@ -69,6 +71,7 @@ MAX_WAIT_S = 3600
 
 _TRANSFER_BYTES = 4
 _KEY_BYTES = 32
+_SALT_BYTES = 4
 _LATER, _LATER_END = 0x40, 0x80
 
 
@@ -88,6 +91,7 @@ class Code(IntEnum):
     CONTEXT = 10
     WAIT = 11
     LIFE = 12
+    TO = 13
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,18 @@ class Life:
     public: bytes
 
 
-Item = Record | Piece | Accepted | Received | Beacon | Behind | Welcome | Refused | Heard | Context | Wait | Life
+@dataclass(frozen=True)
+class To:
+    """The life of the receiver to which the acknowledgements of a full frame are said, by its salt.
+
+    Another unit with the same keys (a copied SD card) numbers frames and records as this one does: it must not take
+    them for its own.
+    """
+
+    salt: int
+
+
+Item = Record | Piece | Accepted | Received | Beacon | Behind | Welcome | Refused | Heard | Context | Wait | Life | To
 
 
 def encode_piece(piece: Piece, *, to_the_end: bool = False) -> bytes:
@@ -244,6 +259,11 @@ def encode_life(public: bytes) -> bytes:
     return bytes((Code.LIFE,)) + public
 
 
+def encode_to(salt: int) -> bytes:
+    """The item."""
+    return bytes((Code.TO,)) + salt.to_bytes(_SALT_BYTES, "big")
+
+
 def encode_wait(seconds: int) -> bytes:
     """The item."""
     return bytes((Code.WAIT,)) + varint(seconds)
@@ -290,7 +310,7 @@ def decode_record(blob: bytes, *, sender: str) -> Record:
     return items[0]
 
 
-def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911 - a table of item types
+def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911, PLR0912 - a table of item types
     match head:
         case Code.PIECE:
             transfer, first = reader.take(_TRANSFER_BYTES), reader.varint()
@@ -319,6 +339,8 @@ def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911 - a ta
             return Context(reader.varint())
         case Code.LIFE:
             return Life(reader.take(_KEY_BYTES))
+        case Code.TO:
+            return To(int.from_bytes(reader.take(_SALT_BYTES), "big"))
         case Code.WAIT:
             return Wait(min(reader.varint(), MAX_WAIT_S))
         case _:

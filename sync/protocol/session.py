@@ -11,6 +11,7 @@ Times are kit seconds of one monotonic clock.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ from sync.protocol.items import (
     Piece,
     Received,
     Refused,
+    To,
     Wait,
     Welcome,
     decode_items,
@@ -135,6 +137,7 @@ class Session:
         self._unit, self._rng = unit, rng
         self._shared = agree(exchange_private, peer.exchange_public)
         sealer, self._opener = self._locks(salt)
+        self._lives = deque((salt,), maxlen=2)
         self._counters = Counters(state)
         self._ledger = Ledger(unit)
         self._reassembly = Reassembly()
@@ -157,6 +160,7 @@ class Session:
             life: 32 random bytes, an X25519 private key that is never kept.
         """
         self._speech.sealer, self._opener = self._locks(salt)
+        self._lives.append(salt)  # what answers the one before may still be on its way
         self._life_private, self._speech.life = life, public_of(life)
         self._talk.begin_anew()
         self._forget_what_was_told()
@@ -426,6 +430,8 @@ class Session:
 
     def _take_items(self, items: Sequence[Item], opened: Opened, way: Path, now: float) -> list[Event]:
         owed = self._owed.setdefault(way.name, Owed())
+        # in a short frame the key already says to whom it is said
+        for_us = opened.short or any(isinstance(item, To) and item.salt in self._lives for item in items)
         events: list[Event] = []
         records: dict[RecordId, Record] = {}
         whole: set[RecordId] = set()
@@ -435,6 +441,8 @@ class Session:
                     whole |= self._take_record(item, owed, opened, now, records)
                 case Piece():
                     self._take_piece(item, owed, opened, now, records)
+                case Heard() | Received() | Accepted() if not for_us:
+                    pass
                 case _:
                     events += self._what_follows(item, opened, way, now)
         owed.take(opened.counter, uncommitted=whole)

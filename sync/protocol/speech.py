@@ -20,6 +20,7 @@ from sync.protocol.items import (
     encode_life,
     encode_received,
     encode_refused,
+    encode_to,
     encode_wait,
     encode_welcome,
 )
@@ -166,13 +167,13 @@ class Speech:
         if urgent is not None:
             # an alert is not made longer, and so less likely to arrive, by what can wait
             self._pack(draft, way, now=now, facts=facts, carries=carries & {0, 1})
-            self._add_owed(draft, owed)
+            self._add_owed(draft, way, owed)
             return
         if owed_at is not None and owed_at <= now:
-            self._add_owed(draft, owed)
+            self._add_owed(draft, way, owed)
         if way.has_room and next(iter(self.ledger.due(way, now, carries=carries)), None) is not None:
             if owed.riding and not draft.acknowledges:
-                self._add_owed(draft, owed)
+                self._add_owed(draft, way, owed)
             if way.slow and not self.talk.knows_life:
                 # the ephemeral key first, for a piece may go to the frame's end; unless it keeps everything else out
                 before = len(draft.plain)
@@ -192,11 +193,13 @@ class Speech:
             due, self.ledger, way, packer, lambda each: aged(each, now_ms=facts.time_ms, trusted=facts.trusted)
         )
 
-    def _add_owed(self, draft: Draft, owed: Owed) -> None:
+    def _add_owed(self, draft: Draft, way: Path, owed: Owed) -> None:
         heard = owed.name()
         if heard is None and not owed.anything:
             return
         draft.acknowledges = True
+        if self.talk.peer_salt is not None and not self._short(way):
+            draft.add(encode_to(self.talk.peer_salt), priority=owed.priority)
         if heard is not None:
             draft.add(encode_heard(heard), priority=owed.priority)
         for item, covered in encode_accepted([*owed.ids, *owed.told_once], peer=self.peer.unit):
@@ -224,4 +227,4 @@ class Speech:
         )
         draft.beacon = draft.add(item, priority=BEACON_PRIORITY)
         if draft.beacon and not draft.acknowledges:
-            self._add_owed(draft, owed)
+            self._add_owed(draft, way, owed)

@@ -48,6 +48,25 @@ def test_two_kits_cloned_from_one_card_are_found_out_and_both_are_told(make_worl
     del world.sides[2:]
 
 
+def test_what_the_core_says_to_one_of_two_twins_is_not_believed_by_the_other(make_world: Any, tmp_path: Path) -> None:
+    """Both number their frames and records alike, and only one is heard: the other one's record has not arrived."""
+    world = make_world()
+    live_for_a_while(world)
+    assert world.kit.waiting == 0
+    twin = clone(world, tmp_path / "copy")
+    world.kit.start()
+    deaf, carry = world.kit.links[0], world.air.carry
+    world.air.carry = lambda sender, *told: None if sender is deaf else carry(sender, *told)
+    for number in range(8):
+        mine, theirs = world.kit.write(body=b"mine %d" % number), twin.write(body=b"theirs %d" % number)
+        assert mine == theirs
+        world.live(120)
+    assert b"theirs 7" in [body for _, body in world.core.taken]
+    assert world.kit.waiting == 8
+    twin.database.close()
+    del world.sides[2:]
+
+
 def test_restarts_and_a_restored_backup_are_no_twin(make_world: Any) -> None:
     world = make_world()
     world.air.faults.loss = 0.3
