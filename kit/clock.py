@@ -15,8 +15,10 @@ import ctypes
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -270,7 +272,9 @@ def open_clock(file: Path) -> Clock:
     )
 
 
+@lru_cache(maxsize=1)
 def _boot_id() -> str:
+    # a process lives in one boot; it is asked for with every transaction
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -278,10 +282,18 @@ def _boot_id() -> str:
 
 
 def _kernel_clock_is_synchronised() -> bool:
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        buffer = ctypes.create_string_buffer(512)  # struct timex is 208 bytes; zeroed, modes=0 only reads
-        state = int(libc.adjtimex(buffer))
-    except (OSError, AttributeError):
+    ask = _adjtimex()
+    if ask is None:
         return False
-    return 0 <= state < _TIME_ERROR
+    # struct timex is 208 bytes; zeroed, modes=0 only reads
+    return 0 <= int(ask(ctypes.create_string_buffer(512))) < _TIME_ERROR
+
+
+@lru_cache(maxsize=1)
+def _adjtimex() -> Callable[[ctypes.Array[ctypes.c_char]], int] | None:
+    # opening the library takes a hundred times as long as asking it
+    try:
+        found: Callable[[ctypes.Array[ctypes.c_char]], int] = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    return found

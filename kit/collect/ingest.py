@@ -135,11 +135,8 @@ class Ingest:
         if clock.firm:
             return Dating(trusted=True, jumped_ms=jumped_ms)
         number = boot_number(connection, clock.boot, mono_ms=up_ms, offset_ms=offset_ms)
-        return Dating(
-            trusted=clock.trusted,
-            jumped_ms=jumped_ms,
-            undated=Undated(number, offset_ms, held=not clock.trusted),
-        )
+        trusted = clock.trusted
+        return Dating(trusted=trusted, jumped_ms=jumped_ms, undated=Undated(number, offset_ms, held=not trusted))
 
     def _take(self, connection: sqlite3.Connection, published: Published) -> None:
         if self._waiters.takes(published):
