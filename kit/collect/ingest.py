@@ -17,12 +17,12 @@ from kit.collect.actuation.speech import is_ack_topic
 from kit.collect.dialects import dialects as installed_dialects
 from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.joining import Waiters
-from kit.collect.judgement import judge_time, judge_value
-from kit.collect.neighbours import Neighbours
+from kit.collect.judgement import find_quantity, judge_known, judge_time
+from kit.collect.neighbours import Member, Neighbours
 from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
-from kit.model.consistency import SAME_TIME_MS, contradictions, partners
+from kit.model.consistency import SAME_TIME_MS, can_contradict, contradictions, partners
 from kit.model.messages import Published
-from kit.model.quantities import printable
+from kit.model.quantities import Quantity, printable
 from kit.model.readings import Quality
 from kit.store.boots import boot_number
 from kit.store.facts import count_change
@@ -47,7 +47,7 @@ TIDY_EVERY = 10_000
 """Undated messages between two clean-ups of what is remembered about them."""
 
 
-_INCONSISTENT = int(Quality.INCONSISTENT)
+_INCONSISTENT, _UNIT_UNKNOWN = int(Quality.INCONSISTENT), int(Quality.UNIT_UNKNOWN)
 _RANGE_OR_TIME = int(Quality.IMPOSSIBLE | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN)
 """With one of these a value says nothing about others."""
 
@@ -70,6 +70,23 @@ class Dating:
     undated: Undated | None = None
 
 
+@dataclass(slots=True, eq=False)
+class _Track:
+    """A series, and all that its next value is judged by; found once, and anew whenever a series is new.
+
+    Attributes:
+        known: what it measures, if the kit knows that quantity.
+        others: what the same device measures that a value has to fit: the quantity without its label, the series.
+        member: the series among its neighbours.
+    """
+
+    series: Series
+    known: Quantity | None
+    base: str
+    others: list[tuple[str, Series]]
+    member: Member | None
+
+
 class Ingest:
     """Called with the messages of one transaction, by one thread. Also bumps the subject `readings`.
 
@@ -85,7 +102,7 @@ class Ingest:
         self._waiters = Waiters()
         self._writer = ReadingWriter()
         self._neighbours = Neighbours()
-        self._partners: dict[tuple[str, str], list[tuple[str, Series]]] = {}
+        self._tracks: dict[tuple[str, str, str], _Track] = {}
         self._series_known = 0
         self._problems: dict[tuple[str, str], Problem] = {}
         self._undated: dict[bytes, tuple[bytes, int]] = {}
@@ -102,7 +119,7 @@ class Ingest:
         anew = self._writer.begin(connection)
         self._neighbours.begin(connection, anew=anew)
         if anew or self._writer.series_known != self._series_known:
-            self._partners.clear()
+            self._tracks.clear()
             self._series_known = self._writer.series_known
         self._speakers.begin(connection)
         self._waiters.begin()
@@ -156,7 +173,7 @@ class Ingest:
             self._note(IGNORED, speaker.device, published, reason)
         if parsed.learned:
             self._learn(connection, speaker, parsed.learned, published)
-        if any(seen.relative for seen in parsed.observations) and self._came_before(connection, published):
+        if self._came_before(connection, parsed.observations, published):
             return
         for observation in parsed.observations:
             self._keep(connection, speaker, observation, published)
@@ -196,67 +213,74 @@ class Ingest:
         published: Published,
     ) -> None:
         quantity, unit, value, time_s, relative, raw, unit_unknown, part = observation
-        device = speaker.device
+        device, arrived_ms = speaker.device, published.received_ms
         if part:
-            device = f"{device}/{part}"
-            room = speaker.admits(connection, part)
-            if room is Room.NONE:
-                many = f"{PARTS_PER_GATEWAY} devices behind it have been heard already; '{part}' is one too many"
-                self._note(IGNORED, speaker.device, published, many)
+            if not self._admits(connection, speaker, part, published):
                 return
-            self._learning |= room is Room.NEW  # looked up again, in case this transaction fails
-            self._writer.saw(device, published.received_ms)
-        series = self._writer.series(connection, device, quantity, unit)
-        if series is None:
+            device = f"{device}/{part}"
+        track = self._tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
+        if track is None:
             many = f"the device has {MAX_SERIES_PER_DEVICE} series already; '{quantity}' in '{unit}' is one too many"
             self._note(IGNORED, device, published, many)
             return
-        time_ms = round(time_s * 1000) + (published.received_ms if relative else 0)
+        time_ms = round(time_s * 1000) + (arrived_ms if relative else 0)
         own_time = not relative
-        quality = judge_value(quantity, value=value, time_ms=time_ms, before=series) | judge_time(
-            time_ms=time_ms, own_time=own_time, arrived_ms=published.received_ms, clock_trusted=self._dating.trusted
+        quality = judge_time(
+            time_ms=time_ms, own_time=own_time, arrived_ms=arrived_ms, clock_trusted=self._dating.trusted
         )
+        if track.known is not None:
+            quality |= judge_known(track.known, value, time_ms, track.series)
         if unit_unknown:
-            quality |= int(Quality.UNIT_UNKNOWN)
+            quality |= _UNIT_UNKNOWN
         elif not quality & _RANGE_OR_TIME:
-            quality |= self._compare(connection, device, quantity, time_ms=time_ms, value=value)
-            quality |= self._neighbours.judge(
-                series.id, device=device, quantity=quantity, unit=unit, time_ms=time_ms, value=value, quality=quality
-            )
+            if track.others:
+                quality |= self._compare(track, time_ms, value)
+            if track.member is not None:
+                quality |= self._neighbours.judge(track.member, time_ms=time_ms, value=value, quality=quality)
         outcome = self._writer.add(
             connection,
-            series,
+            track.series,
             time_ms=time_ms,
             value=value,
             quality=quality,
             raw=raw,
-            arrived_ms=published.received_ms,
+            arrived_ms=arrived_ms,
             own_time=own_time,
             undated=None if own_time else self._dating.undated,
         )
         if outcome is Outcome.CROWDED_OUT:
             self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
 
-    def _compare(
-        self,
-        connection: sqlite3.Connection,
-        device: str,
-        quantity: str,
-        *,
-        time_ms: int,
-        value: float,
-    ) -> int:
+    def _admits(self, connection: sqlite3.Connection, speaker: Speaker, part: str, published: Published) -> bool:
+        room = speaker.admits(connection, part)
+        if room is Room.NONE:
+            many = f"{PARTS_PER_GATEWAY} devices behind it have been heard already; '{part}' is one too many"
+            self._note(IGNORED, speaker.device, published, many)
+            return False
+        self._learning |= room is Room.NEW  # looked up again, in case this transaction fails
+        self._writer.saw(f"{speaker.device}/{part}", published.received_ms)
+        return True
+
+    def _find_track(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> _Track | None:
+        series = self._writer.series(connection, device, quantity, unit)
+        if series is None:
+            return None
+        base = quantity.partition(":")[0]
+        others = [
+            (partner.base, other)
+            for partner in partners(quantity)
+            if (other := self._writer.known(connection, device, partner.name, partner.unit)) is not None
+        ]
+        if not can_contradict({base, *(name for name, _ in others)}):
+            others = []
+        member = self._neighbours.member(series.id, device=device, quantity=quantity, unit=unit)
+        track = self._tracks[device, quantity, unit] = _Track(series, find_quantity(quantity), base, others, member)
+        return track
+
+    def _compare(self, track: _Track, time_ms: int, value: float) -> int:
         """The flag for contradicting what the same device says at the same time; the other one may be to blame."""
-        key = (device, quantity)
-        others = self._partners.get(key)
-        if others is None:
-            others = self._partners[key] = [
-                (partner.base, other)
-                for partner in partners(quantity)
-                if (other := self._writer.known(connection, device, partner.name, partner.unit)) is not None
-            ]
         values: dict[str, float] = {}
-        for base, other in others:
+        for base, other in track.others:
             if (
                 other.latest_ms is not None
                 and -SAME_TIME_MS <= other.latest_ms - time_ms <= SAME_TIME_MS
@@ -265,18 +289,24 @@ class Ingest:
                 values[base] = other.value
         if not values:
             return 0
-        own = quantity.partition(":")[0]
-        values[own] = value
+        values[track.base] = value
         blamed = contradictions(values)
-        for base, other in others if blamed else ():
+        for base, other in track.others if blamed else ():
             if base in blamed:
                 self._writer.doubt(other, _INCONSISTENT)
-        return _INCONSISTENT if own in blamed else 0
+        return _INCONSISTENT if track.base in blamed else 0
 
-    def _came_before(self, connection: sqlite3.Connection, published: Published) -> bool:
+    def _came_before(
+        self, connection: sqlite3.Connection, observations: Sequence[Observation], published: Published
+    ) -> bool:
         """Whether this very message, undated, was taken already; remembers it if not."""
         if published.qos != 1 or published.packet_id is None:
             return False  # QoS 0 is sent once, QoS 2 is the broker's to keep apart
+        for seen in observations:
+            if seen.relative:
+                break
+        else:
+            return False  # series and time tell
         key = undated_key(published.client_id, published.packet_id)
         digest = undated_digest(published.topic, published.payload)
         if published.duplicate:

@@ -24,7 +24,9 @@ NEIGHBOURS_WITHIN_MS = 3_600_000
 _GUESSED = int(Quality.TIME_GUESSED)
 _GUESSED_UNSET = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
 
-_find_quantity = lru_cache(maxsize=1024)(quantity_named)
+_IMPOSSIBLE, _STUCK, _STEP = int(Quality.IMPOSSIBLE), int(Quality.STUCK), int(Quality.STEP)
+
+find_quantity = lru_cache(maxsize=1024)(quantity_named)
 
 
 class Before(Protocol):
@@ -58,18 +60,20 @@ class Before(Protocol):
 
 def judge_value(quantity: str, *, value: float, time_ms: int, before: Before) -> int:
     """The flags that a value earns. A reading older than the newest is only judged by its range."""
-    known = _find_quantity(quantity)
-    if known is None:
-        return 0
-    flags = 0
-    if not known.low <= value <= known.high:
-        flags = int(Quality.IMPOSSIBLE)
-    if before.latest_ms is None or time_ms <= before.latest_ms:
+    known = find_quantity(quantity)
+    return 0 if known is None else judge_known(known, value, time_ms, before)
+
+
+def judge_known(known: Quantity, value: float, time_ms: int, before: Before) -> int:
+    """The same of a quantity of the table; once for every reading the kit ever keeps."""
+    flags = 0 if known.low <= value <= known.high else _IMPOSSIBLE
+    latest_ms = before.latest_ms
+    if latest_ms is None or time_ms <= latest_ms:
         return flags
-    if _is_stuck(known, value, time_ms, before):
-        flags |= int(Quality.STUCK)
-    if not flags and _is_step(known, value, time_ms, before):
-        flags |= int(Quality.STEP)
+    if value == before.value and _is_stuck(known, value, time_ms, before):
+        flags |= _STUCK
+    if not flags and value != before.good_value and _is_step(known, value, time_ms, before):
+        flags = _STEP
     return flags
 
 
@@ -85,7 +89,7 @@ def judge_time(*, time_ms: int, own_time: bool, arrived_ms: int, clock_trusted: 
 
 
 def _is_stuck(known: Quantity, value: float, time_ms: int, before: Before) -> bool:
-    if known.stuck_after_s is None or value != before.value or before.latest_ms is None:
+    if known.stuck_after_s is None or before.latest_ms is None:
         return False
     if value <= known.rests_at_most or value >= known.rests_at_least:
         return False

@@ -29,13 +29,15 @@ _FLOORS = {name: known.neighbour for name, known in QUANTITIES.items() if known.
 
 
 @dataclass(slots=True, eq=False)
-class _Member:
+class Member:
+    """A series among its neighbours: what it said last, and what was found when it was last compared."""
+
     placed: Placed
     usual: Usual
     time_ms: int
     value: float
     heard: bool
-    around: list[_Member] | None = None
+    around: list[Member] | None = None
     unsaved: int = 0
     checked_ms: int = -CHECK_EVERY_MS
     flag: int = 0
@@ -45,8 +47,8 @@ class _Member:
 class Neighbours:
     """Belongs to the thread that writes readings."""
 
-    _groups: dict[tuple[str, str], dict[int, _Member]] = field(default_factory=dict)
-    _changed: dict[int, _Member] = field(default_factory=dict)
+    _groups: dict[tuple[str, str], dict[int, Member]] = field(default_factory=dict)
+    _changed: dict[int, Member] = field(default_factory=dict)
     _loaded: bool = False
 
     def begin(self, connection: sqlite3.Connection, *, anew: bool) -> None:
@@ -57,39 +59,41 @@ class Neighbours:
         self._changed.clear()
         for placed, usual, time_ms, value, quality in load_placed(connection, sorted(_FLOORS)):
             heard = not quality & _NOT_HEARD
-            self._group(placed.quantity, placed.unit)[placed.series] = _Member(placed, usual, time_ms, value, heard)
+            self._group(placed.quantity, placed.unit)[placed.series] = Member(placed, usual, time_ms, value, heard)
         self._loaded = True
 
-    def judge(
-        self, series: int, *, device: str, quantity: str, unit: str, time_ms: int, value: float, quality: int
-    ) -> int:
-        """The flag that a value earns beside its neighbours'; learns from it."""
-        floor = _FLOORS.get(quantity)
-        if floor is None:
-            return 0
+    def member(self, series: int, *, device: str, quantity: str, unit: str) -> Member | None:
+        """The series among its neighbours, until the next `begin`; None if it has none, whatever stands around it."""
+        if quantity not in _FLOORS:
+            return None
         group = self._group(quantity, unit)
         own = group.get(series)
         if own is None:
-            own = group[series] = _Member(Placed(series, device, quantity, unit), Usual(), time_ms, value, heard=False)
+            own = group[series] = Member(Placed(series, device, quantity, unit), Usual(), 0, 0.0, heard=False)
             for member in group.values():
                 member.around = None
-        flag = own.flag
+        return own
+
+    def judge(self, own: Member, *, time_ms: int, value: float, quality: int) -> int:
+        """The flag that a value earns beside its neighbours'; learns from it."""
         if not quality & _UNFIT and not 0 <= time_ms - own.checked_ms < CHECK_EVERY_MS:
-            own.checked_ms, flag = time_ms, 0
-            if own.around is None:
-                own.around = _nearest(own, group)
-            told = [one.value for one in own.around if one.heard and abs(time_ms - one.time_ms) <= WITHIN_MS]
-            if told:
-                median = median_of(told)
-                if own.usual.is_far(value, median, floor=floor):
-                    flag = _NEIGHBOUR
-                own.usual = own.usual.learn(value, median, floor=floor)
-                own.unsaved += 1
-                if own.unsaved >= SAVE_EVERY:
-                    self._changed[series] = own
-            own.flag = flag
+            own.checked_ms, own.flag = time_ms, self._compare(own, time_ms, value)
         if time_ms >= own.time_ms:
-            own.time_ms, own.value, own.heard = time_ms, value, not (quality | flag) & _NOT_HEARD
+            own.time_ms, own.value, own.heard = time_ms, value, not (quality | own.flag) & _NOT_HEARD
+        return own.flag
+
+    def _compare(self, own: Member, time_ms: int, value: float) -> int:
+        if own.around is None:
+            own.around = _nearest(own, self._group(own.placed.quantity, own.placed.unit))
+        told = [one.value for one in own.around if one.heard and abs(time_ms - one.time_ms) <= WITHIN_MS]
+        if not told:
+            return 0
+        median, floor = median_of(told), _FLOORS[own.placed.quantity]
+        flag = _NEIGHBOUR if own.usual.is_far(value, median, floor=floor) else 0
+        own.usual = own.usual.learn(value, median, floor=floor)
+        own.unsaved += 1
+        if own.unsaved >= SAVE_EVERY:
+            self._changed[own.placed.series] = own
         return flag
 
     def flush(self, connection: sqlite3.Connection) -> None:
@@ -101,11 +105,11 @@ class Neighbours:
             member.unsaved = 0
         self._changed.clear()
 
-    def _group(self, quantity: str, unit: str) -> dict[int, _Member]:
+    def _group(self, quantity: str, unit: str) -> dict[int, Member]:
         return self._groups.setdefault((quantity, unit), {})
 
 
-def _nearest(own: _Member, group: dict[int, _Member]) -> list[_Member]:
+def _nearest(own: Member, group: dict[int, Member]) -> list[Member]:
     others = [(_km(own.placed, one.placed), series, one) for series, one in group.items() if one is not own]
     others = [other for other in others if other[2].placed.device != own.placed.device and other[0] <= WITHIN_KM]
     return [one for _, _, one in sorted(others, key=lambda other: other[:2])[:NEIGHBOURS_AT_MOST]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,6 +39,11 @@ def partners(quantity: str) -> tuple[Partner, ...]:
         found.update(_DEW_TRIO)
     found.discard(base)
     return tuple(Partner(name + colon + label, name, QUANTITIES[name].unit) for name in sorted(found))
+
+
+def can_contradict(names: AbstractSet[str]) -> bool:
+    """Whether any rule is about quantities that are all among these."""
+    return names >= set(_DEW_TRIO) or any(rule.lower in names and rule.upper in names for rule in ORDERED)
 
 
 def contradictions(values: Mapping[str, float]) -> set[str]:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import Any
 
 _FRAME = struct.Struct("<II")
@@ -112,7 +113,7 @@ def encode_series(series: Mapping[int, Names], at_ms: int) -> bytes:
 
 def encode_readings(readings: Iterable[tuple[int, int]], at_ms: int) -> bytes:
     """Acknowledged readings, 16 bytes each."""
-    flat = [number for pair in readings for number in pair]
+    flat = list(chain.from_iterable(readings))
     return encode_entry(EntryKind.READINGS, at_ms, struct.pack(f"<{len(flat)}q", *flat))
 
 

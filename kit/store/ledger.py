@@ -21,6 +21,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -136,7 +137,8 @@ class Ledger:
 
     def _encode(self, evidence: Evidence, at_ms: int) -> bytes:
         parts = []
-        new = {series for series, _ in evidence.readings} - self._told_names
+        counts = Counter(map(itemgetter(0), evidence.readings))
+        new = counts.keys() - self._told_names
         if new:
             parts.append(encode_series({number: self._names[number] for number in new if number in self._names}, at_ms))
             self._told_names |= new
@@ -147,7 +149,7 @@ class Ledger:
         if evidence.records:
             parts.append(encode_records(evidence.records, at_ms))
             self._totals.update(("records", kind) for *_, kind in evidence.records)
-        for series, count in Counter(series for series, _ in evidence.readings).items():
+        for series, count in counts.items():
             self._totals["readings", self._names.get(series, ("?", "", ""))[0]] += count
         return b"".join(parts)
 

@@ -41,7 +41,12 @@ def pack_value(value: float, decimals: int = 0) -> tuple[float, int]:
     """
     if not -_SHORT < value < _SHORT or (value == 0.0 and math.copysign(1.0, value) < 0):
         return value, 0
-    for tried in range(decimals, MOST_DECIMALS + 1):
+    # the common case: as many decimals as the last one
+    power = _POWERS[decimals]
+    whole = round(value * power)
+    if whole / power == value and -_SHORT < whole < _SHORT:
+        return whole, decimals
+    for tried in range(decimals + 1, MOST_DECIMALS + 1):
         power = _POWERS[tried]
         whole = round(value * power)
         if whole / power == value and -_SHORT < whole < _SHORT:

@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import NamedTuple
 
 from kit.model.readings import Quality, Raw
@@ -178,30 +179,33 @@ class ReadingWriter:
             undated: the kit dated it and may have to correct that.
         """
         outcome = Outcome.STORED
-        if series.newest_ms is None or time_ms > series.newest_ms:
-            if series.newest_ms is None or time_ms != series.newest_ms + 1:
+        newest_ms = series.newest_ms
+        if newest_ms is None or time_ms > newest_ms:
+            if newest_ms is None or time_ms != newest_ms + 1:
                 series.run_ms = time_ms
             series.newest_ms = time_ms
         else:
-            free_ms = self._free_time(connection, series, time_ms=time_ms, value=value, own_time=own_time)
-            if free_ms is None:
-                return Outcome.REPEATED
-            if own_time and free_ms > time_ms + SHIFT_AT_MOST_MS:
-                return Outcome.CROWDED_OUT
-            if free_ms != time_ms:
-                outcome, time_ms = Outcome.SHIFTED, free_ms
+            placed_ms = self._place(connection, series, time_ms=time_ms, value=value, own_time=own_time)
+            if isinstance(placed_ms, Outcome):
+                return placed_ms
+            if placed_ms != time_ms:
+                outcome, time_ms = Outcome.SHIFTED, placed_ms
                 quality |= _TIME_SHIFTED
-            series.newest_ms = max(series.newest_ms, free_ms)
         stored, series.decimals = pack_value(value, series.decimals)
-        self._arrived_ms = self._arrived_ms or arrived_ms
-        self._rows[series.id, time_ms] = (series.id, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
+        if not self._arrived_ms:
+            self._arrived_ms = arrived_ms
+        key = (series.id, time_ms)
+        self._rows[key] = (*key, stored, quality << DECIMAL_BITS | series.decimals)
         if undated is not None:
-            self._undated[series.id, time_ms] = undated
+            self._undated[key] = undated
         if time_ms < self._horizon_ms:
             self._late.add((series.id, time_ms // HOUR_MS))
         if raw is not None:
-            self._raw.append((series.id, time_ms, raw.value, raw.unit))
-        self._remember(series, time_ms, value, quality, arrived_ms)
+            self._raw.append((*key, raw.value, raw.unit))
+        # a time from the future would hide every later reading behind it
+        from_the_future = quality & _TIME_DOUBTFUL and time_ms > arrived_ms
+        if not from_the_future and (series.latest_ms is None or time_ms >= series.latest_ms):
+            self._remember(series, time_ms, value, quality)
         return outcome
 
     def saw(self, device: str, at_ms: int) -> None:
@@ -230,7 +234,8 @@ class ReadingWriter:
                 "INSERT INTO undated_readings (boot, mono_ms, series, time_ms, held) VALUES (?, ?, ?, ?, ?)",
                 [(by.boot, key[1] - by.offset_ms, *key, int(by.held)) for key, by in undated.items()],
             )
-        keys = [number for key in self._rows if key not in undated or not undated[key].held for number in key]
+        leaving = [key for key in self._rows if key not in undated or not undated[key].held] if undated else self._rows
+        keys = list(chain.from_iterable(leaving))
         connection.executemany(
             "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
             [
@@ -273,6 +278,18 @@ class ReadingWriter:
         made = connection.execute("INSERT INTO series (device, quantity, unit) VALUES (?, ?, ?)", key)
         return Series(int(made.lastrowid or 0))
 
+    def _place(
+        self, connection: sqlite3.Connection, series: Series, *, time_ms: int, value: float, own_time: bool
+    ) -> int | Outcome:
+        """When a reading is kept that is not newer than all others of its series; or why it is not."""
+        free_ms = self._free_time(connection, series, time_ms=time_ms, value=value, own_time=own_time)
+        if free_ms is None:
+            return Outcome.REPEATED
+        if own_time and free_ms > time_ms + SHIFT_AT_MOST_MS:
+            return Outcome.CROWDED_OUT
+        series.newest_ms = max(series.newest_ms or free_ms, free_ms)
+        return free_ms
+
     def _free_time(
         self, connection: sqlite3.Connection, series: Series, *, time_ms: int, value: float, own_time: bool
     ) -> int | None:
@@ -304,11 +321,7 @@ class ReadingWriter:
                 break
         return candidate
 
-    def _remember(self, series: Series, time_ms: int, value: float, quality: int, arrived_ms: int) -> None:
-        # a time from the future would hide every later reading behind it
-        from_the_future = quality & _TIME_DOUBTFUL and time_ms > arrived_ms
-        if from_the_future or (series.latest_ms is not None and time_ms < series.latest_ms):
-            return
+    def _remember(self, series: Series, time_ms: int, value: float, quality: int) -> None:
         if series.latest_ms is None or value != series.value:
             series.same_since_ms = time_ms
         series.latest_ms, series.value, series.quality = time_ms, value, quality
