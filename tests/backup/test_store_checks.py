@@ -71,8 +71,8 @@ def test_every_week_it_is_looked_over_in_full_at_night(unit: Home) -> None:
     for _ in range(24 * 9):
         looking.look()
         clock.advance(3600.0)
-        if told(unit):
-            times.add(told(unit)["full"]["at_ms"] / 1000)
+        if found := told(unit):
+            times.add(found["full"]["at_ms"] / 1000)
     assert [round((at_s - NOON_S) / DAY_S, 2) for at_s in sorted(times)] == [0.54, 7.58]
 
 

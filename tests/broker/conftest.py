@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import hypothesis
 import pytest
 
 from kit.broker.listening import Listener
@@ -43,10 +42,6 @@ from kit.store import devices, facts, mqtt
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
 from kit.store.migrations import sql
-
-# on a machine that does something else besides, any example may take long once
-hypothesis.settings.register_profile("loaded", deadline=None)
-hypothesis.settings.load_profile("loaded")
 
 SERVICE = ("kit-test", "service password")
 SEEN = sql(

@@ -78,8 +78,9 @@ def test_a_forecast_comes_every_hour_and_once_more_two_hours_after_sunset(villag
 
 
 def test_killed_at_any_look_it_doubles_nothing_and_misses_no_hour(village: Village) -> None:
-    for half in range(1, int(NEXT_MORNING_H * 2) + 1):
-        village.to(half / 2)
+    # every third look of the quarter hours: at each of the four quarters in turn
+    for quarter in [*range(3, int(NEXT_MORNING_H * 4), 3), int(NEXT_MORNING_H * 4)]:
+        village.to(quarter / 4)
         village.restart()
         village.look()
     assert len(forecasts(village)) == 17

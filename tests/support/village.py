@@ -26,7 +26,7 @@ class Village:
 
     def __init__(self, folder: Path, *, log: Path | None = None) -> None:
         self.home, self.core = folder / "kit", folder / "core"
-        self.web, self.broker, core, core_web = free_ports(4)
+        self.web, self.broker, core, core_web, https = free_ports(5)
         self.home.mkdir()
         self.core.mkdir()
         (self.home / "kit.toml").write_text(
@@ -34,7 +34,8 @@ class Village:
             f'[broker]\nlisten = "127.0.0.1:{self.broker}"\n[backup]\nkeep = 0\n'
         )
         (self.core / "kit.toml").write_text(
-            f'[core]\nlisten = "127.0.0.1:{core}"\nweb = "127.0.0.1:{core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
+            f'[core]\nlisten = "127.0.0.1:{core}"\nhttps = "127.0.0.1:{https}"\n'
+            f'web = "127.0.0.1:{core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
         )
         self.log = log or folder / "log.txt"
         self.processes: dict[Path, subprocess.Popen[bytes]] = {}

@@ -46,7 +46,7 @@ class Unit:
     """A kit with simulated hardware and a city core beside it, in homes below one directory."""
 
     directory: Path
-    ports: list[int] = field(default_factory=lambda: free_ports(4))
+    ports: list[int] = field(default_factory=lambda: free_ports(5))
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -75,7 +75,7 @@ class Unit:
         from kit.run.simulation import simulated_settings
         from kit.settings import settings_as_toml
 
-        web, broker, core_web, core = (f"127.0.0.1:{port}" for port in self.ports)
+        web, broker, core_web, core, https = (f"127.0.0.1:{port}" for port in self.ports)
         text = settings_as_toml(simulated_settings(load_frost_night()))
         text = text.replace('# listen = "0.0.0.0:8080"', f'listen = "{web}"')
         text = text.replace('# listen = "0.0.0.0:1883"', f'listen = "{broker}"')
@@ -83,7 +83,7 @@ class Unit:
             home.mkdir(parents=True)
         (self.home / "kit.toml").write_text(text)
         (self.core_home / "kit.toml").write_text(
-            f'[core]\nlisten = "{core}"\nweb = "{core_web}"\npublic = "tcp://{core}"\n'
+            f'[core]\nlisten = "{core}"\nhttps = "{https}"\nweb = "{core_web}"\npublic = "tcp://{core}"\n'
             '[core.links.lora]\nradio = "simulated"\n'
         )
 

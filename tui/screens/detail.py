@@ -46,8 +46,11 @@ class DetailScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """The list takes the arrow and page keys."""
-        self.query_one("#scroll").focus()
+        """The list takes the arrow and page keys; a log stays at its end until the reader scrolls."""
+        scroll = self.query_one("#scroll", VerticalScroll)
+        scroll.focus()
+        if self._follow:
+            scroll.anchor()
         self._redraw()
 
     def rename(self, title: str) -> None:
@@ -80,9 +83,5 @@ class DetailScreen(Screen[None]):
         self.query_one("#scroll", VerticalScroll).scroll_end(animate=False)
 
     def _redraw(self) -> None:
-        scroll = self.query_one("#scroll", VerticalScroll)
-        at_end = scroll.scroll_y >= scroll.max_scroll_y
         width = max(20, self.size.width - 4)  # the padding and the scroll bar
         self.query_one("#lines", Static).update(draw(wrapped(self._lines, width)))
-        if self._follow and at_end:
-            scroll.scroll_end(animate=False)

@@ -123,10 +123,10 @@ class Town:
 
     directory: Path
     forgetful: bool = False
-    ports: list[int] = field(default_factory=lambda: free_ports(4))
+    ports: list[int] = field(default_factory=lambda: free_ports(5))
 
     def __post_init__(self) -> None:
-        web, _, core_web, _ = self.ports
+        web, _, core_web, *_ = self.ports
         self.kit = self._side("kit", ("run",), lambda: _answers(f"http://127.0.0.1:{web}/healthz"))
         self.core = self._side("core", ("core", "run"), lambda: _answers(f"http://127.0.0.1:{core_web}/healthz"))
 
@@ -142,10 +142,10 @@ class Town:
 
     def found(self) -> None:
         """Write settings, start both, join them."""
-        web, broker, core_web, core = (f"127.0.0.1:{port}" for port in self.ports)
+        web, broker, core_web, core, https = (f"127.0.0.1:{port}" for port in self.ports)
         (self.kit.home / "kit.toml").write_text(f'[web]\nlisten = "{web}"\n[broker]\nlisten = "{broker}"\n')
         (self.core.home / "kit.toml").write_text(
-            f'[core]\nlisten = "{core}"\nweb = "{core_web}"\npublic = "tcp://{core}"\n'
+            f'[core]\nlisten = "{core}"\nhttps = "{https}"\nweb = "{core_web}"\npublic = "tcp://{core}"\n'
         )
         self.core.start()
         self.kit.start()
