@@ -110,7 +110,8 @@ def _links(status: Status) -> list[str]:
         heard = ago_words(link.get("last_heard"), status.get("time"))
         waiting = queue_words(link.get("queued", {}))
         lines.append(f"{link['name']:<{width}}  {link['state']}, {waiting}, heard {heard}")
-        if link.get("explain") and link.get("state") not in ("up", "busy"):
+        # whoever stands before the unit with a stick in it wants to know whether it may be pulled out
+        if link.get("explain") and (link.get("state") not in ("up", "busy") or link["name"] == "stick"):
             lines.append(f"{'':<{width}}  {link['explain']}")
         facts = link.get("facts")
         lines += [f"{'':<{width}}  {told}" for told in (air_words(facts), data_words(facts)) if told]

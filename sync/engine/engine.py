@@ -113,10 +113,11 @@ class HeldIdentity(Protocol):
 
 @dataclass
 class _Conversation:
-    """A session with where its peer was last heard."""
+    """A session with where, and when (kit seconds), its peer was last heard on each link."""
 
     session: Session
     vias: dict[str, str] = field(default_factory=dict)
+    heard_at: dict[str, float] = field(default_factory=dict)
     heard_told: dict[str, float] = field(default_factory=dict)
     wake_at: dict[str, float] = field(default_factory=dict)
     offer_again: bool = True
@@ -180,7 +181,7 @@ class SyncEngine:
         self._aside_at = float("inf")
         self._core_refuses: RefusalReason | None = None
         self._told: tuple[LinkReport, ...] = ()
-        self._told_at = float("-inf")
+        self._told_at, self._noted = float("-inf"), ""
         self._joining = self._join(invite, curve_public) if invite is not None else None
 
     # --- the loop ---
@@ -256,6 +257,7 @@ class SyncEngine:
             conversation.touch()  # there may be something to say about it
             raise
         conversation.vias[link.name] = arrival.via
+        conversation.heard_at[link.name] = now
         conversation.touch()
         link.last_heard_ms = self._now_ms()
         if now - conversation.heard_told.get(link.name, float("-inf")) >= HEARD_EVERY_S:
@@ -504,8 +506,12 @@ class SyncEngine:
         note = self._note()
         now, real_s = self._clock.monotonic(), self._clock.real(1.0)
         every_s = max(REPORT_EVERY_S, REPORT_EVERY_REAL_S / real_s if real_s > 0 else 0.0)
-        if now < self._told_at + every_s and [each.state() for each in self._links] == [t.state for t in self._told]:
+        # what was not told yet and a technician waits for is told at once: a state, the first word from the other side
+        shown = [(each.state(), each.last_heard_ms is not None) for each in self._links]
+        told = [(each.state, each.last_heard_ms is not None) for each in self._told]
+        if now < self._told_at + every_s and shown == told and note == self._noted:
             return
+        self._noted = note
         reports = tuple(link.report(note) for link in self._links)
         self._told, self._told_at = reports, now
         self._on_links(reports)
@@ -579,10 +585,26 @@ def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[Watche
     """The priorities which that link is to carry to that peer now. `up` has the preferred link first."""
     better = [
         each
-        for each in up[: up.index(link)]
-        if _reaches(conversation, each) and not conversation.session.path(each.name, each.mtu_bytes).doubtful
+        for each in up
+        if _comes_before(conversation, each, link, up)
+        and _reaches(conversation, each)
+        and not conversation.session.path(each.name, each.mtu_bytes).doubtful
     ]
     return carried(link.lowest_priority, [each.lowest_priority for each in better])
+
+
+def _comes_before(conversation: _Conversation, one: WatchedLink, other: WatchedLink, up: Sequence[WatchedLink]) -> bool:
+    """Whether the peer is better sought by the one: its frames are larger, or as large, and there it was heard last.
+
+    A kit behind a hill is not first called in vain on the core's own radio while another kit carries for it.
+    """
+    if one is other or one.mtu_bytes != other.mtu_bytes:
+        return one.mtu_bytes > other.mtu_bytes
+    never = float("-inf")
+    heard, heard_there = (conversation.heard_at.get(each.name, never) for each in (one, other))
+    if abs(heard - heard_there) > HEARD_EVERY_S:
+        return heard > heard_there
+    return up.index(one) < up.index(other)
 
 
 def _dated(record: Record, now_ms: int) -> Record:

@@ -118,7 +118,15 @@ class Committed:
 
     def __init__(self) -> None:
         self._ids: OrderedDict[RecordId, None] = OrderedDict()
+        self._earlier: OrderedDict[RecordId, None] = OrderedDict()
         self._transfers: OrderedDict[bytes, tuple[RecordId, int]] = OrderedDict()
+
+    def begin_anew(self) -> None:
+        """Another life of the peer has begun, perhaps that of a copied card, which gives its records the same names.
+
+        What comes under a known name goes to the store once more, which compares. A transfer is named by its contents.
+        """
+        self._earlier, self._ids = self._ids, OrderedDict()
 
     def __contains__(self, each: RecordId) -> bool:
         return each in self._ids
@@ -134,6 +142,7 @@ class Committed:
     def note_transfer(self, transfer: bytes, record: RecordId, priority: int) -> None:
         """That transfer made this record."""
         self._transfers[transfer] = (record, priority)
+        self._earlier.pop(record, None)
         while len(self._transfers) > _REMEMBERED:
             self._transfers.popitem(last=False)
 
@@ -145,4 +154,4 @@ class Committed:
     def of_transfer(self, transfer: bytes) -> tuple[RecordId, int] | None:
         """The committed record, and its priority, that an already completed transfer made."""
         told = self._transfers.get(transfer)
-        return told if told is not None and told[0] in self._ids else None
+        return told if told is not None and (told[0] in self._ids or told[0] in self._earlier) else None

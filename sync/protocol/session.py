@@ -424,6 +424,7 @@ class Session:
         self._counters.take(opened.counter)
         if known != self._talk.peer_salt:
             self._forget_what_was_told()
+            self._committed.begin_anew()
         if known is not None and known != self._talk.peer_salt and self.peer.role is Role.CORE:
             self.ask_for_beacon()  # it was restarted, perhaps from a backup: what does it hold?
         return twin
@@ -500,7 +501,7 @@ class Session:
     ) -> set[RecordId]:
         """Returns its name if it is to be committed first."""
         owed.note(now, priority=record.priority, more=opened.more)
-        if record.id in self._committed:
+        if record.id in self._committed and (opened.short or opened.salt == self._talk.peer_salt):
             return set()
         records[record.id] = record
         return {record.id}

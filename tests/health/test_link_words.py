@@ -51,6 +51,12 @@ def test_what_is_left_today_is_said_in_frames_bytes_and_messages() -> None:
     assert air_words({}) == data_words(None) == ""
 
 
+def test_the_status_says_whether_the_stick_may_be_pulled_out() -> None:
+    stick = LORA | {"name": "stick", "explain": "3 records are on the stick; it may be pulled out now", "facts": {}}
+    told = " ".join(status_text(STATUS | {"running": True, "links": [stick]}).split())
+    assert "it may be pulled out now" in told
+
+
 def test_status_terminal_and_doctor_all_say_it() -> None:
     assert "1,850 frames" in " ".join(status_text(STATUS | {"running": True}).split())
     standby = {**CELLULAR, "name": "https", "facts": {"in_use": False}}

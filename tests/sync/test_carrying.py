@@ -96,6 +96,20 @@ def test_the_core_s_messages_find_the_way_back(valley: Any) -> None:
     assert [body for _, body in scene.b.taken] == [b"seed comes on Tuesday"]
 
 
+def test_the_core_calls_a_kit_where_it_is_heard_not_on_its_own_radio_in_vain(valley: Any) -> None:
+    scene = valley()
+    beyond = scene.world.lora(scene.core)  # up, but the hill is in between
+    beyond.send, beyond.receive = lambda *_, **__: True, lambda _: []
+    scene.core.links.insert(1, beyond)
+    scene.start()
+    scene.b.write("message", priority=2, body=b"hello")
+    scene.world.live(300, until=lambda: scene.b.waiting == 0)
+    assert scene.b.waiting == 0
+    scene.core.write("message", priority=2, body=b"seed comes on Tuesday", addressee="kit-hill")
+    took_s = scene.world.live(900, until=lambda: len(scene.b.taken) > 0)
+    assert took_s < 20
+
+
 def test_what_was_heard_while_the_mast_was_down_goes_on_when_it_is_back(valley: Any) -> None:
     scene = valley()
     scene.modem.plugged = False

@@ -127,6 +127,13 @@ def test_one_core_serves_many_kits_on_one_air(make_world: Any, tmp_path: Any) ->
     del world.sides[2:]
 
 
+def test_the_first_word_from_the_core_is_shown_at_once(make_world: Any) -> None:
+    world = make_world()
+    world.kit.write()
+    world.live(60, until=lambda: world.kit.waiting == 0)
+    assert world.kit.reports[0].last_heard_ms is not None
+
+
 def test_a_kit_cannot_write_in_the_name_of_another(make_world: Any) -> None:
     world = make_world()
     with world.kit.database.atomic() as connection:

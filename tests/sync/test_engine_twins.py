@@ -9,14 +9,14 @@ from typing import Any
 HOUR_S = 3600.0
 
 
-def clone(world: Any, home: Path) -> Any:
+def clone(world: Any, home: Path, *, by: Any = None) -> Any:
     """Another machine with a copy of the kit's disk, on the same air."""
     home.mkdir()
     with sqlite3.connect(home / "kit-orchard.db") as copy:
         world.kit.database.connection.backup(copy)
     copy.close()
     twin = type(world.kit)("kit-orchard", home, world, 2)
-    world.lora(twin).address = "!kit-copy"
+    (by or world.lora)(twin).address = "!kit-copy"
     twin.peers = world.kit.peers
     twin.start()
     world.sides.append(twin)
@@ -63,6 +63,33 @@ def test_what_the_core_says_to_one_of_two_twins_is_not_believed_by_the_other(mak
         world.live(120)
     assert b"theirs 7" in [body for _, body in world.core.taken]
     assert world.kit.waiting == 8
+    twin.database.close()
+    del world.sides[2:]
+
+
+def test_what_both_of_two_twins_sent_is_all_given_to_the_store(make_world: Any, tmp_path: Path) -> None:
+    """The same name, another body: the core's store keeps it apart, so it has to see it before it is acknowledged."""
+    world = make_world(lora=False, cellular=True)
+    live_for_a_while(world)
+    seen: list[bytes] = []
+    take = world.core.engine._keeping.take
+
+    def look_on(records: Any, **told: Any) -> bool:
+        seen.extend(record.body for record in records)
+        return bool(take(records, **told))
+
+    world.core.engine._keeping.take = look_on
+    twin = clone(world, tmp_path / "copy", by=world.cellular)
+    world.kit.start()
+    sent: list[bytes] = []
+    for number in range(6):
+        for side, name in ((world.kit, "mine"), (twin, "theirs")):
+            sent.append(b"%s %d" % (name.encode(), number))
+            side.write(body=sent[-1])
+            world.live(20)
+    assert world.core.peers.peers[7].twin
+    arrived = {row["body"] for side in (world.kit, twin) for row in side.rows("pending = 0")} & set(sent)
+    assert arrived <= set(seen)
     twin.database.close()
     del world.sides[2:]
 
