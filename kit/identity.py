@@ -5,6 +5,7 @@ Files below `keys/`, each 0600 and written whole or not at all:
 - `unit.json`: the unit's id and its X25519 private key (RFC 7748), from which link keys are agreed at enrolment;
 - `curve.json`: the CurveZMQ key pair of the cellular link;
 - `technician.json`: the scrypt hash (RFC 7914) of the technician's password;
+- `signing.json`: on a city core, the Ed25519 key (RFC 8032) that signs what it says to all of its kits;
 - `services.json`: the passwords with which the unit's own services sign in to the broker.
 """
 
@@ -87,6 +88,26 @@ def load_or_create_curve_keys(home: Home) -> CurveKeys:
         told = {"public": public.decode(), "secret": secret.decode()}
         write_secret(home.keys / "curve.json", told)
     return CurveKeys(told["public"].encode(), told["secret"].encode())
+
+
+def load_or_create_signing_key(home: Home) -> bytes:
+    """The Ed25519 private key, 32 bytes, with which a core signs its broadcasts; made on the first call.
+
+    Raises:
+        KitError: the key file is damaged, or the home cannot be written.
+    """
+    file = home.keys / "signing.json"
+    told = _load(file)
+    if told is None:
+        told = {"ed25519_private": secrets.token_bytes(32).hex()}
+        write_secret(file, told)
+    try:
+        private = bytes.fromhex(told["ed25519_private"])
+    except (KeyError, ValueError, TypeError):
+        private = b""
+    if len(private) != 32:  # noqa: PLR2004 - Ed25519
+        raise KitError(f"{file} is damaged; restore it from a backup of keys/")
+    return private
 
 
 def load_or_create_service_passwords(home: Home) -> dict[str, str]:

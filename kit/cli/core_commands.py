@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.addresses import reachable_host
 from kit.cli.bundle_commands import add_core_bundle
+from kit.cli.core_broadcasts import add_core_broadcasts
 from kit.cli.core_messages import add_core_messages
 from kit.cli.output import print_json, print_table
 from kit.errors import UsageError
@@ -27,7 +28,8 @@ LAST = 40
 
 def add_core(parser: argparse.ArgumentParser) -> None:
     """The commands of `kit core`."""
-    words = parser.add_subparsers(metavar="init|run|invite|remove|status|kits|records|send|messages|read|queue|bundle")
+    metavar = "init|run|invite|remove|status|kits|records|send|messages|read|warn|queue|bundle"
+    words = parser.add_subparsers(metavar=metavar)
     words.add_parser("init", help="make a core's home: keys, kit.toml, store").set_defaults(run=init)
     running = words.add_parser("run", help="start the core and keep it running")
     running.add_argument("--service", choices=("sync", "web"), help=argparse.SUPPRESS)
@@ -52,6 +54,7 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     )
     records.set_defaults(run=list_records)
     add_core_messages(words, _core)
+    add_core_broadcasts(words, _core)
     add_core_bundle(words.add_parser("bundle", help="carry records by hand, on a USB stick"))
 
 

@@ -52,7 +52,7 @@ def send_message(arguments: argparse.Namespace, core: Core) -> int:
     if not 0 < arguments.days <= 365:  # noqa: PLR2004 - a year
         raise UsageError(f"--days {arguments.days:g}: write a number above 0, at most 365")
     with core.open_store() as store:
-        unit = _unit_called(store, arguments.kit)
+        unit = unit_called(store, arguments.kit)
         record = store.write(
             addressee=unit,
             kind=KIND,
@@ -153,7 +153,12 @@ def list_queue(arguments: argparse.Namespace, core: Core) -> int:
     return 0
 
 
-def _unit_called(store: CoreStore, name: str) -> str:
+def unit_called(store: CoreStore, name: str) -> str:
+    """The unit id of the kit with that id or name.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     kits = store.kits()
     found = [kit.unit for kit in kits if name == kit.unit] or [
         kit.unit for kit in kits if kit.name.casefold() == name.casefold()

@@ -239,11 +239,12 @@ _MSG_TYPES, _SEVERITIES, _URGENCIES, _CERTAINTIES, _STATUSES, _CATEGORIES = (
 )
 
 
-def to_record_body(alert: Alert) -> bytes:
+def to_record_body(alert: Alert, *, texts: bool = False) -> bytes:
     """The alert as CBOR for the thin link, about 120 bytes: what, who, when, how bad; the text stays at home.
 
     An array, so that no names are sent: [1, identifier, sender, sent_s, msg_type, event, [status, category, urgency,
-    severity, certainty], onset − sent, expires − sent, area, parameters, references].
+    severity, certainty], onset − sent, expires − sent, area, parameters, references]; with its texts, as the core's
+    warnings go to villages, also [[language, event, headline, description, instruction], …].
     """
     import cbor2
 
@@ -273,18 +274,23 @@ def to_record_body(alert: Alert) -> bytes:
                 [ref.identifier, ref.sent_ms // 1000, *([] if ref.sender == alert.sender else [ref.sender])]
                 for ref in alert.references
             ],
+            *(
+                [[[i.language, i.event, i.headline, i.description, i.instruction] for i in alert.infos]]
+                if texts
+                else []
+            ),
         ]
     )
 
 
 def from_record_body(body: bytes) -> Alert:
-    """The alert of a record, without its texts.
+    """The alert of a record, with its texts where they were sent along.
 
     Raises:
         AlertError: the body is no alert.
     """
-    (identifier, sender, sent_s, msg_type, event, codes, onset, expires, area, parameters, references) = _fields(
-        body, 12, "alert"
+    (identifier, sender, sent_s, msg_type, event, codes, onset, expires, area, parameters, references, *more) = _fields(
+        body, 12, "alert", up_to=13
     )
     try:
         status, category, urgency, severity, certainty = codes
@@ -304,9 +310,10 @@ def from_record_body(body: bytes) -> Alert:
             area=Area(_words(area)),
             parameters={_words(k): v if isinstance(v, str) else float(v) for k, v in parameters.items()},
             references=tuple(
-                Reference(_words(more[0]) if more else sender, _words(name), int(at_s) * 1000)
-                for name, at_s, *more in references
+                Reference(_words(of[0]) if of else sender, _words(name), int(at_s) * 1000)
+                for name, at_s, *of in references
             ),
+            infos=tuple(map(_text, more[0] if more else ())),
         )
     except AlertError:
         raise
@@ -338,7 +345,7 @@ def rfc3339(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _fields(body: bytes, count: int, what: str) -> list[Any]:
+def _fields(body: bytes, count: int, what: str, *, up_to: int = 0) -> list[Any]:
     import cbor2
 
     try:
@@ -347,7 +354,14 @@ def _fields(body: bytes, count: int, what: str) -> list[Any]:
         raise AlertError(f"the body is no {what} ({error})") from error
     if not isinstance(told, list) or len(told) < count or told[0] != 1:
         raise AlertError(f"the body is no {what} that this version knows")
-    return told[1:count]  # a newer version may add fields at the end
+    return told[1 : max(count, up_to)]  # a newer version may add fields at the end
+
+
+def _text(told: Any) -> AlertText:
+    language, event, headline, description, instruction = map(_words, told)
+    return AlertText(
+        language=language, event=event, headline=headline, description=description, instruction=instruction
+    )
 
 
 def _words(told: Any) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit.clock import SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home
-from kit.identity import load_or_create_curve_keys
+from kit.identity import load_or_create_curve_keys, load_or_create_signing_key
 from kit.log import log_to_home
 from kit.run.adapters import rng
 from kit.run.unit import only_one, page_address, reachable, say
@@ -21,6 +21,8 @@ from kit.supervise import ServiceSpec, Supervisor, become_supervised, python_com
 from sync.core.setup import Core, open_core, prepare_core
 
 if TYPE_CHECKING:
+    from sync.core.sqlite_store import SqliteCoreStore
+    from sync.engine.multicasting import Broadcasting
     from sync.links.port import Link
 
 Ready = Callable[[Mapping[str, Any]], None]
@@ -115,6 +117,7 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
             on_links=lambda reports: tell_links(told, reports, core.clock),
             changed=store.changed,
             name=core.settings.core.name,
+            broadcasting=broadcasting(core, store),
         )
         try:
             cellular.open()  # a port in use is said now, not every thirty seconds in a log
@@ -123,6 +126,21 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         ready({"address": cellular.address.removeprefix("tcp://")})
         sticks = partial(core_sticks, core, Database(file, migrations=LINKS))
         run_together({"links": engine.run, "sticks": sticks}, stop)
+
+
+def broadcasting(core: Core, store: SqliteCoreStore) -> Broadcasting:
+    """What the core says to all of its kits by radio, signed with its own key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from sync.engine.multicasting import Broadcasting
+
+    private = Ed25519PrivateKey.from_private_bytes(load_or_create_signing_key(core.home))
+    return Broadcasting(
+        store,
+        core_public=core.identity.exchange_public,
+        signing_public=private.public_key().public_bytes_raw(),
+        sign=private.sign,
+    )
 
 
 def https_link(core: Core) -> Link:

@@ -28,6 +28,7 @@ class AlertMoment:
     Attributes:
         identifier: the alert's.
         sent_ms: when it was raised.
+        event: the danger in a word.
         onset_ms: when it is expected to begin.
         ended: whether it was cancelled or has expired.
         left_by: the link it left by, or "".
@@ -42,6 +43,7 @@ class AlertMoment:
     left_by: str = ""
     core_by: str = ""
     receipts: tuple[tuple[str, str], ...] = ()
+    event: str = "frost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,8 @@ class Story:
         if alert.onset_ms is not None and alert.onset_ms > alert.sent_ms:
             hours = (alert.onset_ms - alert.sent_ms) / HOUR_MS
             lead = f" from about {self._local(alert.onset_ms)}, in {hours:.1f} hours"
-        return f'FROST WARNING{lead}. Nobody has confirmed it: open {self.portal} and press "I have seen this".'
+        danger = "" if alert.event == "warning" else f"{alert.event.upper()} "
+        return f'{danger}WARNING{lead}. Nobody has confirmed it: open {self.portal} and press "I have seen this".'
 
     def _receipts(self, alert: AlertMoment) -> list[str]:
         lines = []

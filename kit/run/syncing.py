@@ -102,8 +102,10 @@ def _watch(home: Home, membership: Membership, stop: threading.Event, changed: t
 def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> None:
     from zmq.utils import z85
 
+    from kit.store.from_core import signing_key
     from kit.store.records import SqliteRecordStore
     from sync.engine import SyncEngine
+    from sync.engine.multicasting import Listening
     from sync.join import enrolled
     from sync.protocol.peers import SinglePeerBook
 
@@ -111,10 +113,11 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
     with open_unit_store(unit.home) as database, open_unit_store(unit.home) as told, _mesh(unit) as mesh:
         store = SqliteRecordStore(database)
         links = _links(unit, membership, curve, mesh)
+        peer = membership.invite.peer
         SyncEngine(
             identity=unit.identity,
             store=store,
-            peers=SinglePeerBook(membership.invite.peer, pending=not membership.enrolled),
+            peers=SinglePeerBook(peer, pending=not membership.enrolled),
             links=links,
             clock=unit.clock,
             rng=adapters.rng(),
@@ -126,6 +129,9 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
             curve_public=z85.decode(curve.public),
             on_time=partial(_core_told, told, unit.clock),
             on_enrolled=lambda welcomed: enrolled(unit.home, core_name=welcomed.name),
+            listening=Listening(
+                peer, signing_key=lambda: signing_key(database.connection, peer.unit), rng=adapters.rng()
+            ),
         ).run(stop)
 
 

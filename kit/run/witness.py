@@ -88,6 +88,7 @@ def _moment(
         identifier=incident,
         sent_ms=first.alert.sent_ms,
         onset_ms=first.alert.onset_ms,
+        event=first.alert.event,
         ended=last.alert.msg_type is MsgType.CANCEL or last.ended(now_ms),
         left_by=left_by,
         core_by=core_by,

@@ -19,6 +19,7 @@ from kit.store.custody import SUBJECT, hear_custody, note_custody
 from kit.store.database import Database, StoreError
 from kit.store.evidence import note_records
 from kit.store.facts import count_change
+from kit.store.from_core import WARNING, hear_warning
 from kit.store.holdings import holdings
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
@@ -313,7 +314,7 @@ class SqliteRecordStore:
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit records from elsewhere, in one transaction. One that is already held changes nothing."""
-        del peer, link
+        del link
         with storing(), self._database.atomic() as connection:
             connection.executemany(
                 f"INSERT OR IGNORE INTO records ({COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
@@ -324,6 +325,8 @@ class SqliteRecordStore:
             for each in records:
                 if each.kind == CUSTODY_KIND:
                     hear_custody(connection, each)
+                elif each.kind == WARNING and each.id.origin == peer:
+                    hear_warning(connection, each)
             count_change(connection, SUBJECT)
 
     def position(self) -> Position | None:

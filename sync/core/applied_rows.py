@@ -13,10 +13,10 @@ from kit.model import alert as alerts
 from kit.model import custody, letters
 from kit.model.custody import custody_from_body
 from kit.model.letters import letter_from_body
-from sync.core import reading_rows
+from sync.core import broadcast_custody, reading_rows
 from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
 from sync.core.store import Outcome
-from sync.protocol.records import Record
+from sync.protocol.records import Record, RecordId
 
 UNREADABLE = (
     ValueError,
@@ -84,6 +84,9 @@ def _apply_receipt(connection: sqlite3.Connection, record: Record) -> None:
             time_of(receipt.at_ms, "the receipt's time"),
         ),
     )
+    broadcast_custody.note_receipt(
+        connection, receipt.alert, unit=record.id.origin, person=receipt.person, at_ms=receipt.at_ms
+    )
 
 
 def _apply_forecast(connection: sqlite3.Connection, record: Record) -> None:
@@ -134,7 +137,10 @@ def _apply_custody(connection: sqlite3.Connection, record: Record) -> None:
             "WHERE origin = ? AND epoch = ? AND seq = ? AND addressee = ?",
             (time_of(note.at_ms, "the time"), note.person, record.addressee, epoch, seq, record.id.origin),
         )
-        if not found.rowcount:
+        name = RecordId(record.addressee, epoch, seq)
+        if not found.rowcount and not broadcast_custody.note_read(
+            connection, name, unit=record.id.origin, person=note.person, at_ms=note.at_ms
+        ):
             raise BodyError(f"{record.addressee} has no record {epoch}.{seq} here that was for {record.id.origin}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from sync.core import broadcast_custody
 from sync.protocol.beacons import Holding, Position, lacking
 from sync.protocol.records import Priority
 
@@ -18,8 +19,8 @@ def position(connection: sqlite3.Connection) -> Position | None:
 def refill(connection: sqlite3.Connection, peer: str, told: Sequence[Holding]) -> int:
     """See `RecordStore.refill`, in the caller's transaction."""
     epochs = connection.execute(
-        "SELECT epoch, max(seq) FROM core_records WHERE origin = (SELECT origin FROM core_own) AND addressee = ? "
-        "GROUP BY epoch",
+        "SELECT epoch, max(seq) FROM core_records WHERE origin = (SELECT origin FROM core_own) "
+        "AND addressee IN (?, '*') GROUP BY epoch",
         (peer,),
     )
     gaps = list(lacking(told, {int(row[0]): int(row[1]) for row in epochs}))
@@ -28,4 +29,4 @@ def refill(connection: sqlite3.Connection, peer: str, told: Sequence[Holding]) -
         "AND seq >= ? AND seq < ? AND addressee = ? AND accepted_ms IS NOT NULL",
         [(*gap, peer) for gap in gaps],
     ).rowcount
-    return max(changed, 0)
+    return max(changed, 0) + broadcast_custody.refill(connection, peer, gaps)

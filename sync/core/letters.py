@@ -23,6 +23,13 @@ SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, lengt
        to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by FROM core_records
 """
 
+_SHARED = """
+SELECT r.number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes,
+       m.unit AS addressee, body, 1 AS to_send, m.link AS sent_by, '' AS link, received_ms, m.left_ms, m.accepted_ms,
+       m.read_ms, m.read_by FROM core_multicast m JOIN core_records r ON r.number = m.number
+"""
+"""What is for many kits, a row for each."""
+
 
 def tell_author(
     connection: sqlite3.Connection,
@@ -68,8 +75,8 @@ def mark_read(connection: sqlite3.Connection, number: int, *, person: str, now_m
 def own_records(connection: sqlite3.Connection, *, limit: int) -> list[OwnRecord]:
     """See `CoreStore.own_records`."""
     rows = connection.execute(
-        f"{_SENT} WHERE to_send = 1 ORDER BY accepted_ms IS NOT NULL, "
-        "CASE WHEN accepted_ms IS NULL THEN priority END, number DESC LIMIT ?",
+        f"SELECT * FROM ({_SENT} WHERE to_send = 1 UNION ALL {_SHARED}) ORDER BY accepted_ms IS NOT NULL, "  # noqa: S608 - our constants
+        "CASE WHEN accepted_ms IS NULL THEN priority END, number DESC, addressee LIMIT ?",
         (limit,),
     )
     return [_sent(row) for row in rows]

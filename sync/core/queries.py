@@ -54,7 +54,8 @@ def early_receipts(connection: sqlite3.Connection, unit: str) -> int:
     """See `CoreStore.early_receipts`."""
     (count,) = connection.execute(
         "SELECT count(*) FROM core_receipts r WHERE unit = ? AND NOT EXISTS "
-        "(SELECT 1 FROM core_alerts a WHERE a.unit = r.unit AND a.identifier = r.alert)",
+        "(SELECT 1 FROM core_alerts a WHERE a.unit = r.unit AND a.identifier = r.alert) "
+        "AND r.alert NOT IN (SELECT alert FROM core_broadcasts)",
         (unit,),
     ).fetchone()
     return int(count)

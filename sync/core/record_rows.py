@@ -59,7 +59,7 @@ def apply_what_was_not(database: Database, *, at_ms: int) -> int:
             kinds,
         ).fetchall()
         for row in rows:
-            record = _record(row)
+            record = record_of(row)
             outcome, reason = _apply(database, record)
             connection.execute(
                 "UPDATE core_records SET outcome = ?, reason = ?, applied_ms = ? "
@@ -96,7 +96,7 @@ def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: i
         "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) ORDER BY priority, number LIMIT ?",
         (peer, now_ms, limit),
     )
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterator[Record]:
@@ -112,7 +112,7 @@ def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterat
         ).fetchall()
         if not rows:
             return
-        yield from map(_record, rows)
+        yield from map(record_of, rows)
         after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
 
 
@@ -291,7 +291,8 @@ def _refuse(connection: sqlite3.Connection, record: Record, reason: str, *, peer
     )
 
 
-def _record(row: sqlite3.Row) -> Record:
+def record_of(row: sqlite3.Row) -> Record:
+    """The record in a row with the columns of one."""
     return Record(
         id=RecordId(row["origin"], row["epoch"], row["seq"]),
         kind=row["kind"],

@@ -149,4 +149,24 @@ MIGRATIONS: tuple[Migration, ...] = (
         """
         + COUNT_EARLIER,
     ),
+    sql(
+        "core",
+        "0030_broadcasts",
+        # the records are in core_records with the addressee `*`; here is for whom each is, and how far it has come
+        """
+        CREATE TABLE core_broadcasts (
+            number INTEGER PRIMARY KEY REFERENCES core_records (number), everybody INTEGER NOT NULL,
+            alert TEXT NOT NULL, packets INTEGER NOT NULL DEFAULT 0, over INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX core_broadcasts_running ON core_broadcasts (number) WHERE over = 0;
+        CREATE INDEX core_broadcasts_by_alert ON core_broadcasts (alert) WHERE alert <> '';
+        CREATE TABLE core_multicast (
+            number INTEGER NOT NULL REFERENCES core_broadcasts (number), unit TEXT NOT NULL,
+            link TEXT NOT NULL DEFAULT '', left_ms INTEGER, accepted_ms INTEGER, read_ms INTEGER,
+            read_by TEXT NOT NULL DEFAULT '', PRIMARY KEY (number, unit)
+        ) WITHOUT ROWID;
+        CREATE INDEX core_multicast_waiting ON core_multicast (unit, number) WHERE accepted_ms IS NULL;
+        CREATE INDEX core_records_keys ON core_records (addressee) WHERE kind = 'core-key'
+        """,
+    ),
 )

@@ -20,7 +20,7 @@ from kit.store.database import Database
 from kit.store.holdings import holdings as holdings_of
 from kit.store.links import LinkRow, links
 from kit.store.records import storing
-from sync.core import holdings, kit_rows, letters, queries, reading_rows, record_rows
+from sync.core import broadcast_custody, broadcast_rows, holdings, kit_rows, letters, queries, reading_rows, record_rows
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     DayRow,
@@ -37,6 +37,7 @@ from sync.core.store import (
     TakenRecord,
 )
 from sync.protocol.beacons import Holding, Position
+from sync.protocol.broadcast import PlannedBroadcast
 from sync.protocol.enrolment import Hello
 from sync.protocol.peers import Peer, Refusal
 from sync.protocol.records import CannotStoreNow, Record, RecordId
@@ -95,11 +96,16 @@ class SqliteCoreStore:
 
     def outgoing(self, peer: str, *, now_ms: int, limit: int) -> list[Record]:
         """The core's own records for that kit."""
-        return record_rows.outgoing(self._database.connection, peer, now_ms=now_ms, limit=limit)
+        own = record_rows.outgoing(self._database.connection, peer, now_ms=now_ms, limit=limit)
+        shared = broadcast_rows.outgoing(self._database.connection, peer, now_ms=now_ms, limit=limit)
+        if not shared:
+            return own
+        return sorted((*own, *shared), key=lambda each: each.priority)[:limit]
 
     def backlog(self, peer: str, *, now_ms: int) -> Iterator[Record]:
         """Everything for that kit, for a stick."""
-        return record_rows.backlog(self._database.connection, peer, now_ms=now_ms)
+        yield from broadcast_rows.backlog(self._database.connection, peer, now_ms=now_ms)
+        yield from record_rows.backlog(self._database.connection, peer, now_ms=now_ms)
 
     def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
         """What came from that kit since then."""
@@ -107,17 +113,21 @@ class SqliteCoreStore:
 
     def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
         """The core's own records that the kit has not accepted."""
-        return record_rows.waiting_among(self._database.connection, ids, peer=peer)
+        connection = self._database.connection
+        shared = [each for each in ids if broadcast_custody.waits(connection, each, peer=peer)]
+        return record_rows.waiting_among(connection, ids, peer=peer) + shared
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link."""
         with storing(), self._database.atomic() as connection:
             record_rows.note_left(connection, ids, peer=peer, link=link, at_ms=at_ms)
+            broadcast_custody.note_left(connection, ids, peer=peer, link=link, at_ms=at_ms)
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """The kit has committed them; the authors of what was another kit's are told in the same transaction."""
         with storing(), self._database.atomic() as connection:
             delivered = record_rows.note_accepted(connection, ids, peer=peer, link=link, at_ms=at_ms)
+            broadcast_custody.note_accepted(connection, ids, peer=peer, link=link, at_ms=at_ms)
             for origin, records in delivered.items():
                 letters.tell_author(connection, origin, records, read=False, person="", now_ms=at_ms)
 
@@ -169,9 +179,12 @@ class SqliteCoreStore:
     def enrol(self, hello: Hello, *, now_ms: int, link: str) -> Peer | Refusal:
         """Enrol the kit that says hello, once."""
         with self._database.atomic() as connection:
-            return kit_rows.enrol(
+            answer = kit_rows.enrol(
                 connection, hello, exchange_private=self._identity.exchange_private, now_ms=now_ms, link=link
             )
+            if isinstance(answer, Peer):
+                broadcast_rows.include(connection, answer.unit, now_ms=now_ms)
+            return answer
 
     def heard(self, unit: str, *, link: str, via: str, now_ms: int) -> None:
         """A sealed frame of that kit came in."""
@@ -223,6 +236,55 @@ class SqliteCoreStore:
                 body=body,
                 now_ms=now_ms,
                 lifetime_s=lifetime_s,
+            )
+
+    def publish(
+        self,
+        *,
+        kind: str,
+        priority: int,
+        body: bytes,
+        now_ms: int,
+        lifetime_s: int | None = None,
+        units: Sequence[str] | None = None,
+        alert: str = "",
+    ) -> RecordId:
+        """Write a record for many kits."""
+        with self._database.atomic() as connection:
+            return broadcast_rows.publish(
+                connection,
+                kind=kind,
+                priority=priority,
+                body=body,
+                now_ms=now_ms,
+                lifetime_s=lifetime_s,
+                units=units,
+                alert=alert,
+            )
+
+    # -- broadcasts, for the engine (`sync.engine.multicasting.BroadcastStore`)
+
+    def give_keys(self, body: bytes, *, now_ms: int) -> int:
+        """Tell each kit that was not told yet with what key the core signs."""
+        if not broadcast_rows.lack_key(self._database.connection, body):
+            return 0
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
+            return broadcast_rows.give_keys(connection, body, now_ms=now_ms)
+        return 0
+
+    def knows_key(self, unit: str, body: bytes) -> bool:
+        """Whether that kit has accepted the key."""
+        return broadcast_rows.knows_key(self._database.connection, unit, body)
+
+    def broadcasts(self, *, now_ms: int) -> list[PlannedBroadcast]:
+        """What is still to be said to many kits."""
+        return broadcast_rows.broadcasts(self._database.connection, now_ms=now_ms)
+
+    def note_broadcast(self, record: RecordId, *, packets: int, over: bool, left: bool, link: str, at_ms: int) -> None:
+        """How far a broadcast has come."""
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
+            broadcast_rows.note_broadcast(
+                connection, record, packets=packets, over=over, left=left, link=link, at_ms=at_ms
             )
 
     def messages(self, *, limit: int) -> list[LetterRow]:

@@ -326,6 +326,23 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         """Write a record of the core's own for a kit; it leaves when that kit is heard."""
         ...
 
+    def publish(
+        self,
+        *,
+        kind: str,
+        priority: int,
+        body: bytes,
+        now_ms: int,
+        lifetime_s: int | None = None,
+        units: Sequence[str] | None = None,
+        alert: str = "",
+    ) -> RecordId:
+        """Write a record of the core's own for these kits (None = all, also those that join while it holds).
+
+        `alert` is the identifier of the warning in it: a receipt of that is a person's word that it was read.
+        """
+        ...
+
     def messages(self, *, limit: int) -> Sequence[LetterRow]:
         """Messages between people, both ways, the newest first."""
         ...

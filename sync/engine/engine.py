@@ -19,6 +19,7 @@ from kit.clock import Clock
 from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.joining import Joining
 from sync.engine.keeping import Keeping
+from sync.engine.multicasting import Broadcasting, Listening
 from sync.engine.watched import LinkReport, WatchedLink
 from sync.links.port import Arrival, Link, LinkState
 from sync.protocol.enrolment import Hello, Invite, make_hello
@@ -147,6 +148,8 @@ class SyncEngine:
         curve_public: our CurveZMQ public key (32 bytes), for the hello.
         on_enrolled: a kit was welcomed by the core; told once.
         on_time: the core's time (Unix ms, and whether it is trusted) as heard in a beacon.
+        broadcasting: at the core, what it says to all of its kits.
+        listening: at a kit, what is made of that.
     """
 
     def __init__(
@@ -166,7 +169,10 @@ class SyncEngine:
         curve_public: bytes = b"",
         on_enrolled: Callable[[Welcomed], None] | None = None,
         on_time: Callable[[int, bool], None] | None = None,
+        broadcasting: Broadcasting | None = None,
+        listening: Listening | None = None,
     ) -> None:
+        self._broadcasting, self._listening = broadcasting, listening
         self._identity, self._store, self._peers, self._clock, self._rng = identity, store, peers, clock, rng
         self._keeping = Keeping(store)
         self._links = sorted((WatchedLink(link, clock) for link in links), key=lambda link: -link.mtu_bytes)
@@ -209,11 +215,14 @@ class SyncEngine:
             if arrivals:
                 self._take_in(link, arrivals)
         self._try_aside()
+        self._acknowledge_broadcasts()
         self._renew_keys()
         self._refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         for link in up:
+            self._broadcast(link, urgent=True)
             self._send_by(link, up)
+            self._broadcast(link, urgent=False)
         self._report()
         return len(up)
 
@@ -236,6 +245,9 @@ class SyncEngine:
             try:
                 if frame_type(arrival.frame) is FrameType.HELLO:
                     self._take_hello(link, arrival)
+                    continue
+                if frame_type(arrival.frame) is FrameType.MULTICAST:
+                    self._hear_broadcast(link, arrival)
                     continue
                 unit, events = self._open(link, arrival)
             except RemoteSyncError as error:
@@ -284,6 +296,8 @@ class SyncEngine:
             self._take(session, records, link)
         if accepted:
             self._keeping.accepted(accepted, peer=unit, link=link.name, at_ms=self._now_ms())
+            if self._broadcasting is not None:
+                self._broadcasting.accepted(unit, accepted)
             conversation.offer_again = conversation.offer_again or session.offered < OFFER_LOW
 
     def _take(self, session: Session, records: dict[RecordId, Record], link: WatchedLink) -> None:
@@ -303,6 +317,30 @@ class SyncEngine:
             now=self._clock.monotonic(),
             late=late,
         )
+
+    def _hear_broadcast(self, link: WatchedLink, arrival: Arrival) -> None:
+        if self._listening is None or not self.enrolled:
+            raise ForeignFrame("a broadcast that is not for us")
+        now = self._clock.monotonic()
+        record = self._listening.hear(link, arrival.frame, now=now)
+        if record is None:
+            return
+        now_ms = self._now_ms()
+        if self._keeping.take([record], peer=self._listening.core.unit, link=link.name, at_ms=now_ms):
+            self._listening.owe(record, link, now=now)
+        else:
+            self._listening.forget(record)
+
+    def _acknowledge_broadcasts(self) -> None:
+        """What was heard in a broadcast is acknowledged by name in the ordinary session."""
+        if self._listening is None:
+            return
+        for record, link in self._listening.due(self._clock.monotonic()):
+            conversation, now = self._conversation(self._listening.core), self._clock.monotonic()
+            session = conversation.session
+            session.came_otherwise(record.id, priority=int(record.priority), path=link, now=now)
+            self._acknowledge(session, [record], link)
+            conversation.touch()
 
     def _set_aside(self, unit: str, link: str, records: Sequence[Record]) -> list[RecordId]:
         """Remember what could not be committed: a transfer of half an hour need not be made again.
@@ -394,6 +432,7 @@ class SyncEngine:
         conversation.vias[link.name] = arrival.via
         conversation.session.welcome(self._name)
         conversation.touch()
+        self._refresh_at = float("-inf")  # what is for every kit is for this one, too
         link.last_heard_ms = self._now_ms()
 
     # --- what goes out ---
@@ -407,6 +446,8 @@ class SyncEngine:
             self._refresh_at = now + REFRESH_S
         if all_anew or news:
             self._meet_peers()
+            if self._broadcasting is not None:
+                self._broadcasting.refresh(now_ms=self._now_ms())
         self._seen_change = change
         retries = list(self._due_now()) if self._due_now is not None and (news or all_anew) else []
         for conversation in self._conversations.values():
@@ -431,6 +472,9 @@ class SyncEngine:
         limit = NEWS_RECORDS if news_only else OFFER_RECORDS
         records = self._store.outgoing(session.peer.unit, now_ms=self._now_ms(), limit=limit)
         conversation.offer_again = False
+        session.withheld = frozenset()
+        if self._broadcasting is not None and self._hears_radio_only(session.peer.unit):
+            records, session.withheld = self._broadcasting.split(session.peer.unit, records)
         try:
             session.offer(records, replaces=not news_only)
         except RecordTooLarge as error:
@@ -494,6 +538,34 @@ class SyncEngine:
         if left:
             self._keeping.left(left, peer=unit, link=link.name, at_ms=self._now_ms())
         return True
+
+    def _broadcast(self, link: WatchedLink, *, urgent: bool) -> None:
+        """Say what is for all kits: a warning before anything else, the rest when the sessions had their turn."""
+        if self._broadcasting is None or not link.reaches_everybody:
+            return
+        if not urgent and link.state() is LinkState.BUSY:
+            return
+        ended = self._broadcasting.send(
+            link,
+            urgent=urgent,
+            now=self._clock.monotonic(),
+            now_ms=self._now_ms(),
+            loss=lambda unit: self._loss(unit, link),
+            by_session=lambda unit: not self._hears_radio_only(unit),
+        )
+        if ended:
+            self._refresh_at = float("-inf")
+
+    def _loss(self, unit: str, link: WatchedLink) -> float:
+        conversation = self._conversations.get(unit)
+        return 0.0 if conversation is None else conversation.session.path(link.name, link.mtu_bytes).loss
+
+    def _hears_radio_only(self, unit: str) -> bool:
+        conversation = self._conversations.get(unit)
+        vias = () if conversation is None else conversation.vias
+        return not any(link.name in vias and not link.reaches_everybody for link in self._links) and any(
+            link.reaches_everybody for link in self._links
+        )
 
     def _say_hello(self, link: WatchedLink, joining: Joining) -> None:
         now = self._clock.monotonic()

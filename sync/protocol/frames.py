@@ -30,6 +30,7 @@ class FrameType(IntEnum):
     CARRIED_DOWN = 5
     UP_SHORT = 6
     DOWN_SHORT = 7
+    MULTICAST = 12
 
     @property
     def short(self) -> FrameType:

@@ -110,6 +110,9 @@ class BeaconFacts:
 class Session:
     """Decides what to send next; never sends it.
 
+    Attributes:
+        withheld: records for this peer that are not offered, because they are broadcast; it may accept them.
+
     Args:
         unit: our own id, the origin of our records.
         exchange_private: our X25519 private key.
@@ -147,6 +150,7 @@ class Session:
         self._owed: dict[str, Owed] = {}
         self._wait_until = float("-inf")
         self._last_wait_s = 0
+        self.withheld: frozenset[RecordId] = frozenset()
         self._speech = Speech(
             unit=unit, peer=peer, sealer=sealer, counters=self._counters, ledger=self._ledger,
             reassembly=self._reassembly, talk=self._talk, life=public_of(life), epoch=epoch,
@@ -250,6 +254,12 @@ class Session:
         if late:
             self._speech.wait_s = None
             self._owed.setdefault(path, Owed()).note(now, priority=min(told.values(), default=5), more=False)
+
+    def came_otherwise(self, record: RecordId, *, priority: int, path: str, now: float) -> None:
+        """It was heard in a broadcast by that link, and is to be acknowledged by name: `acknowledge` it next."""
+        owed = self._owed.setdefault(path, Owed())
+        owed.by_name[record] = priority
+        owed.note(now, priority=priority, more=False)
 
     def cannot_store(self, *, seconds: int, gone: Iterable[RecordId] = ()) -> None:
         """What came could not be committed: the peer is told to wait.
@@ -485,7 +495,7 @@ class Session:
                 return []
             case Accepted():
                 ids = [RecordId(item.origin or self._unit, item.epoch, seq) for seq in item.seqs]
-                accepted = self._ledger.accept(ids)
+                accepted = self._ledger.accept(ids) + [each for each in ids if each in self.withheld]
                 return [RecordsAccepted(tuple(accepted))] if accepted else []
 
     def _take_heard(self, item: Heard, way: Path, now: float) -> list[Event]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from captured import CAPTURES
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fuzzing import Target
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Request, TextMessage
@@ -65,6 +66,7 @@ from sync.protocol.items import (
     encode_wait,
     encode_welcome,
 )
+from sync.protocol.multicast import EVERYBODY, Gathering, frames_of, make_object
 from sync.protocol.records import Priority, Record, RecordId
 from sync.protocol.sealing import Opener, Sealer
 
@@ -192,8 +194,31 @@ def sync_targets() -> list[Target]:
             parse=lambda data: len(unpack(data, max_cells=3_000).rows),
             refuses=(PackingError,),
         ),
+        _broadcast_target(),
         *_body_targets(),
     ]
+
+
+def _broadcast_target() -> Target:
+    """Packets that anybody may send on the air."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    record = Record(
+        id=RecordId("core-city", 5, 1),
+        kind="alert",
+        priority=Priority.DISTRESS,
+        created_ms=1_790_000_000_000,
+        addressee=EVERYBODY,
+        body=b"storm",
+    )
+    told = make_object(record, core_public=bytes(32), sign=key.sign)
+
+    def hear(data: bytes) -> object:
+        kit = Gathering(core="core-city", core_public=bytes(32), link_id=7)
+        heard, again = kit.take(data, signing_public=key.public_key().public_bytes_raw())
+        return heard and heard.id, again, kit.held_bytes
+
+    frames = frames_of(told, core_public=bytes(32), repair=2)
+    return Target(name="sync-broadcast", seeds=frames, parse=hear, refuses=(RemoteSyncError,))
 
 
 def _body_targets() -> list[Target]:

@@ -354,3 +354,16 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for world in worlds:
         world.close()
+
+
+@pytest.fixture
+def air_of_radios() -> tuple[Any, Any]:
+    """How to make an air (of a clock and a random source), and a LongFast radio on it (of the air and an address)."""
+
+    def radio(medium: Medium, address: str) -> MemoryLink:
+        return MemoryLink(
+            "lora", medium, address=address, mtu_bytes=214, lowest_priority=4,
+            frame_s=lambda size: frame_airtime_ms(size, "LONG_FAST") / 1000.0,
+        )  # fmt: skip
+
+    return Medium, radio

@@ -1,0 +1,90 @@
+"""The fountain code under broadcasts: RaptorQ (RFC 6330), by the library `raptorq`, behind two functions and a class.
+
+A packet is the payload id of RFC 6330, section 3.2 (source block 0 in one byte, symbol number in three) and a symbol.
+The code is systematic: symbols below K are the bytes themselves. So where the library has no build (it has none for
+64-bit ARM), what came without a gap is understood all the same, and the rest comes by the ordinary sessions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sync.protocol.errors import MalformedFrame
+
+ALIGNMENT = 8
+"""Symbol sizes are multiples of it, as the library has them (RFC 6330, section 4.3)."""
+
+PAYLOAD_ID_BYTES = 4
+LAST_SYMBOL = 2**24 - 1
+
+
+def has_library() -> bool:
+    """Whether repair symbols can be made and used here."""
+    return _library() is not None
+
+
+def source_symbols(size: int, symbol_bytes: int) -> int:
+    """K: into how many symbols so many bytes are cut."""
+    return -(-size // symbol_bytes)
+
+
+def packets(data: bytes, *, symbol_bytes: int, repair: int) -> list[bytes]:
+    """The source symbols and so many repair symbols, in this order; without the library the source symbols only."""
+    library = _library()
+    if library is not None:
+        made: list[bytes] = library.Encoder.with_defaults(data, symbol_bytes).get_encoded_packets(repair)
+        return sorted(made, key=lambda each: each[:PAYLOAD_ID_BYTES])
+    starts = range(0, len(data), symbol_bytes)
+    return [
+        number.to_bytes(PAYLOAD_ID_BYTES, "big") + data[start : start + symbol_bytes].ljust(symbol_bytes, b"\0")
+        for number, start in enumerate(starts)
+    ]
+
+
+class Gatherer:
+    """Takes symbols of one object until it is whole.
+
+    Args:
+        size: of the object in bytes.
+        symbol_bytes: of each symbol.
+    """
+
+    def __init__(self, size: int, symbol_bytes: int) -> None:
+        self._size, self._needed = size, source_symbols(size, symbol_bytes)
+        self._symbols: dict[int, bytes] = {}
+        library = _library()
+        self._decoder: Any = None if library is None else library.Decoder.with_defaults(size, symbol_bytes)
+
+    def __len__(self) -> int:
+        """How many different symbols have come."""
+        return len(self._symbols)
+
+    def add(self, packet: bytes) -> bytes | None:
+        """The object, once it is whole (or what somebody else's symbols made of it).
+
+        Raises:
+            MalformedFrame: a symbol of a source block that there is not.
+        """
+        block, number = packet[0], int.from_bytes(packet[1:PAYLOAD_ID_BYTES], "big")
+        if block:
+            raise MalformedFrame("a symbol of a source block that no broadcast has")
+        if number in self._symbols:
+            return None
+        if self._decoder is not None:
+            self._symbols[number] = b""
+            made = self._decoder.decode(packet)
+            return None if made is None else bytes(made)
+        if number >= self._needed:
+            return None
+        self._symbols[number] = packet[PAYLOAD_ID_BYTES:]
+        if len(self._symbols) < self._needed:
+            return None
+        return b"".join(self._symbols[each] for each in range(self._needed))[: self._size]
+
+
+def _library() -> Any:
+    try:
+        import raptorq
+    except ImportError:
+        return None
+    return raptorq
