@@ -95,12 +95,16 @@ def test_of_two_chips_in_one_device_the_one_that_hangs_in_the_air_is_forecast(
     assert choose_device(connection, "not-yet") == "not-yet"
 
 
-def test_one_plain_temperature_comes_before_one_of_several(database: Database, ingest: Ingest) -> None:
+def test_a_new_thermometer_does_not_take_the_place_of_a_chip_with_a_longer_record(
+    database: Database, ingest: Ingest
+) -> None:
     add_pump(database)
     add_device(database.connection, "orchard", now_ms=0)
-    measure_chips(database, ingest, 9, 1, BMP280={"Temperature": 5}, SHT3X={"Temperature": 4})
     measure(database, ingest, "orchard", 2, 1)
-    assert choose_device(database.connection, "") == "orchard"
+    measure_chips(database, ingest, 2, 1, DS18B20={"Temperature": 9.5}, BMP280={"Temperature": 5})
+    assert choose_device(database.connection, "") == "orchard", "neither chip is known to hang in the air"
+    measure_chips(database, ingest, 9, 1, BMP280={"Temperature": 5}, SHT3X={"Temperature": 4})
+    assert choose_device(database.connection, "") == "pump:sht3x"
 
 
 def test_what_is_observed_is_that_chip_with_what_the_device_measures_besides(

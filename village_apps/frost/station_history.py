@@ -51,9 +51,8 @@ def choose_device(connection: sqlite3.Connection, wished: str) -> str | None:
     """The thermometer to forecast for, `device` or `device:label`: the one the settings name, else the best one.
 
     One that anybody could pretend to be (no password, or heard over the mesh) only where there is no other: a stranger
-    must not be able to warn a village, or to keep it from being warned. Of those, one that a device calls simply its
-    temperature comes before one of several chips or probes; of these, one that hangs in the air by its label; and then
-    the one with the longest record.
+    must not be able to warn a village, or to keep it from being warned. Of those, one that is its device's only one,
+    or by its label hangs in the air, comes before other chips and probes; and then the one with the longest record.
     """
     found = spans(connection, "temperature", labelled=True)
     if wished:
@@ -82,11 +81,9 @@ def _name(span: Span) -> str:
 def _fitness(span: Span) -> int:
     """How likely it is that it measures the air; small is good."""
     label = span.quantity.partition(":")[2]
-    if not label:
-        return 0
     if label.startswith(_NOT_THE_AIR):
-        return 3
-    return 1 if label.startswith(_HYGROMETERS) else 2
+        return 2
+    return 0 if not label or label.startswith(_HYGROMETERS) else 1
 
 
 def observations(connection: sqlite3.Connection, sensor: str, *, since_ms: int, until_ms: int) -> Iterator[Observation]:
