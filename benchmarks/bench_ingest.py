@@ -1,10 +1,12 @@
 """Durable ingest: the kit's broker beside Mosquitto → paho (acknowledging by hand) → SQLite and a bare listener.
 
 All in the same run, see `ingest_sides.py`. A reading counts when it is on disk. Devices are raw sockets with a window:
-1 = wait for each PUBACK, 20 = what paho and most libraries have in flight at once. Milliseconds do not carry over to
-other machines; ratios do.
+1 = wait for each PUBACK, 20 = what paho and most libraries have in flight at once, 200 = a gateway that sends what it
+has. Milliseconds do not carry over to
+other machines; ratios do. The sides take turns in short rounds, so that a busy machine disturbs all of them alike; the
+median of the rounds is shown, and of the ratios of each round.
 
-    .venv/bin/python benchmarks/bench_ingest.py [--seconds 4] [--only rates|delays|bursts] [--ledger]
+    .venv/bin/python benchmarks/bench_ingest.py [--seconds 1] [--rounds 5] [--only rates|delays|bursts] [--ledger]
 
 - rates: messages per second as fast as they are acknowledged, each with two readings. Floor: twice the chain that does
   the same work behind Mosquitto (`external`), with 1 and with 200 devices at window 20. `chain` does less: it keeps a
@@ -19,8 +21,10 @@ other machines; ratios do.
 from __future__ import annotations
 
 import argparse
+import os
 import selectors
 import socket
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -89,8 +93,13 @@ def publish_for(side: Side, *, count: int, window: int, seconds: float) -> float
         client.socket.close()
     sent = sum(client.sent for client in clients)
     took = time.perf_counter() - started
-    while (stored := side.count() - before) < sent:
-        time.sleep(0.005)
+    while True:
+        asked = time.perf_counter()
+        stored = side.count() - before
+        if stored >= sent:
+            break
+        # what is being measured must not wait for who counts
+        time.sleep(max(0.01, 3 * (time.perf_counter() - asked)))
         took = time.perf_counter() - started
     assert stored == sent, f"{stored} on disk, {sent} sent"
     return sent / took
@@ -139,34 +148,65 @@ def burst(side: Side, size: int) -> int:
     return size - (side.count() - before)
 
 
-def measure_rates(every: dict[str, Side], seconds: float) -> None:
-    names = {
-        "kit": "kit",
-        "chain": "chain",
-        "external": "chain, kit's ingest",
-        "bare": "bare listener",
-        "unled": "without ledger",
-    }
+NAMES = {
+    "kit": "kit",
+    "external": "chain, kit's ingest",
+    "chain": "chain, plain rows",
+    "bare": "bare listener",
+    "unled": "without ledger",
+}
+
+
+def measure_rates(every: dict[str, Side], *, seconds: float, rounds: int) -> None:
     others = [kind for kind in every if kind != "kit"]
-    head = "".join(f"{names[kind]:>21}" for kind in every) + "".join(f"{'kit / ' + kind:>15}" for kind in others)
-    print(f"{'devices':>8}{'window':>8}{head}")
-    for count, window in ((1, 20), (200, 20), (1, 1), (20, 20), (200, 1)):
-        rates = {kind: publish_for(s, count=count, window=window, seconds=seconds) for kind, s in every.items()}
-        ratios = "".join(f"{rates['kit'] / rates[kind]:15.2f}" for kind in others)
-        print(f"{count:8}{window:8}" + "".join(f"{rate:19.0f}/s" for rate in rates.values()) + ratios, flush=True)
+    print(
+        "messages/s"
+        + "".join(f"{NAMES[kind]:>21}" for kind in every)
+        + "   medians of the ratios kit / …, and their range"
+    )
+    print("devices × window")
+    for count, window in ((1, 20), (1, 200), (20, 20), (200, 20), (1, 1)):
+        rates: dict[str, list[float]] = {kind: [] for kind in every}
+        for number in range(rounds):
+            turns = list(every.items())
+            for kind, side in turns if number % 2 else reversed(turns):
+                rates[kind].append(publish_for(side, count=count, window=window, seconds=seconds))
+        told = []
+        for kind in others:
+            ratios = sorted(mine / theirs for mine, theirs in zip(rates["kit"], rates[kind], strict=True))
+            told.append(f"{NAMES[kind]} {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+        medians = "".join(f"{statistics.median(each):21.0f}" for each in rates.values())
+        print(f"{count:4} × {window:<3}" + medians + "   " + ", ".join(told), flush=True)
 
 
-def measure_delays(every: dict[str, Side], seconds: float) -> None:
+def measure_delays(every: dict[str, Side], *, seconds: float, rounds: int) -> None:
     kinds = ("kit", "bare")
     pooled: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(4):  # in turns, so that a busy machine disturbs both alike
-        for kind in kinds:
-            pooled[kind] += delays_of(every[kind], per_second=1000, seconds=seconds / 2)
-    at = {kind: [sorted(each)[int(len(each) * part)] * 1000 for part in (0.5, 0.99)] for kind, each in pooled.items()}
-    print(f"\nPUBLISH → PUBACK at 1,000/s{'p50':>12}{'p99':>12}")
+    ratios: list[tuple[float, float]] = []
+    for number in range(rounds):
+        at = {}
+        for kind in kinds if number % 2 else reversed(kinds):
+            delays = delays_of(every[kind], per_second=1000, seconds=seconds)
+            pooled[kind] += delays
+            at[kind] = _percentiles(delays)
+        ratios.append((at["kit"][0] / at["bare"][0], at["kit"][1] / at["bare"][1]))
+    print(f"\nPUBLISH → PUBACK at 1,000/s{'p50':>12}{'p99':>12}   load {os.getloadavg()[0]:.1f}")
     for kind in kinds:
-        print(f"{kind:>27}{at[kind][0]:9.2f} ms{at[kind][1]:9.2f} ms")
-    print(f"{'kit / bare':>27}{at['kit'][0] / at['bare'][0]:12.1f}{at['kit'][1] / at['bare'][1]:12.1f}", flush=True)
+        median, late = _percentiles(pooled[kind])
+        print(f"{kind:>27}{median * 1000:9.2f} ms{late * 1000:9.2f} ms")
+    medians = [statistics.median(ratio[place] for ratio in ratios) for place in (0, 1)]
+    print(f"{'kit / bare, all rounds':>27}" + "".join(f"{_ratio(pooled, place):12.1f}" for place in (0, 1)))
+    print(f"{'median of the rounds':>27}{medians[0]:12.1f}{medians[1]:12.1f}", flush=True)
+    print(f"{'p99 in each round':>27}   " + " ".join(f"{ratio[1]:.1f}" for ratio in ratios), flush=True)
+
+
+def _percentiles(delays: list[float]) -> tuple[float, float]:
+    ordered = sorted(delays)
+    return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+
+
+def _ratio(pooled: dict[str, list[float]], place: int) -> float:
+    return _percentiles(pooled["kit"])[place] / _percentiles(pooled["bare"])[place]
 
 
 def measure_bursts(every: dict[str, Side]) -> None:
@@ -178,20 +218,21 @@ def measure_bursts(every: dict[str, Side]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each side in each round")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=("rates", "delays", "bursts"))
     parser.add_argument("--ledger", action="store_true", help="the kit with and without its ledger")
     arguments = parser.parse_args()
-    with sides(*(("kit", "unled") if arguments.ledger else ("kit", "chain", "external", "bare"))) as every:
+    with sides(*(("kit", "unled") if arguments.ledger else ("kit", "external", "chain", "bare"))) as every:
         for side in every.values():
             side.start()
         if arguments.ledger:
-            measure_rates(every, arguments.seconds)
+            measure_rates(every, seconds=arguments.seconds, rounds=arguments.rounds)
             return
         if arguments.only in {None, "rates"}:
-            measure_rates(every, arguments.seconds)
+            measure_rates(every, seconds=arguments.seconds, rounds=arguments.rounds)
         if arguments.only in {None, "delays"}:
-            measure_delays(every, arguments.seconds)
+            measure_delays(every, seconds=arguments.seconds, rounds=arguments.rounds)
         print(f"\nmemory of the kit's broker with its collector: {every['kit'].memory_bytes() / 1e6:.0f} MB")
         for side in every.values():
             side.kill()

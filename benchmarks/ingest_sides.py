@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kit.broker.committer import HAND_OVER_S
+from kit.broker.committer import tune_interpreter
 from kit.broker.external import ExternalBroker
 from kit.broker.protocol.packets import Connack
 from kit.broker.protocol.writer import encode
@@ -275,7 +275,7 @@ async def serve_bare(file: Path, port: int) -> None:
 
 def main() -> None:
     if sys.argv[1] != "chain":
-        sys.setswitchinterval(HAND_OVER_S)  # as the kit's service does
+        tune_interpreter()  # as the kit's service does
     kind, file, port = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     if kind == "chain":
         serve_chain(file, port)

@@ -22,6 +22,11 @@ from kit.store.learned import learned_by
 PARTS_PER_GATEWAY = 250
 """Devices behind a gateway; one that invents names without end must not fill the disk."""
 
+TOPICS_REMEMBERED = 16
+"""Of one device, with what follows its own topic; it speaks on the same few for years."""
+
+OWNERS_REMEMBERED = 4_096
+"""Topics at an external broker, with the device whose own they are."""
 
 MESH = "mesh"
 """What the nodes that the kit's own radio hears stand behind: `mesh/da741924`."""
@@ -54,22 +59,22 @@ class Speaker:
     own: tuple[str, ...]
     known: dict[str, str] | None = None
     parts: set[str] | None = field(default=None)
+    _below: dict[str, str | None] = field(default_factory=dict)
 
     def below(self, topic: str) -> str | None:
         """What follows its own topic; None if the topic is not its own."""
-        for own in self.own:
-            if topic == own:
-                return ""
-            if topic.startswith(own + "/"):
-                return topic[len(own) + 1 :]
-        return None
+        return next((topic[len(own) + 1 :] for own in self.own if f"{topic}/".startswith(f"{own}/")), None)
 
     def heard(self, connection: sqlite3.Connection, published: Published) -> Heard:
         """The message, as its dialect wants it."""
         if self.known is None:
             self.known = learned_by(connection, self.device)
-        below = self.below(published.topic)
-        return Heard(published.topic, published.payload, below, self.base, self.known)
+        topic = published.topic
+        if topic not in self._below:
+            if len(self._below) >= TOPICS_REMEMBERED:
+                self._below.clear()
+            self._below[topic] = self.below(topic)
+        return Heard(topic, published.payload, self._below[topic], self.base, self.known)
 
     def admits(self, connection: sqlite3.Connection, part: str) -> Room:
         """Whether there is room for this device behind it."""
@@ -111,6 +116,7 @@ class Speakers:
         self._version: int | None = None
         self._speakers: dict[str, Speaker] = {}
         self._passing: dict[str, Speaker] = {}
+        self._owners: dict[str, Speaker | None] = {}
         self._mesh = Speaker(MESH, meshtastic.DIALECT, MESH_TOPIC, (MESH_TOPIC,), known={})
 
     def begin(self, connection: sqlite3.Connection) -> None:
@@ -122,7 +128,7 @@ class Speakers:
                 device.name: self._speaker(connection, device.name, device.kind, device.base)
                 for device in list_devices(connection)
             }
-            self._passing = {}
+            self._passing, self._owners = {}, {}
             self._version = version
 
     def forget_changes(self) -> None:
@@ -138,7 +144,7 @@ class Speakers:
         signed_in = self._speakers.get(published.username)
         if signed_in is not None:
             return signed_in
-        by_topic = next((s for s in self._speakers.values() if s.below(published.topic) is not None), None)
+        by_topic = self._whose(published.topic)
         if by_topic is not None:
             return by_topic
         if not published.username and discovery.is_discovery(published.topic):
@@ -151,6 +157,14 @@ class Speakers:
                 self._passing.clear()
             self._passing[name] = Speaker(name, NATIVE, PREFIX + name, (PREFIX + name,))
         return self._passing[name]
+
+    def _whose(self, topic: str) -> Speaker | None:
+        """Whose own topic it is."""
+        if topic not in self._owners:
+            if len(self._owners) >= OWNERS_REMEMBERED:
+                self._owners.clear()
+            self._owners[topic] = next((s for s in self._speakers.values() if s.below(topic) is not None), None)
+        return self._owners[topic]
 
     def _announced(self, published: Published) -> Speaker | None:
         """Whose topics a discovery at an external broker is about."""

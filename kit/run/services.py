@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,13 +88,12 @@ def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], Non
 
 def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """The MQTT broker and, in the same transaction as its acknowledgement, the ingest of readings."""
-    from kit.broker.committer import HAND_OVER_S
+    from kit.broker.committer import tune_interpreter
     from kit.collect.ingest import Ingest
     from kit.store.device_users import DeviceUsers
     from kit.store.disk_room import ReadingsGate, Reserve
     from kit.store.mqtt import MqttJournal
 
-    sys.setswitchinterval(HAND_OVER_S)
     passwords = load_or_create_service_passwords(unit.home)
     with open_unit_store(unit.home) as store, open_unit_store(unit.home) as devices:
         gate = ReadingsGate(Reserve(unit.home.database))
@@ -116,6 +114,7 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
                 more=more_listeners(unit.home, unit.settings.broker, unit=unit.identity.unit),
                 on_problem=unit.log.warning,
             )
+        tune_interpreter()
         asyncio.run(_serve_until(broker, stop, ready))
 
 
