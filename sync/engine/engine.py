@@ -13,9 +13,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kit.clock import Clock
+from sync.engine.identity import HeldIdentity, random_key, random_salt
 from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.joining import Joining
 from sync.engine.keeping import Keeping
@@ -93,25 +94,6 @@ FRAMES_PER_ROUND = 16
 LOG = logging.getLogger("sync")
 
 
-class HeldIdentity(Protocol):
-    """Who we are (`kit.identity.Identity`)."""
-
-    @property
-    def unit(self) -> str:
-        """Our id."""
-        ...
-
-    @property
-    def exchange_private(self) -> bytes:
-        """X25519, 32 bytes."""
-        ...
-
-    @property
-    def exchange_public(self) -> bytes:
-        """X25519, 32 bytes."""
-        ...
-
-
 @dataclass
 class _Conversation:
     """A session with where, and when (kit seconds), its peer was last heard on each link."""
@@ -178,7 +160,7 @@ class SyncEngine:
         self._links = sorted((WatchedLink(link, clock) for link in links), key=lambda link: -link.mtu_bytes)
         self._on_links, self._on_enrolled, self._on_time = on_links, on_enrolled, on_time
         self._changed, self._due_now, self._name = changed, due_now, name
-        self._salt, self._life = _random_salt(), _random_key()
+        self._salt, self._life = random_salt(), random_key()
         self._renew_at = self._clock.monotonic() + LIFE_S
         self._conversations: dict[str, _Conversation] = {}
         self._refused_until: dict[tuple[str, str], float] = {}
@@ -363,7 +345,7 @@ class SyncEngine:
         if self._clock.monotonic() < self._renew_at:
             return
         self._renew_at = self._clock.monotonic() + LIFE_S
-        self._salt, self._life = _random_salt(), _random_key()
+        self._salt, self._life = random_salt(), random_key()
         for conversation in self._conversations.values():
             conversation.session.renew(salt=self._salt, life=self._life)
             conversation.touch()
@@ -425,7 +407,7 @@ class SyncEngine:
             if answer.reason in (RefusalReason.FORGED, RefusalReason.UNKNOWN):
                 raise ForgedFrame("a hello that is not answered")
             shared = agree(self._identity.exchange_private, hello.exchange_public)
-            frame = sealed_refusal(shared, link_id=hello.link_id, salt=_random_salt(), reason=answer.reason)
+            frame = sealed_refusal(shared, link_id=hello.link_id, salt=random_salt(), reason=answer.reason)
             link.send(frame, priority=HELLO_PRIORITY, to=arrival.via)
             return
         conversation = self._conversation(answer)
@@ -631,20 +613,6 @@ class SyncEngine:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
-
-
-def _random_key() -> bytes:
-    """Draw an X25519 private key from the operating system. It is never written down, so it cannot be stolen later."""
-    import os
-
-    return os.urandom(32)
-
-
-def _random_salt() -> int:
-    """Draw 32 bits from the operating system: a salt must not come from a generator that a restart can repeat."""
-    import os
-
-    return int.from_bytes(os.urandom(4), "big")
 
 
 def _reaches(conversation: _Conversation, link: WatchedLink) -> bool:

@@ -121,10 +121,57 @@ def reading_targets() -> list[Target]:
 def sync_targets() -> list[Target]:
     """What comes over LoRa, cellular and on USB sticks."""
     private, other = random.Random(1).randbytes(32), random.Random(2).randbytes(32)
+    return [
+        Target(
+            name="sync-items",
+            seeds=[_items(), encode_beacon(Beacon(1_790_000_000_000, trusted=True)), encode_behind(7)],
+            parse=lambda data: [type(item).__name__ for item in decode_items(data, sender="kit-a")],
+            refuses=(RemoteSyncError,),
+        ),
+        *_frame_targets(private, other),
+        *_joining_targets(private, other),
+        _packing_target(),
+        _broadcast_target(),
+        *_body_targets(),
+    ]
+
+
+def _frame_targets(private: bytes, other: bytes) -> list[Target]:
+    """Sealed frames, and the bundles that carry them on a stick."""
     shared = keys.agree(private, keys.public_of(other))
     sealer = Sealer(shared, kind=FrameType.UP, link_id=7, salt=5)
     sealed = sealer.seal(_items(), counter=9)
     short = sealer.seal_short(_items(), counter=10, peer_salt=6, secret=bytes(32))
+    bundle = Bundle(
+        source="dtn://kit-orchard/sync",
+        destination="dtn://core-city/sync",
+        created_ms=1_790_000_000_000,
+        sequence=7,
+        lifetime_ms=86_400_000,
+        payload=encode_payload([sealed, sealed]),
+    )
+
+    def read_both(data: bytes) -> object:
+        told, end = read_bundle(data)
+        return len(read_payload(told.payload)), end == len(data)
+
+    def opened(data: bytes) -> object:
+        opener = Opener(shared, kind=FrameType.UP, link_id=7, salt=6)
+        return opener.open(data, peer_salt=5, highest=9, secret=bytes(32)).counter
+
+    return [
+        Target(name="sync-frames", seeds=[sealed, short], parse=opened, refuses=(RemoteSyncError,)),
+        Target(
+            name="sync-bundle",
+            seeds=[encode_bundle(bundle), encode_bundle(replace(bundle, payload=b"x"))],
+            parse=read_both,
+            refuses=(RemoteSyncError,),
+        ),
+    ]
+
+
+def _joining_targets(private: bytes, other: bytes) -> list[Target]:
+    """What an invite and the first hello say."""
     invite = Invite(
         core="core-abcd1234",
         core_public=keys.public_of(other),
@@ -143,33 +190,7 @@ def sync_targets() -> list[Target]:
         curve_public=bytes(32),
         name="Orchard",
     )
-    bundle = Bundle(
-        source="dtn://kit-orchard/sync",
-        destination="dtn://core-city/sync",
-        created_ms=1_790_000_000_000,
-        sequence=7,
-        lifetime_ms=86_400_000,
-        payload=encode_payload([sealed, sealed]),
-    )
-    rows = tuple(Row(900 * at, at % 4, (30 - at, 80 + at % 7), (0, at % 3)) for at in range(40))
-    tables = [pack(Table(1000, ((0, Scale()), (1, Scale())), rows)), pack(Table(1000, ((0, Scale()),), ()))]
-
-    def read_both(data: bytes) -> object:
-        told, end = read_bundle(data)
-        return len(read_payload(told.payload)), end == len(data)
-
-    def opened(data: bytes) -> object:
-        opener = Opener(shared, kind=FrameType.UP, link_id=7, salt=6)
-        return opener.open(data, peer_salt=5, highest=9, secret=bytes(32)).counter
-
     return [
-        Target(
-            name="sync-items",
-            seeds=[_items(), encode_beacon(Beacon(1_790_000_000_000, trusted=True)), encode_behind(7)],
-            parse=lambda data: [type(item).__name__ for item in decode_items(data, sender="kit-a")],
-            refuses=(RemoteSyncError,),
-        ),
-        Target(name="sync-frames", seeds=[sealed, short], parse=opened, refuses=(RemoteSyncError,)),
         Target(
             name="sync-hello",
             seeds=[hello.encode()],
@@ -182,21 +203,17 @@ def sync_targets() -> list[Target]:
             parse=lambda data: type(Invite.decode(data.decode("utf-8", "replace"))),
             refuses=(InviteError,),
         ),
-        Target(
-            name="sync-bundle",
-            seeds=[encode_bundle(bundle), encode_bundle(replace(bundle, payload=b"x"))],
-            parse=read_both,
-            refuses=(RemoteSyncError,),
-        ),
-        Target(
-            name="sync-packing",
-            seeds=tables,
-            parse=lambda data: len(unpack(data, max_cells=3_000).rows),
-            refuses=(PackingError,),
-        ),
-        _broadcast_target(),
-        *_body_targets(),
     ]
+
+
+def _packing_target() -> Target:
+    rows = tuple(Row(900 * at, at % 4, (30 - at, 80 + at % 7), (0, at % 3)) for at in range(40))
+    return Target(
+        name="sync-packing",
+        seeds=[pack(Table(1000, ((0, Scale()), (1, Scale())), rows)), pack(Table(1000, ((0, Scale()),), ()))],
+        parse=lambda data: len(unpack(data, max_cells=3_000).rows),
+        refuses=(PackingError,),
+    )
 
 
 def _broadcast_target() -> Target:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
+from screens import SIZES, on_screen, until
 
 from tui.app import KitApp
 from tui.panel import Panel
 from tui.screens.detail import DetailScreen
 from tui.screens.home import HomeScreen
 
-SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((40, 20), id="40x20")]
-
 
 def text_of(app: KitApp, selector: str) -> str:
     return str(app.screen.query_one(selector, Panel).visual)
-
-
-def on_screen(app: KitApp) -> str:
-    """Every row of the terminal as a person sees it."""
-    rows = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in row) for row in rows)
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause()
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"it never came to that; the screen shows:\n{on_screen(pilot.app)}")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)

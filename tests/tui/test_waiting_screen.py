@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
+from screens import SIZES, on_screen, until
 
 from tui.app import KitApp
 from tui.facts import Newcomer
 
-SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((40, 20), id="40x20")]
 ORCHARD = Newcomer(7, "DVES_1A2B3C", "tasmota", "temperature 4.5 Cel", "tasmota_1a2b3c", 12.0)
 SHED = Newcomer(8, "shelly", "shelly", "temperature 3 Cel", "shed", 3.0, open=True)
-
-
-def on_screen(app: KitApp) -> str:
-    rows = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in row) for row in rows)
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        await pilot.pause()
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"it never came to that; the screen shows:\n{on_screen(pilot.app)}")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)
