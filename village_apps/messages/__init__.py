@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from village_apps.app import AppContext, Card, StatusLine, VillageApp
 
 if TYPE_CHECKING:
+    import argparse
+
     from flask import Blueprint
 
     from kit.store.migrations import Migration
@@ -69,6 +71,12 @@ def _status_lines(context: AppContext) -> Sequence[StatusLine]:
     return lines
 
 
+def _commands(parser: argparse.ArgumentParser) -> None:
+    from village_apps.messages.command import add_commands
+
+    add_commands(parser)
+
+
 APP = VillageApp(
     name="messages",
     blueprint=_blueprint,
@@ -80,5 +88,6 @@ APP = VillageApp(
     },
     migrations=_migrations,
     status_lines=_status_lines,
+    commands=_commands,
     phrases=PHRASES,
 )
