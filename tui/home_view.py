@@ -123,7 +123,8 @@ def unit(status: Status, shape: Shape) -> list[Line]:
             [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}")], shape, more="lines"
         )
     lines = [Line(f"Power   {power_words(power)}"), Line(f"Clients {people}"), Line(f"Core    {heard}")]
-    lines += [_actuator(row) for row in status.get("actuators", [])]
+    zone = str(status.get("timezone") or "UTC")
+    lines += [_actuator(row, zone) for row in status.get("actuators", [])]
     lines += [
         Line(f"{'' if app.get('ok', True) else '! '}{app['label']}: {app['value']}") for app in status.get("apps", [])
     ]
@@ -230,10 +231,11 @@ def _running(running: list[Mapping[str, Any]], shape: Shape) -> list[Line]:
     return [Line("Running: " + ", ".join(names[:at]) + ",", Tone.GOOD), Line(" " * 9 + rest, Tone.GOOD)]
 
 
-def _actuator(row: Mapping[str, Any]) -> Line:
+def _actuator(row: Mapping[str, Any], zone: str) -> Line:
     failed = bool(row.get("failed_lately"))
     return Line(
-        f"{'! ' if failed else ''}{actuator_name(row)}: {actuator_words(row)}", Tone.WARN if failed else Tone.PLAIN
+        f"{'! ' if failed else ''}{actuator_name(row)}: {actuator_words(row, zone)}",
+        Tone.WARN if failed else Tone.PLAIN,
     )
 
 

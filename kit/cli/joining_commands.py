@@ -102,6 +102,7 @@ def list_all(arguments: argparse.Namespace) -> int:
 def accept_one(arguments: argparse.Namespace) -> int:
     """Let it in."""
     from kit.collect.joining import accept
+    from kit.store.devices import list_devices
 
     unit = unit_of(arguments)
     try:
@@ -116,10 +117,12 @@ def accept_one(arguments: argparse.Namespace) -> int:
         kind = accept(
             connection, arguments.number, arguments.name, now_ms=unit.now_ms(), kind=arguments.kind, place=place
         )
+        unlocked = any(device.open for device in list_devices(connection) if device.name == arguments.name)
     if arguments.json:
         print_json({"device": arguments.name, "kind": kind, "place": place.name})
     else:
-        print(f"Device '{arguments.name}' ({kind}) is let in. It connects again by itself, with the code it has.")
+        how = "without a password: anybody could pretend to be it" if unlocked else "with the code it has"
+        print(f"Device '{arguments.name}' ({kind}) is let in. It connects again by itself, {how}.")
     return 0
 
 

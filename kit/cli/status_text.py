@@ -44,7 +44,7 @@ def status_text(status: Status) -> str:
         lines += _block("Sensors", _sensors(status))
         if status.get("actuators"):
             lines += _block(
-                "Actuators", [f"{actuator_name(row)}  {actuator_words(row)}" for row in status["actuators"]]
+                "Actuators", [f"{actuator_name(row)}  {actuator_words(row, zone)}" for row in status["actuators"]]
             )
         lines += _block("Clock", clock_words(status))
         lines += _block("Power", [power_words(status.get("power")), summary_words(status.get("power_cuts"), zone)])

@@ -200,11 +200,14 @@ def clock_words(status: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def actuator_words(row: Mapping[str, Any]) -> str:
-    """How a command to an actuator stands: `on, acknowledged, until 2026-…`; nothing is claimed that it did not say."""
+def actuator_words(row: Mapping[str, Any], zone: str = "") -> str:
+    """How a command to an actuator stands: `on, acknowledged, until 12:21`; nothing is claimed that it did not say.
+
+    The time is of the clock in `zone`; without one it stays as programs read it.
+    """
     words = f"{row['wanted']}, {row['state']}"
     if row["state"] == "acknowledged" and row.get("until"):
-        words += f", until {row['until']}"
+        words += f", until {local_time(str(row['until']), zone) if zone else row['until']}"
     return words + (f": {row['why']}" if row.get("why") else "")
 
 

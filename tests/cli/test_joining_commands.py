@@ -17,6 +17,7 @@ from kit.model.join_code import read_code
 from kit.model.messages import Published
 from kit.run.schema import open_unit_store
 from kit.store.device_users import DeviceUsers
+from kit.store.joining import wait_openly
 from kit.store.mqtt import MqttJournal
 
 
@@ -79,6 +80,14 @@ def test_a_device_is_let_in_from_the_terminal(home: Home, capsys: pytest.Capture
     assert accepted == {"device": "orchard", "kind": "tasmota", "place": "upper field"}
     assert knock(home, shown["code"], "tele/t1/SENSOR", '{"AM2301":{"Temperature":4.6}}') == "orchard"
     assert [row["value"] for row in told(capsys, home, "readings")] == [4.6]
+
+
+def test_of_a_device_without_a_password_no_code_is_claimed(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_unit_store(home) as database, database.atomic() as connection:
+        number = wait_openly(connection, client_id="cheap", address="10.0.0.8", now_ms=int(SystemClock().now() * 1000))
+    told_so = said(capsys, home, "device", "accept", str(number), "cheap", "--kind", "tasmota")
+    assert "without a password: anybody could pretend to be it" in told_so
+    assert "the code" not in told_so
 
 
 def test_a_device_is_turned_away_and_a_code_withdrawn_from_the_terminal(
