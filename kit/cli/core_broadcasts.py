@@ -1,10 +1,11 @@
-"""`kit core warn`: what the city says to many villages at once."""
+"""`kit core warn | publish`: what the city says to many villages at once."""
 
 from __future__ import annotations
 
 import argparse
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.core_messages import OpenCore, unit_called
@@ -14,6 +15,7 @@ from kit.errors import UsageError
 from kit.health.times import rfc3339
 from kit.model.alert import Alert, AlertText, Area, Certainty, Severity, Urgency, to_record_body
 from kit.model.letters import LetterError, make_letter
+from kit.model.published import KINDS, MAX_FILE_BYTES, PublishedError, PublishedFile, published_body
 from sync.protocol.records import Priority
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ def add_core_broadcasts(words: Any, open_core: OpenCore) -> None:
     warn.add_argument("--language", default="en", metavar="L", help="of the text, for example sw (default: en)")
     _add_kits(warn)
     warn.set_defaults(run=lambda arguments: warn_kits(arguments, open_core(arguments)))
+    publish = words.add_parser("publish", help="send a file to all kits, or some; nothing waits for it")
+    publish.add_argument("file", type=Path, metavar="FILE", help="at most 256 KiB; one of the same name is replaced")
+    publish.add_argument("--kind", choices=KINDS, default="file", help="below content/KIND at the kits (default: file)")
+    publish.add_argument("--name", default="", metavar="N", help="what it is called there (default: as here)")
+    _add_kits(publish)
+    publish.set_defaults(run=lambda arguments: publish_file(arguments, open_core(arguments)))
 
 
 def warn_kits(arguments: argparse.Namespace, core: Core) -> int:
@@ -103,6 +111,42 @@ def warn_kits(arguments: argparse.Namespace, core: Core) -> int:
     to = "all kits" if units is None else f"{known} kit{'' if known == 1 else 's'}"
     print(f"Warning {alert.identifier} is on its way to {to}; it holds until {rfc3339(until_ms)}.")
     print("kit core queue shows which kits have it, and who has read it there.")
+    return 0
+
+
+def publish_file(arguments: argparse.Namespace, core: Core) -> int:
+    """Write the file as a record of bulk; it goes when the air is free."""
+    try:
+        with arguments.file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{arguments.file} cannot be read ({error.strerror})") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UsageError(f"{arguments.file} is larger than {MAX_FILE_BYTES} bytes; publish it in parts")
+    try:
+        body = published_body(PublishedFile(name=arguments.name or arguments.file.name, content=content))
+    except PublishedError as error:
+        raise UsageError(f"{error}; give it another with --name") from error
+    with core.open_store() as store:
+        units = _units(store, arguments.kits)
+        record = store.publish(
+            kind=arguments.kind, priority=Priority.BULK, body=body, now_ms=core.now_ms(), units=units
+        )
+        known = len(store.kits()) if units is None else len(units)
+    if arguments.json:
+        print_json(
+            {
+                "origin": record.origin,
+                "epoch": record.epoch,
+                "seq": record.seq,
+                "kind": arguments.kind,
+                "bytes": len(body),
+                "kits": known,
+            }
+        )
+        return 0
+    to = "all kits" if units is None else f"{known} kit{'' if known == 1 else 's'}"
+    print(f"Published for {to}: {len(body)} bytes on the way; kit core queue shows which kits have it.")
     return 0
 
 

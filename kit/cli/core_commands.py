@@ -28,7 +28,7 @@ LAST = 40
 
 def add_core(parser: argparse.ArgumentParser) -> None:
     """The commands of `kit core`."""
-    metavar = "init|run|invite|remove|status|kits|records|send|messages|read|warn|queue|bundle"
+    metavar = "init|run|invite|remove|status|kits|records|send|messages|read|warn|publish|queue|bundle"
     words = parser.add_subparsers(metavar=metavar)
     words.add_parser("init", help="make a core's home: keys, kit.toml, store").set_defaults(run=init)
     running = words.add_parser("run", help="start the core and keep it running")

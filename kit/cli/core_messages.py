@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sync.core.store import CoreStore, OwnRecord
 
 SHOWN = 40
+NOT_READ_BY_PEOPLE = ("core-key", "custody", "lesson", "advice", "file")
+"""Of these nobody is asked whether they have read them."""
 DAY_S = 24 * 3600
 OpenCore = Callable[[argparse.Namespace], "Core"]
 
@@ -193,5 +195,7 @@ def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
     if row["expired"]:
         return "expired before it arrived"
     if row["accepted"]:
+        if row.get("kind") in NOT_READ_BY_PEOPLE:
+            return "at the kit"
         return "came; NOT READ by anybody" if for_core else "at the kit; not read by anybody"
     return f"left by {row['link']}" if row["left"] else "waits until the kit is heard"

@@ -52,6 +52,10 @@ def status_text(status: Status) -> str:
             lines += _block("Clients", [str(status["clients"])])
         lines += _block("Sync", _links(status))
         lines += _block("City core", [_core(status)])
+        if status.get("content"):
+            lines += _block(
+                "Received", [f"{row['kind']}/{row['name']}  {row['bytes']} bytes" for row in status["content"]]
+            )
         lines += _block("Backup", backup_words(status.get("backup"), status.get("time")))
         lines += _block("Apps", [f"{line['label']}: {line['value']}" for line in status.get("apps", [])])
     return "\n".join(lines).rstrip()

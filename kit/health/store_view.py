@@ -13,6 +13,7 @@ from typing import Any
 
 from kit.health.actuator_view import actuator_rows
 from kit.health.backup_view import backup_row
+from kit.health.content_view import content_rows
 from kit.health.damage_view import checks_row
 from kit.health.door_view import turned_away
 from kit.health.joining_view import waiting_rows
@@ -47,6 +48,7 @@ def nothing() -> dict[str, Any]:
         "core": None,
         "problems": [],
         "waiting": [],
+        "content": [],
     }
 
 
@@ -73,6 +75,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "backup": lambda: backup_row(connection),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection),
+        "content": lambda: content_rows(connection),
         "waiting": lambda: waiting_rows(connection, now_ms=now_ms),
         "problems": lambda: [*problem_rows(connection), *turned_away(connection, now_ms=now_ms)],
     }

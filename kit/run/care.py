@@ -49,6 +49,9 @@ first one."""
 STICK_LOOK_S = 2.0
 """Real seconds between two looks for a stick; a person stands there and waits."""
 
+RECEIVED_LOOK_S = 5.0
+"""Real seconds between two looks for files that the city core has published."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +76,7 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
         "nightly-backup": every(max(1.0, unit.clock.real(NIGHTLY_LOOK_S)), backups.look_at_the_clock),
         "stick": every(STICK_LOOK_S, backups.look_for_sticks),
     }
+    jobs["received-files"] = every(RECEIVED_LOOK_S, partial(_write_received, unit), at_once=True)
     ready({"jobs": sorted(jobs)})
     run_together(jobs, stop)
 
@@ -94,6 +98,13 @@ def every(real_s: float, job: Callable[[], None], *, at_once: bool = False) -> C
                 told = str(error)
 
     return loop
+
+
+def _write_received(unit: UnitProcess) -> None:
+    from kit.run.received import ReceivedFiles
+
+    with open_unit_store(unit.home) as database:
+        ReceivedFiles(unit.home, database, unit.clock).look()
 
 
 def _settle(unit: UnitProcess) -> None:

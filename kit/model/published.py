@@ -1,0 +1,87 @@
+"""Files that the city core publishes for its kits: the body of a record of kind lesson, advice or file. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+import zlib
+from dataclasses import dataclass
+
+KINDS = ("lesson", "advice", "file")
+
+MAX_FILE_BYTES = 256 * 1024
+"""A record carries no more; by LoRa it is three quarters of an hour of air already."""
+
+LONGEST_NAME_BYTES = 120
+
+_RAW_DEFLATE = -15
+
+
+class PublishedError(ValueError):
+    """This cannot be a published file; the sentence says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """A file.
+
+    Attributes:
+        name: as it is kept, without a folder.
+        content: at most 256 KiB.
+    """
+
+    name: str
+    content: bytes
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != file_name(self.name) or len(self.name.encode()) > LONGEST_NAME_BYTES:
+            raise PublishedError(
+                f"'{self.name}' is no name for a published file: at most {LONGEST_NAME_BYTES} bytes of letters, digits "
+                f"and signs, no '/', and no dot in front"
+            )
+        if len(self.content) > MAX_FILE_BYTES:
+            raise PublishedError(f"the file has {len(self.content)} bytes; at most {MAX_FILE_BYTES} can be published")
+
+
+def file_name(name: str) -> str:
+    """What of a name may be a file's name anywhere: no folder, no control characters, not hidden."""
+    kept = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C" and letter not in '/\\:"<>|?*')
+    return " ".join(kept.split()).lstrip(".")
+
+
+def published_body(file: PublishedFile) -> bytes:
+    """As CBOR: [1, name, whether deflated (RFC 1951), content]."""
+    import cbor2
+
+    press = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
+    small = press.compress(file.content) + press.flush()
+    deflated = len(small) < len(file.content)
+    return cbor2.dumps([1, file.name, deflated, small if deflated else file.content])
+
+
+def published_from_body(body: bytes) -> PublishedFile:
+    """Read one.
+
+    Raises:
+        PublishedError: it is none.
+    """
+    import cbor2
+
+    try:
+        told = cbor2.loads(body, max_depth=4)
+    except (cbor2.CBORError, ValueError, TypeError) as error:
+        raise PublishedError(f"the body is no CBOR ({error})") from error
+    match told:
+        case [1, str() as name, bool() as deflated, bytes() as content, *_]:
+            return PublishedFile(name=name, content=_inflated(content) if deflated else content)
+    raise PublishedError("the body is no file that this version knows")
+
+
+def _inflated(content: bytes) -> bytes:
+    unpress = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        told = unpress.decompress(content, MAX_FILE_BYTES + 1)
+    except zlib.error as error:
+        raise PublishedError(f"the file was packed in a way that cannot be read ({error})") from error
+    if not unpress.eof and len(told) <= MAX_FILE_BYTES:
+        raise PublishedError("the file was cut short")
+    return told

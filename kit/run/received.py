@@ -1,0 +1,99 @@
+"""Files that the city core has published, from their records to `content/lesson`, `content/advice` and `content/file`.
+
+Invariant: the record is the truth, and it is on the disk before it was acknowledged. A file is written whole under its
+name or not at all, and only then noted as written; whoever was killed in between writes it again. A newer file of the
+same name takes the older one's place: that is how a lesson is updated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from kit.clock import Clock
+from kit.health.content_view import RECEIVED_FACT
+from kit.home import Home
+from kit.model.published import KINDS, PublishedError, PublishedFile, published_from_body
+from kit.store.database import Database
+from kit.store.facts import get_fact, put_fact
+from kit.store.inbox import received
+from sync.protocol.records import Record
+
+AT_ONCE = 16
+"""Records loaded together: 4 MiB at most."""
+
+_log = logging.getLogger(__name__)
+
+
+class ReceivedFiles:
+    """Writes what has come since the last look.
+
+    Args:
+        home: the unit; its `content` is written to.
+        database: the unit's open store, for this thread alone.
+        clock: dates what was written.
+    """
+
+    def __init__(self, home: Home, database: Database, clock: Clock) -> None:
+        self._home, self._database, self._clock = home, database, clock
+
+    def look(self) -> int:
+        """Write the new ones; returns how many."""
+        return sum(self._look_for(kind) for kind in KINDS)
+
+    def _look_for(self, kind: str) -> int:
+        fact = f"received/{kind}"
+        told = get_fact(self._database.connection, fact)
+        after, written = (0 if told is None else int(told[1]["after"])), 0
+        while found := received(self._database.connection, kind, after=after, limit=AT_ONCE):
+            for number, record in found:
+                file = _read(record)
+                if file is not None:
+                    _write(self._home.content / kind / file.name, file.content)
+                    written += 1
+                after = number
+                self._note(fact, after, kind, file)
+        return written
+
+    def _note(self, fact: str, after: int, kind: str, file: PublishedFile | None) -> None:
+        at_ms = int(self._clock.now() * 1000)
+        with self._database.atomic() as connection:
+            put_fact(connection, fact, {"after": after}, at_ms=at_ms)
+            if file is not None:
+                known = get_fact(connection, RECEIVED_FACT)
+                files = {} if known is None else known[1]
+                files[f"{kind}/{file.name}"] = {"bytes": len(file.content), "at_ms": at_ms}
+                put_fact(connection, RECEIVED_FACT, files, at_ms=at_ms)
+
+
+def _read(record: Record) -> PublishedFile | None:
+    # the core passes on what other kits write, too: files are believed of the core alone
+    if not record.id.origin.startswith("core-"):
+        return None
+    try:
+        return published_from_body(record.body)
+    except PublishedError as error:
+        _log.warning("a %s of %s cannot be read: %s", record.kind, record.id.origin, error)
+        return None
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name[:40]}.new")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,149 @@
+"""Files that the core publishes, as kits keep them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.cli.__main__ import main
+from kit.clock import ManualClock, SystemClock
+from kit.health.content_view import content_rows
+from kit.home import Home
+from kit.model.published import (
+    MAX_FILE_BYTES,
+    PublishedError,
+    PublishedFile,
+    file_name,
+    published_body,
+    published_from_body,
+)
+from kit.run.received import ReceivedFiles
+from kit.store.database import Database
+from kit.store.records import SqliteRecordStore, set_origin
+from kit.store.schema import MIGRATIONS
+from sync.protocol.records import Record, RecordId
+
+
+@given(st.text(max_size=60), st.binary(max_size=3000))
+def test_a_published_file_comes_out_as_it_went_in(name: str, content: bytes) -> None:
+    kept = file_name(name)[:30].strip()
+    if not kept:
+        return
+    file = PublishedFile(name=kept, content=content)
+    assert published_from_body(published_body(file)) == file
+    assert "/" not in kept
+    assert not kept.startswith(".")
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".hidden", "a\nb", "\x1b[2J", "x" * 121, " a"])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(PublishedError):
+        PublishedFile(name=name, content=b"")
+    with pytest.raises(PublishedError):
+        published_from_body(cbor2.dumps([1, name, False, b"x"]))
+
+
+def test_a_bomb_is_no_file() -> None:
+    press = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = press.compress(bytes(50 * MAX_FILE_BYTES)) + press.flush()
+    for body in (cbor2.dumps([1, "a", True, bomb]), cbor2.dumps([1, "a", True, b"\xff\xff"]), b"", cbor2.dumps([2])):
+        with pytest.raises(PublishedError):
+            published_from_body(body)
+
+
+class Shelf:
+    """A kit's home and store, into which records fall."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home(path)
+        self.database = Database(path / "kit.db", migrations=MIGRATIONS)
+        self.database.open()
+        with self.database.atomic() as connection:
+            set_origin(connection, "kit-a")
+        self.clock = ManualClock(at_s=1_790_000_000.0)
+
+    def take(self, record: Record) -> None:
+        SqliteRecordStore(self.database).take([record], peer="core-a", link="lora", at_ms=1)
+
+    def look(self) -> int:
+        return ReceivedFiles(self.home, self.database, self.clock).look()
+
+
+def test_a_file_published_at_the_core_stands_below_content_and_a_newer_one_replaces_it(
+    city: Any, capsys: Any, tmp_path: Path
+) -> None:
+    kit, source = city.joined(), tmp_path / "irrigation.txt"
+    shelf = Shelf(tmp_path)
+    for words in (b"water at dusk\n" * 40, b"water at dawn\n" * 40):
+        source.write_bytes(words)
+        code = main(["core", "publish", str(source), "--kind", "lesson", "--json", "--home", str(city.core.home.path)])
+        assert code == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["kits"] == 1
+        (record,) = city.store.outgoing(kit.unit, now_ms=int(SystemClock().now() * 1000), limit=5)
+        city.store.accepted([record.id], peer=kit.unit, link="lora", at_ms=1)
+        shelf.take(record)
+        assert (shelf.look(), shelf.look()) == (1, 0)
+        assert (shelf.home.content / "lesson" / "irrigation.txt").read_bytes() == words
+    (row,) = content_rows(shelf.database.connection)
+    assert (row["kind"], row["name"], row["bytes"]) == ("lesson", "irrigation.txt", 560)
+    assert main(["core", "queue", "--home", str(city.core.home.path)]) == 0
+    assert "not read" not in capsys.readouterr().out
+    shelf.database.close()
+
+
+def test_another_kit_cannot_publish_and_what_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    good = Record(
+        id=RecordId("core-a", 1, 2),
+        kind="file",
+        priority=5,  # type: ignore[arg-type] # as it comes from the wire
+        created_ms=1,
+        body=published_body(PublishedFile(name="a.txt", content=b"a")),
+    )
+    shelf.take(replace(good, id=RecordId("kit-thief", 1, 1)))
+    shelf.take(replace(good, id=RecordId("core-a", 1, 1), body=b"\xff"))
+    assert shelf.look() == 0
+    shelf.take(good)
+    assert shelf.look() == 1
+    assert [file.name for file in (shelf.home.content / "file").iterdir()] == ["a.txt"]
+    shelf.database.close()
+
+
+def test_a_kit_killed_before_it_noted_the_file_writes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path)
+    body = published_body(PublishedFile(name="a.txt", content=b"a"))
+    shelf.take(Record(id=RecordId("core-a", 1, 1), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
+    files = ReceivedFiles(shelf.home, shelf.database, shelf.clock)
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt  # the power goes here
+
+    with monkeypatch.context() as here:
+        here.setattr("kit.run.received.put_fact", killed)
+        with pytest.raises(KeyboardInterrupt):
+            files.look()
+    assert shelf.look() == 1
+    assert (shelf.home.content / "file" / "a.txt").read_bytes() == b"a"
+    shelf.database.close()
+
+
+def test_a_file_that_cannot_be_published_is_refused_in_words(city: Any, capsys: Any, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(MAX_FILE_BYTES + 1))
+    home = str(city.core.home.path)
+    for words, sentence in (
+        ([str(large)], "is larger than 262144 bytes"),
+        ([str(tmp_path / "none")], "cannot be read"),
+        ([__file__, "--name", "../x"], "is no name for a published file"),
+    ):
+        assert main(["core", "publish", *words, "--home", home]) == 2
+        assert sentence in capsys.readouterr().err
