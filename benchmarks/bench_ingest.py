@@ -2,9 +2,8 @@
 
 All in the same run, see `ingest_sides.py`. A reading counts when it is on disk. Devices are raw sockets with a window:
 1 = wait for each PUBACK, 20 = what paho and most libraries have in flight at once, 200 = a gateway that sends what it
-has. Milliseconds do not carry over to
-other machines; ratios do. The sides take turns in short rounds, so that a busy machine disturbs all of them alike; the
-median of the rounds is shown, and of the ratios of each round.
+has. Milliseconds do not carry over to other machines; ratios do. The sides take turns in short rounds, so that a busy
+machine disturbs all of them alike; the median of the rounds is shown, and of the ratios of each round.
 
     .venv/bin/python benchmarks/bench_ingest.py [--seconds 1] [--rounds 5] [--only rates|delays|bursts] [--ledger]
 
