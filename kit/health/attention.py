@@ -46,6 +46,15 @@ def _alerts(status: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _links(status: Mapping[str, Any]) -> list[str]:
+    """What a person has to mend, once for all links that say the same: the core refuses us, a radio is stuck."""
+    faults: dict[str, list[str]] = {}
+    for link in status.get("links", []):
+        if link.get("fault"):
+            faults.setdefault(str(link["fault"]), []).append(str(link["name"]))
+    return [f"{' and '.join(names)}: {fault}" for fault, names in faults.items()]
+
+
 def _services(status: Mapping[str, Any]) -> list[str]:
     if status.get("store", {}).get("state") == "missing":
         return []  # one sentence is enough for a unit that has never run
@@ -159,6 +168,7 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _store,
     _losses,
     _services,
+    _links,
     _actuators,
     _power,
     _sensors,

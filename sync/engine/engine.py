@@ -566,7 +566,9 @@ class SyncEngine:
         if now < self._told_at + every_s and shown == told and note == self._noted:
             return
         self._noted = note
-        reports = tuple(link.report(note) for link in self._links)
+        refused = self._core_refuses or self.refused
+        why = "" if refused is None else refused.sentence
+        reports = tuple(link.report(note, refused=why) for link in self._links)
         self._told, self._told_at = reports, now
         self._on_links(reports)
 

@@ -170,8 +170,8 @@ class WatchedLink:
         """Count a frame that was not taken."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    def report(self, note: str = "") -> LinkReport:
-        """How it stands; `note` is what the engine adds to its explanation."""
+    def report(self, note: str = "", *, refused: str = "") -> LinkReport:
+        """How it stands; `note` is what the engine adds to its explanation, `refused` why the core does not want us."""
         state = self.state()
         explain = self._trouble if not self._is_open and self._trouble else self._explain()
         more = self._link if isinstance(self._link, TellsMore) else None
@@ -184,7 +184,7 @@ class WatchedLink:
             last_sent_ms=self.last_sent_ms,
             airtime_left_ms=self._link.airtime_left_ms() if isinstance(self._link, MetersAirtime) else None,
             dropped=tuple(sorted(self.dropped.items())),
-            fault=self._trouble if not self._is_open else more.fault() if more else "",
+            fault=refused or self._trouble if refused or not self._is_open else more.fault() if more else "",
             facts={"mtu_bytes": self.mtu_bytes, **(more.facts() if more else {})},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kit.cli.status_text import status_text
+from kit.health.attention import attention
 from kit.health.doctor_status import check_links
 from kit.health.words import air_words, data_words
 from tui.home_view import sync
@@ -79,6 +80,12 @@ def test_a_link_at_fault_is_a_failed_check_with_what_to_do() -> None:
     assert not lora.ok
     assert lora.sentence == "lora: there is no /dev/ttyUSB0"
     assert lora.todo == "plug the radio's USB lead in"
+
+
+def test_what_a_person_must_mend_is_among_what_needs_you_once() -> None:
+    fault = "two units with the keys of this kit are alive; switch one of them off"
+    told = attention({**STATUS, "running": True, "links": [LORA | {"fault": fault}, CELLULAR | {"fault": fault}]})
+    assert f"lora and cellular: {fault}" in told
 
 
 def test_a_link_that_is_merely_down_is_none() -> None:

@@ -39,6 +39,7 @@ def test_two_kits_cloned_from_one_card_are_found_out_and_both_are_told(make_worl
     assert world.core.peers.peers[7].twin
     for side in (world.kit, twin):
         assert "SD card" in side.reports[0].explain
+        assert "switch one of them off" in side.reports[0].fault
     taken, before = len(world.core.taken), len(world.air.log)
     live_for_a_while(world, twin)
     assert len(world.core.taken) == taken
