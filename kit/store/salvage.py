@@ -103,6 +103,8 @@ class _Pair:
 def with_another_first_page(damaged: Path, sound: Path, work: Path, *, head_only: bool, page_bytes: int) -> Path:
     """A copy of the damaged file, its log folded in as far as it goes, with the first page of a sound one.
 
+    Unless `head_only`, with the other pages of the sound one's list of tables as well.
+
     Args:
         damaged: whose first page cannot be read.
         sound: a store; unless `head_only`, an older copy of this very one.
@@ -129,7 +131,34 @@ def with_another_first_page(damaged: Path, sound: Path, work: Path, *, head_only
                 stream.write(page)
             stream.seek(0)
             stream.write(first)
+        for number in [] if head_only else _pages_of_the_list(sound, page_bytes):
+            with sound.open("rb") as other:
+                other.seek((number - 1) * page_bytes)
+                page = other.read(page_bytes)
+            stream.seek((number - 1) * page_bytes)
+            stream.write(page)
     return copy
+
+
+def _pages_of_the_list(sound: Path, page_bytes: int) -> Iterator[int]:
+    """The pages of the list of tables besides the first one, which leads to them (sqlite.org/fileformat2.html, 1.6)."""
+    if page_bytes_of(sound) != page_bytes:
+        return
+    with sound.open("rb") as stream:
+        waiting = [1]
+        while waiting:
+            number = waiting.pop()
+            stream.seek((number - 1) * page_bytes)
+            page = stream.read(page_bytes)
+            if number != 1:
+                yield number
+            at = HEADER_BYTES if number == 1 else 0
+            if page[at] != 5:  # noqa: PLR2004 - an inner page of a table
+                continue
+            cells = int.from_bytes(page[at + 3 : at + 5], "big")
+            places = [int.from_bytes(page[at + 12 + 2 * each : at + 14 + 2 * each], "big") for each in range(cells)]
+            waiting += [int.from_bytes(page[place : place + 4], "big") for place in places]
+            waiting.append(int.from_bytes(page[at + 8 : at + 12], "big"))
 
 
 def _committed_pages(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:

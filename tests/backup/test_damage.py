@@ -182,6 +182,19 @@ def test_a_spoiled_first_page_is_taken_from_the_backup(large: Home) -> None:
     assert count(large, "readings") == before
 
 
+def test_a_spoiled_page_of_the_list_of_tables_is_taken_from_the_backup(large: Home) -> None:
+    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
+    measure(large, "roof", 9.0, begin_ms=BEGIN_MS + 10**9)
+    before = count(large, "readings"), count(large, "records")
+    checkpoint(large)
+    first = page(large, 1)
+    assert first[100] == 5, "the list is longer than its first page"
+    spoil(large, int.from_bytes(first[108:112], "big"))
+    report = mend(large)
+    assert (count(large, "readings"), count(large, "records")) == (before[0], before[1])
+    assert report.incomplete == {}
+
+
 def test_without_backup_and_first_page_the_unit_comes_up_empty_and_says_so(large: Home) -> None:
     spoil(large, 1)
     report = mend(large)
