@@ -12,16 +12,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kit.clock import Clock
+from sync.engine.conversation import HEARD_EVERY_S, Conversation, carries, reaches
 from sync.engine.identity import HeldIdentity, random_key, random_salt
 from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.joining import Joining
 from sync.engine.keeping import Keeping
 from sync.engine.multicasting import Broadcasting, Listening
-from sync.engine.watched import LinkReport, WatchedLink
+from sync.engine.watched import LinkReport, WatchedLink, reason_of
 from sync.links.port import Arrival, Link, LinkState
 from sync.protocol.enrolment import Hello, Invite, make_hello
 from sync.protocol.errors import ForeignFrame, ForgedFrame, RecordTooLarge, RemoteSyncError, ReplayedFrame
@@ -38,9 +38,8 @@ from sync.protocol.events import (
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
 from sync.protocol.peers import Peer, PeerBook, Refusal, RefusalReason, Role
-from sync.protocol.records import Record, RecordId, RecordStore
+from sync.protocol.records import Record, RecordId, RecordStore, dated
 from sync.protocol.refusal import sealed_refusal
-from sync.protocol.routing import carried
 from sync.protocol.session import BeaconFacts, OutFrame, Session
 
 if TYPE_CHECKING:
@@ -71,9 +70,6 @@ WAIT_S = 60
 REFRESH_S = 60.0
 """The store is asked anew at least this often (kit seconds): lifetimes end without anybody writing."""
 
-HEARD_EVERY_S = 30.0
-"""How often the peer book is told that a peer was heard (kit seconds)."""
-
 REPORT_EVERY_S = 60.0
 REPORT_EVERY_REAL_S = 1.0
 """Reports are written to a disk that wears out: at most this often, unless a link's state has changed."""
@@ -92,23 +88,6 @@ FRAMES_PER_ROUND = 16
 """Per link, before looking again at what came in."""
 
 LOG = logging.getLogger("sync")
-
-
-@dataclass
-class _Conversation:
-    """A session with where, and when (kit seconds), its peer was last heard on each link."""
-
-    session: Session
-    vias: dict[str, str] = field(default_factory=dict)
-    heard_at: dict[str, float] = field(default_factory=dict)
-    heard_told: dict[str, float] = field(default_factory=dict)
-    wake_at: dict[str, float] = field(default_factory=dict)
-    offer_again: bool = True
-    aside: dict[RecordId, tuple[str, Record]] = field(default_factory=dict)
-
-    def touch(self) -> None:
-        """Something has changed: ask the session again for every link."""
-        self.wake_at.clear()
 
 
 class SyncEngine:
@@ -162,7 +141,7 @@ class SyncEngine:
         self._changed, self._due_now, self._name = changed, due_now, name
         self._salt, self._life = random_salt(), random_key()
         self._renew_at = self._clock.monotonic() + LIFE_S
-        self._conversations: dict[str, _Conversation] = {}
+        self._conversations: dict[str, Conversation] = {}
         self._refused_until: dict[tuple[str, str], float] = {}
         self._seen_change: int | None = None
         self._refresh_at = float("-inf")
@@ -233,7 +212,7 @@ class SyncEngine:
                     continue
                 unit, events = self._open(link, arrival)
             except RemoteSyncError as error:
-                link.drop(_reason(error))
+                link.drop(reason_of(error))
                 continue
             came.setdefault(unit, []).extend(events)
         for unit, events in came.items():
@@ -259,7 +238,7 @@ class SyncEngine:
             self._peers.heard(peer.unit, link=link.name, via=arrival.via, now_ms=self._now_ms())
         return peer.unit, events
 
-    def _commit(self, conversation: _Conversation, events: Sequence[Event], link: WatchedLink) -> None:
+    def _commit(self, conversation: Conversation, events: Sequence[Event], link: WatchedLink) -> None:
         session = conversation.session
         records: dict[RecordId, Record] = {}
         accepted: list[RecordId] = []
@@ -285,12 +264,12 @@ class SyncEngine:
     def _take(self, session: Session, records: dict[RecordId, Record], link: WatchedLink) -> None:
         now_ms = self._now_ms()
         # those held already, too: the store is where another body under the same name is noticed
-        dated = [_dated(record, now_ms) for record in records.values()]
-        if not self._keeping.take(dated, peer=session.peer.unit, link=link.name, at_ms=now_ms):
-            gone = self._set_aside(session.peer.unit, link.name, dated)
+        taken = [dated(record, now_ms) for record in records.values()]
+        if not self._keeping.take(taken, peer=session.peer.unit, link=link.name, at_ms=now_ms):
+            gone = self._set_aside(session.peer.unit, link.name, taken)
             session.cannot_store(seconds=WAIT_S, gone=gone)
             return
-        self._acknowledge(session, dated, link.name)
+        self._acknowledge(session, taken, link.name)
 
     def _acknowledge(self, session: Session, records: Sequence[Record], link: str, *, late: bool = False) -> None:
         session.acknowledge(
@@ -447,7 +426,7 @@ class SyncEngine:
         for peer in peers:
             self._conversation(peer)
 
-    def _offer(self, conversation: _Conversation, *, news_only: bool) -> None:
+    def _offer(self, conversation: Conversation, *, news_only: bool) -> None:
         session = conversation.session
         if session.peer.twin:
             return
@@ -475,14 +454,14 @@ class SyncEngine:
                 return
 
     def _send_one(
-        self, conversation: _Conversation, link: WatchedLink, up: Sequence[WatchedLink], *, urgent_only: bool
+        self, conversation: Conversation, link: WatchedLink, up: Sequence[WatchedLink], *, urgent_only: bool
     ) -> bool:
         """Send the most urgent frame for that peer by that link; whether one went."""
         now, session = self._clock.monotonic(), conversation.session
-        if now < conversation.wake_at.get(link.name, float("-inf")) or not _reaches(conversation, link):
+        if now < conversation.wake_at.get(link.name, float("-inf")) or not reaches(conversation, link):
             return False
         refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))
-        carries = _carries(conversation, link, up) if self._core_refuses is None else frozenset()
+        carried_here = carries(conversation, link, up) if self._core_refuses is None else frozenset()
         out = session.frame_to_send(
             path=link.name,
             mtu_bytes=link.mtu_bytes,
@@ -494,16 +473,16 @@ class SyncEngine:
                 position=self._store.position,
                 holdings=lambda: self._store.holdings(session.peer.unit),
             ),
-            carries=carries,
+            carries=carried_here,
             urgent_only=urgent_only or refused,
         )
         if out is None:
-            at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, now=now, carries=carries)
+            at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, now=now, carries=carried_here)
             conversation.wake_at[link.name] = float("inf") if at is None else max(at, now + LOOK_AGAIN_S)
             return False
         return self._hand_over(conversation, link, out)
 
-    def _hand_over(self, conversation: _Conversation, link: WatchedLink, out: OutFrame) -> bool:
+    def _hand_over(self, conversation: Conversation, link: WatchedLink, out: OutFrame) -> bool:
         session, unit = conversation.session, conversation.session.peer.unit
         if session.must_save(out):
             if not self._keeping.save_session(unit, session.dump()):
@@ -579,11 +558,11 @@ class SyncEngine:
             return self._core_refuses.sentence
         return self._keeping.trouble
 
-    def _conversation(self, peer: Peer) -> _Conversation:
+    def _conversation(self, peer: Peer) -> Conversation:
         known = self._conversations.get(peer.unit)
         if known is not None and known.session.peer == peer:
             return known
-        self._conversations[peer.unit] = _Conversation(self._session(peer))
+        self._conversations[peer.unit] = Conversation(self._session(peer))
         return self._conversations[peer.unit]
 
     def _session(self, peer: Peer) -> Session:
@@ -615,52 +594,3 @@ class SyncEngine:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
-
-
-def _reaches(conversation: _Conversation, link: WatchedLink) -> bool:
-    """Whether a frame by that link can get to the peer: a radio reaches everybody, a connection must be known."""
-    peer = conversation.session.peer
-    return peer.role is Role.CORE or link.reaches_everybody or link.name in conversation.vias
-
-
-def _carries(conversation: _Conversation, link: WatchedLink, up: Sequence[WatchedLink]) -> frozenset[int]:
-    """The priorities which that link is to carry to that peer now. `up` has the preferred link first."""
-    better = [
-        each
-        for each in up
-        if _comes_before(conversation, each, link, up)
-        and _reaches(conversation, each)
-        and not conversation.session.path(each.name, each.mtu_bytes).doubtful
-    ]
-    return carried(link.lowest_priority, [each.lowest_priority for each in better])
-
-
-def _comes_before(conversation: _Conversation, one: WatchedLink, other: WatchedLink, up: Sequence[WatchedLink]) -> bool:
-    """Whether the peer is better sought by the one: its frames are larger, or as large, and there it was heard last.
-
-    A kit behind a hill is not first called in vain on the core's own radio while another kit carries for it.
-    """
-    if one is other or one.mtu_bytes != other.mtu_bytes:
-        return one.mtu_bytes > other.mtu_bytes
-    never = float("-inf")
-    heard, heard_there = (conversation.heard_at.get(each.name, never) for each in (one, other))
-    if abs(heard - heard_there) > HEARD_EVERY_S:
-        return heard > heard_there
-    return up.index(one) < up.index(other)
-
-
-def _dated(record: Record, now_ms: int) -> Record:
-    """With the time counted back, if its origin did not know it."""
-    return record if record.age_s is None else replace(record, created_ms=now_ms - record.age_s * 1000, age_s=None)
-
-
-def _reason(error: RemoteSyncError) -> str:
-    match error:
-        case ForeignFrame():
-            return "foreign"
-        case ForgedFrame():
-            return "forged"
-        case ReplayedFrame():
-            return "replayed"
-        case _:
-            return "malformed"

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from kit.clock import Clock
 from sync.links.port import Arrival, Link, LinkError, LinkState
+from sync.protocol.errors import ForeignFrame, ForgedFrame, RemoteSyncError, ReplayedFrame
 from sync.protocol.path import SLOW_MTU_BYTES
 
 OPEN_AGAIN_S = 30.0
@@ -200,3 +201,16 @@ class WatchedLink:
             LOG.warning("%s: %s", self.name, trouble, exc_info=None if isinstance(error, LinkError) else error)
         self._trouble = trouble
         self.close()
+
+
+def reason_of(error: RemoteSyncError) -> str:
+    """Under which word a frame that was not taken is counted."""
+    match error:
+        case ForeignFrame():
+            return "foreign"
+        case ForgedFrame():
+            return "forged"
+        case ReplayedFrame():
+            return "replayed"
+        case _:
+            return "malformed"

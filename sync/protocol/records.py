@@ -7,7 +7,7 @@ starts a new epoch. Whoever receives one may receive it again: committing is ide
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -126,3 +126,8 @@ class RecordStore(Protocol):
     def save_session(self, peer: str, state: bytes) -> None:
         """Keep the session's state; it must survive a power cut before any frame that depends on it is sent."""
         ...
+
+
+def dated(record: Record, now_ms: int) -> Record:
+    """With the time counted back, if its origin did not know it."""
+    return record if record.age_s is None else replace(record, created_ms=now_ms - record.age_s * 1000, age_s=None)
