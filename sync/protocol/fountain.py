@@ -1,8 +1,8 @@
 """The fountain code under broadcasts: RaptorQ (RFC 6330), by the library `raptorq`, behind two functions and a class.
 
 A packet is the payload id of RFC 6330, section 3.2 (source block 0 in one byte, symbol number in three) and a symbol.
-The code is systematic: symbols below K are the bytes themselves. So where the library has no build (it has none for
-64-bit ARM), what came without a gap is understood all the same, and the rest comes by the ordinary sessions.
+The code is systematic: symbols below K are the bytes themselves. Where the library has no build (it has none for 64-bit
+ARM) the same is done in plain Python (`sync.protocol.raptorq_code`), slower, and to the bit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sync.protocol.errors import MalformedFrame
+from sync.protocol.raptorq_code import intermediate, symbol
 
 ALIGNMENT = 8
 """Symbol sizes are multiples of it, as the library has them (RFC 6330, section 4.3)."""
@@ -19,7 +20,7 @@ LAST_SYMBOL = 2**24 - 1
 
 
 def has_library() -> bool:
-    """Whether repair symbols can be made and used here."""
+    """Whether the library is here."""
     return _library() is not None
 
 
@@ -29,16 +30,19 @@ def source_symbols(size: int, symbol_bytes: int) -> int:
 
 
 def packets(data: bytes, *, symbol_bytes: int, repair: int) -> list[bytes]:
-    """The source symbols and so many repair symbols, in this order; without the library the source symbols only."""
+    """The source symbols and so many repair symbols, in this order."""
     library = _library()
     if library is not None:
         made: list[bytes] = library.Encoder.with_defaults(data, symbol_bytes).get_encoded_packets(repair)
         return sorted(made, key=lambda each: each[:PAYLOAD_ID_BYTES])
     starts = range(0, len(data), symbol_bytes)
-    return [
-        number.to_bytes(PAYLOAD_ID_BYTES, "big") + data[start : start + symbol_bytes].ljust(symbol_bytes, b"\0")
-        for number, start in enumerate(starts)
-    ]
+    symbols = [data[start : start + symbol_bytes].ljust(symbol_bytes, b"\0") for start in starts]
+    between = intermediate(len(symbols), dict(enumerate(symbols)), symbol_bytes)
+    if between is None:
+        raise AssertionError("the source symbols always determine the others (RFC 6330, section 5.6)")
+    numbers = range(len(symbols), len(symbols) + repair)
+    symbols += [symbol(len(starts), between, number) for number in numbers]
+    return [number.to_bytes(PAYLOAD_ID_BYTES, "big") + each for number, each in enumerate(symbols)]
 
 
 class Gatherer:
@@ -51,6 +55,7 @@ class Gatherer:
 
     def __init__(self, size: int, symbol_bytes: int) -> None:
         self._size, self._needed = size, source_symbols(size, symbol_bytes)
+        self._symbol_bytes = symbol_bytes
         self._symbols: dict[int, bytes] = {}
         library = _library()
         self._decoder: Any = None if library is None else library.Decoder.with_defaults(size, symbol_bytes)
@@ -74,12 +79,20 @@ class Gatherer:
             self._symbols[number] = b""
             made = self._decoder.decode(packet)
             return None if made is None else bytes(made)
-        if number >= self._needed:
-            return None
         self._symbols[number] = packet[PAYLOAD_ID_BYTES:]
-        if len(self._symbols) < self._needed:
-            return None
-        return b"".join(self._symbols[each] for each in range(self._needed))[: self._size]
+        surplus = len(self._symbols) - self._needed
+        # solving takes a second for the largest object: not with every symbol of a set that somebody has spoilt
+        return self._solved() if surplus >= 0 and not surplus & (surplus - 1) else None
+
+    def _solved(self) -> bytes | None:
+        numbers = range(self._needed)
+        have = {number: told for number, told in self._symbols.items() if number < self._needed}
+        if len(have) < self._needed:
+            between = intermediate(self._needed, self._symbols, self._symbol_bytes)
+            if between is None:
+                return None
+            have |= {each: symbol(self._needed, between, each) for each in numbers if each not in have}
+        return b"".join(have[each] for each in numbers)[: self._size]
 
 
 def _library() -> Any:

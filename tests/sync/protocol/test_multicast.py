@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.protocol import fountain
+from sync.protocol import fountain, raptorq_code
 from sync.protocol.broadcast import Broadcast
 from sync.protocol.errors import ForeignFrame, ForgedFrame, RemoteSyncError
 from sync.protocol.frames import LORA_FRAME_BYTES, FrameType, frame_type
@@ -169,14 +169,41 @@ def test_a_kit_that_is_not_meant_takes_nothing_and_another_core_s_is_foreign() -
         a_kit().take(frames[0], signing_public=None)
 
 
-def test_where_the_library_is_missing_source_packets_without_a_gap_still_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = a_record(random.Random(3).randbytes(900))
-    frames = frames_of(an_object(record), core_public=CORE_PUBLIC, repair=4)
-    monkeypatch.setitem(sys.modules, "raptorq", None)
-    assert not fountain.has_library()
-    assert hear(a_kit(), frames[::-1]) == [record]
-    assert hear(a_kit(), frames[1:]) == []
-    assert frames_of(an_object(record), core_public=CORE_PUBLIC, repair=4) == frames[:-4]
+@pytest.mark.parametrize("size", [0, 1, 130, 900, 2000, 7000])
+def test_without_the_library_the_same_packets_are_made_and_understood(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    rng = random.Random(size)
+    record = a_record(rng.randbytes(size))
+    told = an_object(record)
+    frames = frames_of(told, core_public=CORE_PUBLIC, repair=12)
+    with monkeypatch.context() as here:
+        here.setitem(sys.modules, "raptorq", None)
+        assert not fountain.has_library()
+        assert frames_of(told, core_public=CORE_PUBLIC, repair=12) == frames
+        some = rng.sample(frames, len(frames) - 10)
+        assert hear(a_kit(), some) == [record]
+        assert hear(a_kit(), frames[::-1]) == [record]
+    assert fountain.has_library()
+    assert hear(a_kit(), some) == [record]
+
+
+@settings(max_examples=40, deadline=None)
+@given(source=st.integers(1, 90), symbol_bytes=st.sampled_from([8, 64, 200]), seed=st.integers(0, 2**32))
+def test_the_code_in_python_is_the_library_s_to_the_bit(source: int, symbol_bytes: int, seed: int) -> None:
+    rng = random.Random(seed)
+    made = fountain.packets(rng.randbytes(source * symbol_bytes), symbol_bytes=symbol_bytes, repair=source + 4)
+    symbols = {int.from_bytes(each[:4], "big"): each[4:] for each in made}
+    picked = {number: symbols[number] for number in rng.sample(sorted(symbols), source + 2)}
+    between = raptorq_code.intermediate(source, picked, symbol_bytes)
+    assert between is not None
+    assert all(raptorq_code.symbol(source, between, number) == told for number, told in symbols.items())
+
+
+def test_too_few_symbols_determine_nothing() -> None:
+    made = fountain.packets(random.Random(1).randbytes(2000), symbol_bytes=200, repair=10)
+    few = {int.from_bytes(each[:4], "big"): each[4:] for each in made[3:12]}
+    assert raptorq_code.intermediate(10, few, 200) is None
 
 
 def test_a_broadcast_goes_in_rounds_and_ends_when_everybody_has_it_or_enough_was_said() -> None:
