@@ -88,13 +88,17 @@ static void note(int log, int fd, const struct stat *about, uint64_t kind, uint6
     uint64_t end = kind == 1 ? offset + size : before; /* a resize forgets what lies behind the new end */
     uint64_t old = before > offset ? (end < before ? end : before) - offset : 0;
     char *kept = malloc(old ? old : 1);
-    /* read through a descriptor of our own: fd may be open for writing only */
-    char link[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    REAL("open64", int, const char *, int, ...);
-    int in = old ? real(link, O_RDONLY | O_CLOEXEC) : -1;
+    /* A file opened for writing only is read through a descriptor of our own. Never one opened for both: closing a
+     * second descriptor would drop the POSIX locks that the process, SQLite above all, holds on the file. */
+    int in = fd;
+    if (old && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+        char link[64];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        REAL("open64", int, const char *, int, ...);
+        in = real(link, O_RDONLY | O_CLOEXEC);
+    }
     if (old && (in < 0 || pread(in, kept, old, (off_t)offset) != (ssize_t)old)) abort();
-    if (in >= 0) plain_close(in);
+    if (in != fd && in >= 0) plain_close(in);
     uint64_t head[5] = {kind, offset, before, old, kind == 1 ? size : 0};
     must(log, head, sizeof head);
     must(log, kept, old);
