@@ -236,13 +236,9 @@ class ReadingWriter:
             )
         leaving = [key for key in self._rows if key not in undated or not undated[key].held] if undated else self._rows
         keys = list(chain.from_iterable(leaving))
-        connection.executemany(
-            "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
-            [
-                (self._arrived_ms, pack_keys(keys[at : at + 2 * KEYS_AT_ONCE]))
-                for at in range(0, len(keys), 2 * KEYS_AT_ONCE)
-            ],
-        )
+        for at in range(0, len(keys), 2 * KEYS_AT_ONCE):
+            packed = pack_keys(keys[at : at + 2 * KEYS_AT_ONCE])
+            connection.execute("INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)", (self._arrived_ms, packed))
         if self._late:
             connection.executemany("INSERT OR IGNORE INTO rollup_dirty VALUES (?, ?)", self._late)
         if self._raw:
