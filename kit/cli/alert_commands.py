@@ -81,6 +81,8 @@ def _whole(row: Mapping[str, Any], unit: Unit) -> str:
     known = [word for word in (row["severity"], row["urgency"], row["certainty"]) if word != "Unknown"]
     lines.append(f"{'how bad':<10} {', '.join(known) or 'not said'}")
     lines.append(f"{'area':<10} {row['area']}")
+    if str(row.get("sender", "")).startswith("core-"):
+        lines.append(f"{'from':<10} the city core ({row['sender']})")
     lines += [f"{name:<10} {value}" for name, value in row.get("parameters", {}).items()]
     for key in ("description", "instruction"):
         if row.get(key):

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from kit.alerts.lifecycle import Alerts
-from kit.model.alert import Alert, AlertText, Area, Severity
+from kit.model.alert import Alert, AlertText, Area, Severity, to_record_body
+from kit.store.records import SqliteRecordStore
+from sync.protocol.records import Priority, Record, RecordId
 from village_apps.app import AppContext, Card, VillageApp
 from village_apps.web import create_app
 from village_apps.web.trial import HOUR_MS, TrialKit, frosty_night
@@ -68,6 +70,37 @@ def test_the_warning_is_on_every_page(kit: TrialKit) -> None:
     raise_warning(kit)
     for path in ("/learn/", "/agri/", "/learn/frost/", "/learn/frost/quiz"):
         assert "Nobody has confirmed this yet." in kit.app.test_client().get(path).text
+
+
+def test_a_warning_of_the_city_s_says_whose_it_is_and_its_receipt_goes_to_the_core(kit: TrialKit) -> None:
+    alert = Alert(
+        identifier="core-city-1",
+        sender="core-city@village-kit",
+        sent_ms=kit.now_ms,
+        event="storm",
+        severity=Severity.SEVERE,
+        expires_ms=kit.now_ms + 12 * HOUR_MS,
+        area=Area("the valley"),
+        infos=(AlertText(language="en", event="storm", headline="Storm <b>tonight</b>", description="Gusts."),),
+    )
+    record = Record(
+        id=RecordId("core-city", 3, 1),
+        kind="alert",
+        priority=Priority.DISTRESS,
+        created_ms=kit.now_ms,
+        addressee="*",
+        body=to_record_body(alert, texts=True),
+    )
+    client = kit.app.test_client()
+    assert "The city warns of this." not in client.get("/").text
+    with kit.store() as database:
+        SqliteRecordStore(database).take([record], peer="core-city", link="lora", at_ms=kit.now_ms)
+    page = client.get("/").text
+    assert "The city warns of this." in page
+    assert "Storm &lt;b&gt;tonight&lt;/b&gt;" in page
+    assert "core-city@village-kit" in client.get("/alerts.atom").text
+    client.post("/alerts/core-city-1/seen", data={"name": "Asha"})
+    assert records(kit, "receipt") == 1
 
 
 def test_a_warning_is_read_in_swahili(kit: TrialKit) -> None:

@@ -5,7 +5,9 @@ import json
 import pytest
 from flask.testing import FlaskClient
 
+from kit.health.content_view import RECEIVED_FACT
 from kit.identity import check_technician_password, create_technician_password, set_technician_password
+from kit.store.facts import put_fact
 from kit.store.ingest_state import MALFORMED, Problem, count_problem
 from village_apps.portal.sign_in import MISSES
 from village_apps.web.trial import TrialKit
@@ -94,3 +96,12 @@ def test_signing_out_ends_the_session(technician: FlaskClient) -> None:
 def test_a_session_ends_after_half_an_hour(kit: TrialKit, technician: FlaskClient) -> None:
     kit.clock.advance(1801)
     assert 'type="password"' in technician.get("/technician/").text
+
+
+def test_files_from_the_city_are_listed(kit: TrialKit, technician: FlaskClient) -> None:
+    assert "Files from the city" not in technician.get("/technician/").text
+    with kit.store() as database, database.atomic() as connection:
+        put_fact(connection, RECEIVED_FACT, {"lesson/water.txt": {"bytes": 560, "at_ms": kit.now_ms}}, at_ms=kit.now_ms)
+    page = technician.get("/technician/").text
+    assert "Files from the city" in page
+    assert "lesson/water.txt · 560" in page

@@ -30,6 +30,7 @@ class StandingWarning:
         expires_ms: when it ends by itself, Unix ms.
         people: who has confirmed it, the first one first, each once; "" stands for somebody without a name.
         first_ms: when the first of them did, Unix ms.
+        from_city: the city core says so, not this kit.
     """
 
     identifier: str
@@ -40,6 +41,7 @@ class StandingWarning:
     expires_ms: int
     people: tuple[str, ...]
     first_ms: int | None
+    from_city: bool = False
 
     @property
     def confirmed(self) -> bool:
@@ -93,4 +95,5 @@ def as_warning(state: AlertState, wanted: str) -> StandingWarning:
         expires_ms=alert.expires_ms,
         people=tuple(dict.fromkeys(receipt.person for receipt in state.receipts)),
         first_ms=state.first_confirmed_ms,
+        from_city=alert.sender.startswith("core-"),
     )
