@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 FRAME_S = 2.0
 """Where a link does not say how long its frames take: LongFast's."""
 
-AGAIN_S = 60.0
-"""A kit that hears more of what it has acknowledged says so again, at most this often (kit seconds)."""
+AGAIN_S = 12.0
+"""A kit that hears more of what it has acknowledged says so again after this (kit seconds), then after twice as long
+each time: the next round comes later, and one of bulk may last an hour."""
 
 
 class BroadcastStore(Protocol):
@@ -77,10 +78,14 @@ class Broadcasting:
 
     def split(self, unit: str, records: Sequence[Record]) -> tuple[list[Record], frozenset[RecordId]]:
         """What a kit that only hears the radio is offered by its session, and what it is to hear in a broadcast."""
-        waiting = {each.id for each in records if each.addressee == EVERYBODY and each.id in self._running}
+        waiting = {each.id for each in records if each.addressee == EVERYBODY and self._is_said(each.id)}
         if waiting and not self._store.knows_key(unit, self._key):
             waiting = set()
         return [each for each in records if each.id not in waiting], frozenset(waiting)
+
+    def _is_said(self, record: RecordId) -> bool:
+        running = self._running.get(record)
+        return running is not None and not running.by_session
 
     def accepted(self, unit: str, ids: Sequence[RecordId]) -> None:
         """A kit has it: no need to repeat it for that one."""
@@ -113,6 +118,9 @@ class Broadcasting:
             if (each.record.priority == Priority.DISTRESS) is not urgent:
                 continue
             units = [unit for unit in each.units if not by_session(unit)]
+            carried = each.record.priority <= link.lowest_priority  # a session could not send bulk by radio
+            if carried and each.leave_to_session(len(units), now):
+                return True
             frame = each.next_frame(now) if units else None
             if frame is None:
                 continue
@@ -147,7 +155,7 @@ class Listening:
         self._gathering = Gathering(core=core.unit, core_public=core.exchange_public, link_id=core.link_id)
         self._signing_key, self._rng = signing_key, rng
         self._owed: dict[RecordId, _Owed] = {}
-        self._told_at: dict[RecordId, float] = {}
+        self._again: dict[RecordId, tuple[float, float]] = {}
 
     def hear(self, link: WatchedLink, frame: bytes, *, now: float) -> Record | None:
         """A frame of a broadcast came; the record that it makes whole, to be committed.
@@ -158,7 +166,7 @@ class Listening:
         record, again = self._gathering.take(frame, signing_public=self._signing_key())
         if record is None or not again:
             return record
-        if record.id not in self._owed and now >= self._told_at.get(record.id, now) + AGAIN_S:
+        if record.id not in self._owed and now >= self._again.get(record.id, (now, 0.0))[0]:
             self.owe(record, link, now=now)
         return None
 
@@ -166,7 +174,8 @@ class Listening:
         """It is committed: acknowledge it soon."""
         wait_s = self._rng.random() * LISTEN_FRAMES / 2.0 * (link.frame_s or FRAME_S)
         self._owed[record.id] = _Owed(record, link.name, now + wait_s)
-        self._told_at[record.id] = now
+        again_s = 2.0 * self._again.get(record.id, (0.0, AGAIN_S / 2.0))[1]
+        self._again[record.id] = (now + wait_s + again_s, again_s)
 
     def forget(self, record: Record) -> None:
         """It could not be committed."""

@@ -14,10 +14,10 @@ from sync.protocol import fountain
 from sync.protocol.multicast import frames_of, symbol_bytes_for
 from sync.protocol.records import Priority, Record
 
-ASSUMED_LOSS, MOST_LOSS = 0.1, 0.6
-"""What a way of which nothing is known loses, and what a round is made for at most."""
+ASSUMED_LOSS, URGENT_LOSS, MOST_LOSS = 0.1, 0.3, 0.6
+"""What a way of which nothing is known loses, what a warning is prepared for, and what a round is made for at most."""
 
-LISTEN_FRAMES = 24.0
+LISTEN_FRAMES = 16.0
 """After a round, in times of a full frame: kits spread their acknowledgements over half of that."""
 
 BULK_SHARE = 0.1
@@ -50,6 +50,9 @@ class Broadcast:
         told: the object.
         core_public: the core's X25519 public key.
         sent: frames sent before a restart; the next are others.
+
+    Attributes:
+        by_session: the kits that wait get it by their sessions.
     """
 
     def __init__(self, record: Record, told: bytes, *, core_public: bytes, sent: int = 0) -> None:
@@ -59,9 +62,16 @@ class Broadcast:
         self.most = 4 * self.needed + 8
         self._frames: list[bytes] = []
         self._left_in_round = 0
+        self.by_session = False
         self._due_at = float("-inf")
-        self._whole_round = sent >= self.needed
         self.units: tuple[str, ...] = ()
+
+    def leave_to_session(self, waiting: int, now: float) -> bool:
+        """Whether from now on sessions carry it, because at most one kit waits for it that only the radio reaches."""
+        if self.by_session or waiting != 1 or self._left_in_round > 0 or now < self._due_at:
+            return False
+        self.by_session = True
+        return True
 
     @property
     def over(self) -> bool:
@@ -79,7 +89,7 @@ class Broadcast:
 
     def next_frame(self, now: float) -> bytes | None:
         """The frame to send now; tell `note_sent` if a link took it."""
-        if self.over or not self.units or now < self._due_at:
+        if self.over or self.by_session or not self.units or now < self._due_at:
             return None
         if not self._frames:
             self._frames = frames_of(self._told, core_public=self._core_public, repair=self.most - self.needed)
@@ -94,7 +104,10 @@ class Broadcast:
             loss: the share of frames that the worst way to a waiting kit loses, 0 to 1; 0 = nothing is known.
         """
         if self._left_in_round <= 0:
-            self._left_in_round = self._round(min(max(loss, ASSUMED_LOSS), MOST_LOSS))
+            urgent = self.record.priority == Priority.DISTRESS
+            least = URGENT_LOSS if urgent else ASSUMED_LOSS
+            # a packet too many costs two seconds of air, a kit that lacks one learns of a danger a round later
+            self._left_in_round = self._round(min(max(loss, least), MOST_LOSS)) + urgent
         self.sent += 1
         self._left_in_round -= 1
         if self._left_in_round == 0 or self.over:
