@@ -32,6 +32,9 @@ REFRESH_S = 10
 SHOWN = 8
 """Records that need attention, the newest; `kit core records` and `kit core refused` list them all."""
 
+MAIN_LINKS = ("lora", "cellular")
+"""Down, these are told of even where nothing is wrong with them."""
+
 LETTERS = 12
 """Messages on the page, the newest; `kit core messages` lists them all."""
 
@@ -121,7 +124,10 @@ def _problems(store: CoreStore, services: Sequence[Mapping[str, Any]]) -> list[s
         why = f" ({sync['last_error']})" if sync["last_error"] else ""
         return [f"The core's sync service is not running{why}: nothing can come in, what is shown below is old."]
     return [
-        f"{words.sentence(words.link(link.name))}: {link.explain}." for link in store.links() if link.state == "down"
+        f"{words.sentence(words.link(link.name))}: {link.fault or link.explain}."
+        for link in store.links()
+        # a way that stands by, or that no kit takes, is no problem
+        if link.fault or (link.state == "down" and link.name in MAIN_LINKS)
     ]
 
 
