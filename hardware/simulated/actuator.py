@@ -115,7 +115,8 @@ class SimulatedActuator:
         self._client = client
         self._ticker = threading.Thread(target=self._tick, daemon=True, name=f"{self._name}-lease")
         self._ticker.start()
-        self._show()
+        with self._lock:  # the ticker and the broker's thread show it, too
+            self._show()
         return self
 
     def __exit__(

@@ -21,8 +21,11 @@ from kit.store.commands import LedgerRow
 from kit.store.ingest_state import malformed
 from kit.store.records import set_origin
 
+PATIENCE_S = 20.0
+"""Real seconds that a busy machine may take for what an idle one does at once."""
 
-def _ask(unit: Unit, *, on: bool = True, for_s: float = 600.0, real_s: float = 5.0) -> LedgerRow:
+
+def _ask(unit: Unit, *, on: bool = True, for_s: float = 600.0, real_s: float = 20.0) -> LedgerRow:
     with unit.open() as database:
         identifier = ask_for(database, unit.clock, device="valve", on=on, for_s=for_s, by="test")
         return wait_for_word(database, identifier, real_s=real_s, pause=threading.Event().wait)
@@ -40,8 +43,8 @@ def test_a_valve_opens_when_told_and_closes_when_its_time_is_over(unit: Unit) ->
     row = _ask(unit, for_s=90.0)
     assert row.command.state is CommandState.HELD
     assert valve.is_on()
-    assert within(8, lambda: not valve.is_on())
-    assert within(3, lambda: _state(unit, row)[0] is CommandState.ENDED)
+    assert within(PATIENCE_S, lambda: not valve.is_on())
+    assert within(PATIENCE_S, lambda: _state(unit, row)[0] is CommandState.ENDED)
     assert "the device is off" in _state(unit, row)[1]
     assert valve.times_on() == 1
     with unit.open() as database:
@@ -55,7 +58,7 @@ def test_it_stays_open_over_many_leases_and_closes_when_asked(unit: Unit) -> Non
     off = _ask(unit, on=False)
     assert off.command.state is CommandState.ENDED
     assert not valve.is_on()
-    assert within(2, lambda: _state(unit, first)[0] is CommandState.ENDED)
+    assert within(PATIENCE_S, lambda: _state(unit, first)[0] is CommandState.ENDED)
 
 
 def test_a_device_that_never_acknowledges_has_not_done_it(unit: Unit) -> None:
@@ -63,7 +66,7 @@ def test_a_device_that_never_acknowledges_has_not_done_it(unit: Unit) -> None:
     valve.misbehave(ack="never")
     row = _ask(unit)
     assert row.command.state is CommandState.EXPIRED
-    assert within(3, lambda: not valve.is_on())
+    assert within(PATIENCE_S, lambda: not valve.is_on())
 
 
 def test_a_late_word_counts_and_a_refusal_is_told(unit: Unit) -> None:
@@ -79,7 +82,7 @@ def test_a_device_that_falls_silent_is_not_said_to_be_open(unit: Unit) -> None:
     valve = unit.actuator()
     row = _ask(unit)
     valve.misbehave(deaf=True)
-    assert within(5, lambda: _state(unit, row)[0] is CommandState.FAILED)
+    assert within(PATIENCE_S, lambda: _state(unit, row)[0] is CommandState.FAILED)
     assert not valve.is_on()
 
 
@@ -87,7 +90,7 @@ def test_a_device_that_restarts_is_off_until_the_kit_renews_it(unit: Unit) -> No
     valve = unit.actuator()
     _ask(unit)
     valve.misbehave(restart=1)
-    assert within(3, lambda: valve.times_on() == 2)
+    assert within(PATIENCE_S, lambda: valve.times_on() == 2)
 
 
 def test_when_the_kit_is_killed_its_last_will_and_the_lease_close_the_valve(unit: Unit) -> None:
@@ -96,7 +99,7 @@ def test_when_the_kit_is_killed_its_last_will_and_the_lease_close_the_valve(unit
     unit.kill_service()
     assert within(2 * LEASE_S / 50 + 2, lambda: not valve.is_on())
     unit.start_service()  # a new process in the same boot goes on where the old one was
-    assert within(3, valve.is_on)
+    assert within(PATIENCE_S, valve.is_on)
     assert _state(unit, row)[0] is CommandState.HELD
 
 
@@ -104,7 +107,7 @@ def test_the_kit_says_whether_it_lives(unit: Unit) -> None:
     heard: list[BusMessage] = []
     assert unit._bus is not None
     unit._bus.subscribe("status/kit", heard.append)
-    assert within(3, lambda: any(b'"up"' in message.payload for message in heard))
+    assert within(PATIENCE_S, lambda: any(b'"up"' in message.payload for message in heard))
 
 
 def test_a_misspelt_device_is_an_error_with_the_nearest(unit: Unit) -> None:
@@ -176,5 +179,5 @@ def test_a_warning_counts_as_sounded_only_when_the_siren_acknowledged(unit: Unit
             delivery.step()
             return bool(database.connection.execute(sounded).fetchone()[0] == 1)
 
-        assert within(8, again)
+        assert within(PATIENCE_S, again)
         assert device.is_on()

@@ -63,6 +63,11 @@ class Phone:
         assert answer is not None
         return answer
 
+    def sees(self, text: str) -> bool:
+        """Whether these words come into sight; the page may still be loading after a touch."""
+        self.page.get_by_text(text).first.wait_for(state="visible", timeout=20_000)
+        return True
+
     def photograph(self, name: str) -> None:
         self.page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
 
@@ -164,13 +169,13 @@ def test_from_the_first_page_to_the_warning_to_the_quiz(phone: Phone) -> None:
     words = WORDS[page.locator("html").get_attribute("lang") or ""]
     assert len(phone.asked) <= 3
     assert phone.bytes_read <= FIRST_PAGE_BYTES
-    assert page.get_by_text(words["nobody"]).is_visible()
+    assert phone.sees(words["nobody"])
     phone.photograph(f"{words['learn']}-1-warning")
 
     page.get_by_label(words["name"]).fill("Amina")
     phone.touch(words["seen"])
-    assert page.get_by_text(words["thanks"]).is_visible()
-    assert page.get_by_text(words["first"]).is_visible()
+    assert phone.sees(words["thanks"])
+    assert phone.sees(words["first"])
     phone.photograph(f"{words['learn']}-2-thanks")
 
     phone.touch(words["learn"])
@@ -180,11 +185,11 @@ def test_from_the_first_page_to_the_warning_to_the_quiz(phone: Phone) -> None:
     for question, answer in list(RIGHT_ANSWERS.items())[:-1]:
         page.locator(f"input[name={question}][value='{answer}']").check()
     phone.touch(words["show"])
-    assert page.get_by_text(words["missing"]).is_visible()
+    assert phone.sees(words["missing"])
     phone.photograph(f"{words['learn']}-4-missing")
     page.locator("input[name=fire][value='2']").check()
     phone.touch(words["show"])
-    assert page.get_by_role("heading", name=words["score"]).is_visible()
+    page.get_by_role("heading", name=words["score"]).wait_for(state="visible", timeout=20_000)
     phone.photograph(f"{words['learn']}-5-result")
 
 
