@@ -116,3 +116,17 @@ def test_a_folder_that_is_named_like_the_program_is_not_taken_for_it(tmp_path: P
     told = subprocess.run(python_command("--version"), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "not the kit" not in told
     assert "kit" in told
+
+
+def test_a_service_that_met_a_damaged_store_at_its_first_start_does_not_end_the_unit(tmp_path: Path) -> None:
+    from kit.run.services import TRY_AGAIN
+
+    met = tmp_path / "met"
+    first = f"import pathlib, sys; p = pathlib.Path({str(met)!r}); again = p.exists(); p.touch(); "
+    code = first + f"again or sys.exit({TRY_AGAIN}); " + READY + "time.sleep(60)"
+    unit = Running(tmp_path, spec(tmp_path, "collect", code))
+    try:
+        wait_for(lambda: unit.service("collect").get("state") == "running")
+        assert unit.service("collect")["restarts"] == 1
+    finally:
+        unit.end()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,9 +27,14 @@ from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.run.together import run_together
 from kit.settings import Settings, listen_address, load_settings
 from kit.store.boots import latest_time_in
+from kit.store.database import suspect
 from kit.supervise import become_supervised, stop_on_signals
 from kit.unit_clock import open_kept_clock, open_unit_clock
 from village_apps.app import AppContext
+
+TRY_AGAIN = 75
+"""Exit code (sysexits.h, EX_TEMPFAIL) of a service that has met a damaged store: the unit must not give up at its first
+start, as it does over a port that is taken, because the care service, which mends the store, starts last."""
 
 Ready = Callable[[Mapping[str, Any]], None]
 
@@ -67,8 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
         log=log_to_home(home, arguments.name, clock),
     )
     name_process(arguments.name)
-    with process_ledger(home):
-        services[arguments.name](unit, stop, ready)
+    try:
+        with process_ledger(home):
+            services[arguments.name](unit, stop, ready)
+    except sqlite3.DatabaseError as error:
+        if not suspect(home.database, error):
+            raise
+        sys.stderr.write("the store is damaged; the care service looks into it\n")
+        return TRY_AGAIN
     return 0
 
 

@@ -203,12 +203,14 @@ def suspect_file(file: Path) -> Path:
     return file.with_suffix(".suspect")
 
 
-def suspect(file: Path, error: BaseException) -> None:
-    """If the error says that the store is damaged, have the care service look into it at once."""
+def suspect(file: Path, error: BaseException) -> bool:
+    """If the error says that the store is damaged, have the care service look into it at once; whether it does."""
     code = getattr(error, "sqlite_errorcode", 0) or 0
     if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         with contextlib.suppress(OSError):
             suspect_file(file).touch()
+        return True
+    return False
 
 
 def _use(file: Path) -> int:
