@@ -15,6 +15,7 @@ from enum import Enum
 from kit.collect.dialects import NATIVE, discovery, meshtastic
 from kit.collect.dialects.port import Dialect, DialectError, Heard, Parsed
 from kit.collect.dialects.senml import PREFIX, SenMLDialect
+from kit.model.messages import MESH as MESH  # noqa: PLC0414 - whoever reads readings of radios looks here
 from kit.model.messages import Published
 from kit.store.devices import CHANGED, grants_of, list_devices
 from kit.store.learned import learned_by
@@ -28,8 +29,6 @@ TOPICS_REMEMBERED = 16
 OWNERS_REMEMBERED = 4_096
 """Topics at an external broker, with the device whose own they are."""
 
-MESH = "mesh"
-"""What the nodes that the kit's own radio hears stand behind: `mesh/da741924`."""
 
 MESH_USER = "kit-radio"
 MESH_TOPIC = "msh/mesh"

@@ -12,10 +12,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from kit.model.times import rfc3339 as rfc3339  # noqa: PLC0414 - times of alerts are told by it
 
 
 class AlertError(ValueError):
@@ -338,11 +339,6 @@ def receipt_from_body(body: bytes) -> Receipt:
     if not isinstance(at_ms, int):
         raise AlertError("the body is no receipt (its time is no number)")
     return Receipt(alert=_words(alert), person=_words(person), channel=_words(channel), at_ms=at_ms)
-
-
-def rfc3339(at_ms: int) -> str:
-    """Unix ms as people and programs read it: `2016-04-12T03:00:00Z`."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _fields(body: bytes, count: int, what: str, *, up_to: int = 0) -> list[Any]:

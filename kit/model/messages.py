@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+MESH = "mesh"
+"""What the nodes that the kit's own radio hears stand behind: `mesh/da741924`."""
+
 
 class Published(NamedTuple):
     """A message that a device published.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-import secrets
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,6 +174,8 @@ def add_device(
         TakenTopic: another device has one of its topics.
     """
     check_name(name)
+    import secrets
+
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     insert_device(connection, name, password.encode(), kind=kind, base=base, place=place or NOWHERE, now_ms=now_ms)
     set_grants(connection, name, grants or native_grants(name))
@@ -198,6 +199,8 @@ def insert_device(
     Raises:
         DuplicateDevice: there is one of that name already.
     """
+    import secrets
+
     salt = secrets.token_bytes(SALT_BYTES)
     try:
         connection.execute(
@@ -304,6 +307,8 @@ def rotate_password(connection: sqlite3.Connection, name: str) -> Credentials:
     salt, is_open = row
     if is_open:
         raise UsageError(f"'{name}' signs in without a password, so there is none to replace; `kit device remove` it")
+    import secrets
+
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     connection.execute(
         "UPDATE devices SET hash = ?, client_id = NULL WHERE name = ?", (digest(salt, password.encode()), name)

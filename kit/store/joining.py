@@ -8,7 +8,6 @@ used or its hour is over; then only its salted hash is.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from dataclasses import dataclass
 
@@ -85,6 +84,8 @@ def current_code(connection: sqlite3.Connection, *, now_ms: int) -> tuple[str, i
     row = connection.execute("SELECT code, until_ms FROM join_codes ORDER BY until_ms DESC LIMIT 1").fetchone()
     if row is not None and row[1] - now_ms > FRESH_MS:
         return str(row[0]), int(row[1])
+    import secrets
+
     code, until_ms = make_code(secrets.choice), now_ms + VALID_MS
     connection.execute("INSERT INTO join_codes VALUES (?, ?, ?)", (code, now_ms, until_ms))
     count_change(connection, CHANGED)
@@ -120,12 +121,16 @@ def wait_openly(connection: sqlite3.Connection, *, client_id: str, address: str,
     (count,) = connection.execute("SELECT count(*) FROM waiting WHERE open").fetchone()
     if count >= WAITING_AT_MOST:
         return None
+    import secrets
+
     return _wait(connection, secrets.token_bytes(SALT_BYTES), client_id, address, now_ms, open_device=True)
 
 
 def _wait(
     connection: sqlite3.Connection, secret: bytes, client_id: str, address: str, now_ms: int, *, open_device: bool
 ) -> int:
+    import secrets
+
     salt = secrets.token_bytes(SALT_BYTES)
     made = connection.execute(
         "INSERT INTO waiting (client_id, open, address, salt, hash, since_ms) VALUES (?, ?, ?, ?, ?, ?)",

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from kit.model.alert import rfc3339
+from kit.model.times import rfc3339
 from sync.protocol.records import Custody, RecordId
 
 _FIELDS = """number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, length(body) AS bytes,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from kit.collect.speakers import MESH
+from kit.model.messages import MESH
 from kit.model.quantities import series_of
 from kit.model.readings import Quality
 from kit.store.devices import list_devices

@@ -29,7 +29,7 @@ def _blueprint(context: AppContext) -> Blueprint:
 
 
 def _card(context: AppContext, language: str) -> Card:
-    from village_apps.messages.letters import unread
+    from village_apps.messages.counts import unread
     from village_apps.phrases import phrases_in
 
     phrases = phrases_in(PHRASES)
@@ -60,7 +60,7 @@ def _migrations() -> Sequence[Migration]:
 
 
 def _status_lines(context: AppContext) -> Sequence[StatusLine]:
-    from village_apps.messages.letters import expired_count, unread
+    from village_apps.messages.counts import expired_count, unread
 
     with context.open_database() as database:
         new = unread(database.connection)
