@@ -7,6 +7,7 @@ word is no built-in one.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 all right, 1 a check failed or something outside is wrong, 2 wrong use, 130 interrupted.
     """
+    gc.set_threshold(20_000, 20, 50)  # what a command loads lives to its end; looking for garbage in it costs a tenth
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(words)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from kit.model.forecast import FROST_FACT, NightForecast
 from kit.store.facts import get_fact
 from village_apps.app import AppContext, Card, StatusLine
-from village_apps.frost import wording
 from village_apps.frost.station_history import choose_device, thermometers
 from village_apps.phrases import Phrase, phrase, phrases_in
 
@@ -30,6 +29,8 @@ TITLE = phrase("Tonight's cold")
 
 def make_card(context: AppContext, language: str) -> Card | None:
     """The card on the first page: the coming night, or why nothing is known; None before the first forecast."""
+    from village_apps.frost import wording  # not for the technician's lines, which every `kit status` asks for
+
     say = phrases_in(PHRASES).say
     with context.open_database() as database:
         forecast, problem = coming_night(context, database), present_problem(database)
