@@ -24,6 +24,7 @@ from kit.health.words import (
     power_words,
     queue_words,
     service_words,
+    uncarried_words,
     value_words,
 )
 
@@ -127,7 +128,9 @@ def _core(status: Status) -> str:
     if not core:
         return "not joined (kit join INVITE)"
     by = f" by {core['link']}" if core.get("link") else ""
-    return f"heard {ago_words(core.get('last_heard'), status.get('time'))}{by}"
+    left_over = uncarried_words(core)
+    more = f"; {left_over}" if left_over else ""
+    return f"heard {ago_words(core.get('last_heard'), status.get('time'))}{by}{more}"
 
 
 def _block(label: str, lines: Iterable[str]) -> list[str]:

@@ -25,13 +25,23 @@ def link_rows(connection: sqlite3.Connection, *, now_ms: int, serving: bool) -> 
     return [_row(link, waiting, serving=serving) for link in links(connection)]
 
 
-def core_row(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    """{last_heard, link}: when and by which link the city core was last heard; None where no link was ever set up."""
+def core_row(connection: sqlite3.Connection, *, now_ms: int) -> dict[str, Any] | None:
+    """{last_heard, link, uncarried}: when and by which link the core was last heard; None where no link was set up.
+
+    `uncarried` counts, by priority, what waits and is carried by none of the links now: readings where there is only a
+    radio that leaves them out, or a mobile network whose bytes for today are used.
+    """
     known = links(connection)
     if not known:
         return None
     latest = max(known, key=lambda link: link.last_heard_ms or 0)
-    return {"last_heard": rfc3339(latest.last_heard_ms), "link": latest.name if latest.last_heard_ms else None}
+    widest = max(link.lowest_priority for link in known)
+    waiting = queue_counts(connection, now_ms=now_ms)
+    return {
+        "last_heard": rfc3339(latest.last_heard_ms),
+        "link": latest.name if latest.last_heard_ms else None,
+        "uncarried": {str(number): count for number, count in sorted(waiting.items()) if number > widest},
+    }
 
 
 def _row(link: LinkRow, waiting: Mapping[int, int], *, serving: bool) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "checks": lambda: checks_row(connection),
         "backup": lambda: backup_row(connection),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
-        "core": lambda: core_row(connection),
+        "core": lambda: core_row(connection, now_ms=now_ms),
         "content": lambda: content_rows(connection),
         "waiting": lambda: waiting_rows(connection, now_ms=now_ms),
         "problems": lambda: [*problem_rows(connection), *turned_away(connection, now_ms=now_ms)],

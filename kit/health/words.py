@@ -114,6 +114,12 @@ def queue_words(queued: Mapping[str, int]) -> str:
     return ", ".join(waiting) if waiting else "nothing waits"
 
 
+def uncarried_words(core: Mapping[str, Any] | None) -> str:
+    """What waits and no link takes now; "" where there is none of it."""
+    uncarried = (core or {}).get("uncarried") or {}
+    return f"no link carries {queue_words(uncarried)} now (kit queue ls says why)" if uncarried else ""
+
+
 def air_words(facts: Mapping[str, Any] | None) -> str:
     """What the air can still carry today, for a radio's link; "" where nothing is known of it."""
     air = (facts or {}).get("air")

@@ -13,7 +13,7 @@ from kit.cli.status_text import status_text
 from kit.health import sensor_view
 from kit.health.attention import attention
 from kit.health.status import unit_status
-from kit.health.words import named_value_words
+from kit.health.words import named_value_words, uncarried_words
 from kit.home import Home
 from kit.model.alert import Alert, AlertText, Area, Severity
 from kit.model.readings import Quality
@@ -135,7 +135,16 @@ def test_what_waits_is_counted_per_link_and_priority(village: Any) -> None:
     links = {link["name"]: link for link in status_of(village)["links"]}
     assert links["lora"]["queued"] == {"0": 1, "1": 0, "2": 0, "3": 0, "4": 3}
     assert links["cellular"]["queued"]["5"] == 2
-    assert status_of(village)["core"] == {"last_heard": "2016-04-12T00:10:00Z", "link": "lora"}
+    assert status_of(village)["core"] == {"last_heard": "2016-04-12T00:10:00Z", "link": "lora", "uncarried": {}}
+
+
+def test_what_no_link_carries_is_not_passed_over_in_silence(village: Any) -> None:
+    village.link("lora", "up", heard_age_s=120)
+    village.write_records(readings=(Priority.READING, 3), lesson=(Priority.BULK, 2))
+    village.supervise(RUNNING)
+    core = status_of(village)["core"]
+    assert core["uncarried"] == {"5": 2}
+    assert uncarried_words(core) == "no link carries 2 bulk now (kit queue ls says why)"
 
 
 def test_a_link_is_not_called_up_when_nobody_serves_it(village: Any) -> None:
