@@ -30,7 +30,7 @@ from sync_world import AirWorld, air_world
 from hardware.simulated.air import Air, Timetable, Tuning
 from hardware.simulated.radio_mac import BROADCAST, RadioMac
 from kit.model.letters import letter_body, make_letter
-from sync.links.meshtastic import PRIVATE_APP
+from sync.links.radio_arrivals import PRIVATE_APP
 from sync.protocol.frames import LORA_FRAME_BYTES
 
 PRESETS = ("SHORT_FAST", "LONG_FAST")

@@ -24,9 +24,10 @@ from kit.store import facts, records
 from kit.store.database import Database
 from kit.store.records import SqliteRecordStore, set_origin, write_record
 from sync.engine import SyncEngine
-from sync.links.meshtastic import DEFAULT_LIBRARY_PRIORITY, LIBRARY_PRIORITY, PRIVATE_APP
+from sync.links.meshtastic import DEFAULT_LIBRARY_PRIORITY, LIBRARY_PRIORITY
 from sync.links.outbox import Outbox, Outgoing
 from sync.links.port import Arrival, LinkState
+from sync.links.radio_arrivals import PRIVATE_APP
 from sync.links.radio_watch import MAX_IN_RADIO, MAX_IN_RADIO_URGENT
 from sync.protocol import keys
 from sync.protocol.airtime import frame_airtime_ms

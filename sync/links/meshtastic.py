@@ -11,9 +11,8 @@ twice is dropped here; what it loses is the session's to repeat.
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,21 +22,13 @@ from sync.links.air_account import AirAccount
 from sync.links.outbox import URGENT, Outbox, Outgoing
 from sync.links.port import Arrival, FrameTooLarge, LinkError, LinkState
 from sync.links.radio_address import RadioAddress, explain_failure
+from sync.links.radio_arrivals import PRIVATE_APP, RadioArrivals
 from sync.links.radio_limits import MENDED_AFTER_S, MENDED_BY_A_PERSON, REFUSALS, frame_bytes_for
 from sync.links.radio_settings import RadioSettings, primary_channel
 from sync.links.radio_watch import Pace, RadioWatch
 
 if TYPE_CHECKING:
     from sync.links.meshtastic_interface import RadioOverSerial, RadioOverTcp
-
-PRIVATE_APP = 256
-"""The port number for an application's own data (portnums.proto)."""
-
-TELEMETRY_APP = 67
-POSITION_APP = 3
-INTERNAL_GPS = 2
-"""`Position.LocSource`: the radio's own receiver, not a person's hand and not a phone's guess."""
-"""That of what a node measures: its battery, and the sensors on it."""
 
 CONFIGURED_WITHIN_S = 20.0
 """Real seconds for a radio to tell its settings; over a 115,200 baud lead with a full node list it takes about four."""
@@ -52,8 +43,6 @@ WRITE_SETTINGS_TIMES = 2
 REFUSED_PAUSE_S = 60.0
 """After the radio itself says that its duty cycle is spent, leave it alone for a minute."""
 
-INBOX_FRAMES = 256
-REMEMBERED_PACKETS = 512
 TRANSMITTER_OFF = 34  # ERRNO_DISABLED in queueStatus.res
 DUTY_CYCLE_LIMIT = 9  # Routing.Error
 ROUTING_APP = 5
@@ -115,8 +104,7 @@ class MeshtasticLink:
         self._pace = Pace(clock.real(1.0))
         self._changed = threading.Condition()
         self._outbox = Outbox()
-        self._inbox: queue.Queue[Arrival] = queue.Queue(INBOX_FRAMES)
-        self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._arrivals = RadioArrivals(on_telemetry=on_telemetry, on_gps_time=on_gps_time, on_hops=self._note_hops)
         self._interface: RadioOverTcp | RadioOverSerial | None = None
         self._watch: RadioWatch | None = None
         self._thread: threading.Thread | None = None
@@ -126,12 +114,10 @@ class MeshtasticLink:
         self._settings_written = 0
         self._next_s = 0.0
         self._refused_until_s = 0.0
-        self._on_telemetry = on_telemetry
         self._transmitter_off = False
         self._refused: Counter[str] = Counter()
         self._mend = (0.0, "")
         self._down_since_s = clock.monotonic()
-        self._on_gps_time = on_gps_time
 
     @property
     def frame_s(self) -> float:
@@ -239,13 +225,7 @@ class MeshtasticLink:
 
     def receive(self, timeout_s: float) -> Sequence[Arrival]:
         """What has come in; waits up to that many real seconds for the first."""
-        arrivals: list[Arrival] = []
-        try:
-            arrivals.append(self._inbox.get(timeout=max(timeout_s, 0.0)))
-            while True:
-                arrivals.append(self._inbox.get_nowait())
-        except queue.Empty:
-            return arrivals
+        return self._arrivals.frames(timeout_s)
 
     # --- the worker thread ---
 
@@ -416,31 +396,14 @@ class MeshtasticLink:
         with self._changed:
             if self._watch is not None:
                 self._watch.heard(self._clock.monotonic())
-        sender = int(getattr(packet, "from"))
-        port = packet.decoded.portnum
-        own_words = {ROUTING_APP: self._note_outcome, POSITION_APP: self._take_position}.get(port)
-        if own_words is not None:
-            own_words(packet)
-            return
-        if port not in {PRIVATE_APP, TELEMETRY_APP} or not packet.decoded.payload or not sender:
-            return
-        name = (sender, int(packet.id))
-        if name in self._seen:
-            return
-        self._seen[name] = None
-        if len(self._seen) > REMEMBERED_PACKETS:
-            self._seen.popitem(last=False)
-        if port == TELEMETRY_APP:
-            if self._on_telemetry is not None:
-                self._on_telemetry(sender, bytes(packet.decoded.payload))
-            return
-        if packet.hop_start:  # firmware before 2.3 does not tell
-            with self._changed:
-                self._account.heard_hops(max(int(packet.hop_start) - int(packet.hop_limit), 0))
-        try:
-            self._inbox.put_nowait(Arrival(bytes(packet.decoded.payload), f"!{sender:08x}"))
-        except queue.Full:
-            return  # nobody takes them; the session will ask again
+        if packet.decoded.portnum == ROUTING_APP:
+            self._note_outcome(packet)
+        else:
+            self._arrivals.take(packet, own_node=self._own_node())
+
+    def _note_hops(self, hops: int) -> None:
+        with self._changed:
+            self._account.heard_hops(hops)
 
     def _note_outcome(self, packet: Any) -> None:
         """The radio says what became of a packet: why it was not sent. The session sends it again."""
@@ -460,11 +423,6 @@ class MeshtasticLink:
             if name in MENDED_BY_A_PERSON:
                 self._mend = (now_s + MENDED_AFTER_S, self._notice)
             self._changed.notify_all()
-
-    def _take_position(self, packet: Any) -> None:
-        unix_s = own_gps_time(packet, self._own_node())
-        if unix_s is not None and self._on_gps_time is not None:
-            self._on_gps_time(unix_s)
 
     def _own_node(self) -> int:
         """The radio's own number; 0 before it has told it."""
@@ -493,22 +451,3 @@ class MeshtasticLink:
     def _on_lost(self) -> None:
         with self._changed:
             self._changed.notify_all()
-
-
-def own_gps_time(packet: Any, own_node: int) -> float | None:
-    """The Unix time of a position that the radio's own GPS found; None for any other packet.
-
-    The firmware fills in `time` from a clock that GPS or better has set. A position that came over the air, which
-    anybody may send in anybody's name, has a signal strength; what the radio itself says has none.
-    """
-    from google.protobuf.message import DecodeError
-    from meshtastic.protobuf import mesh_pb2
-
-    if not own_node or int(getattr(packet, "from")) != own_node or packet.rx_rssi or packet.rx_snr or packet.via_mqtt:
-        return None
-    position = mesh_pb2.Position()
-    try:
-        position.ParseFromString(packet.decoded.payload)
-    except DecodeError:
-        return None
-    return float(position.time) if position.time and position.location_source == INTERNAL_GPS else None

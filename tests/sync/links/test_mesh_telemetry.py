@@ -18,8 +18,8 @@ from kit.store.database import Database
 from kit.store.devices import add_device
 from kit.store.readings import find_readings
 from kit.store.schema import MIGRATIONS
-from sync.links.meshtastic import TELEMETRY_APP
 from sync.links.meshtastic_telemetry import read_telemetry
+from sync.links.radio_arrivals import TELEMETRY_APP
 
 NOW_S = 1_790_000_000
 

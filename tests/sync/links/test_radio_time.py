@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from meshtastic.protobuf import mesh_pb2
 
-from sync.links.meshtastic import POSITION_APP, own_gps_time
+from sync.links.radio_arrivals import POSITION_APP, own_gps_time
 
 GPS_S = 1_795_000_000
 OWN = 0x11112222
