@@ -5,7 +5,7 @@ All in the same run, see `ingest_sides.py`. A reading counts when it is on disk.
 has. Milliseconds do not carry over to other machines; ratios do. The sides take turns in short rounds, so that a busy
 machine disturbs all of them alike; the median of the rounds is shown, and of the ratios of each round.
 
-    .venv/bin/python benchmarks/bench_ingest.py [--seconds 1] [--rounds 5] [--only rates|delays|bursts] [--ledger]
+    .venv/bin/python benchmarks/bench_ingest.py [--seconds 1] [--rounds 5] [--only rates|delays|bursts|cpu] [--ledger]
 
 - rates: messages per second as fast as they are acknowledged, each with two readings. Floor: twice the chain that does
   the same work behind Mosquitto (`external`), with 1 and with 200 devices at window 20. `chain` does less: it keeps a
@@ -13,6 +13,7 @@ machine disturbs all of them alike; the median of the rounds is shown, and of th
 - delays: from PUBLISH to PUBACK at 1,000 messages a second. Floor: p99 at most twice the bare listener's.
 - bursts: a device publishes n messages at QoS 1, reads the last PUBACK, disconnects, and everything is killed with -9
   at once; how many are missing afterwards? Floor: none.
+- cpu: what a transaction of ingest costs without network and broker, see `ingest_cpu.py`.
 
 `--ledger` compares the kit with and without its power-cut ledger instead.
 """
@@ -30,6 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from ingest_cpu import measure_cpu
 from ingest_sides import PAYLOAD, Side, sides
 
 from kit.broker.protocol.packets import Connack, Connect, Disconnect, Packet, Puback, Publish
@@ -219,9 +221,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("rates", "delays", "bursts"))
+    parser.add_argument("--only", choices=("rates", "delays", "bursts", "cpu"))
     parser.add_argument("--ledger", action="store_true", help="the kit with and without its ledger")
     arguments = parser.parse_args()
+    if arguments.only in {None, "cpu"} and not arguments.ledger:
+        measure_cpu()
+    if arguments.only == "cpu":
+        return
     with sides(*(("kit", "unled") if arguments.ledger else ("kit", "external", "chain", "bare"))) as every:
         for side in every.values():
             side.start()

@@ -51,6 +51,23 @@ MIGRATIONS = (
         )
         """,
     ),
+    # one tree in the order of arrival: a transaction's rows stand side by side, on a page that the last one touched too
+    sql(
+        "boots",
+        "0002_undated_in_order",
+        """
+        ALTER TABLE undated_readings RENAME TO undated_readings_0001;
+        DROP INDEX undated_by_boot;
+        CREATE TABLE undated_readings (
+            boot INTEGER NOT NULL, moved INTEGER NOT NULL, mono_ms INTEGER NOT NULL, series INTEGER NOT NULL,
+            time_ms INTEGER NOT NULL, held INTEGER NOT NULL, PRIMARY KEY (boot, moved, mono_ms, series, time_ms)
+        ) WITHOUT ROWID;
+        INSERT INTO undated_readings
+            SELECT boot, moved, mono_ms, series, time_ms, held FROM undated_readings_0001
+            ORDER BY boot, moved, mono_ms, series, time_ms;
+        DROP TABLE undated_readings_0001
+        """,
+    ),
 )
 
 BELIEVABLE_MS = EARLIEST_BELIEVABLE_S * 1000
@@ -124,7 +141,8 @@ def note_ends(connection: sqlite3.Connection) -> None:
     """A boot lasted at least until its last reading, also where the power was cut before it was noted."""
     connection.execute(
         "UPDATE boots SET last_ms = max(last_ms, "
-        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number), 0))"
+        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number AND moved = 0), 0), "
+        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number AND moved = 1), 0))"
     )
 
 
@@ -239,8 +257,9 @@ def move_readings(connection: sqlite3.Connection, row: BootRow, *, limit: int) -
         keep = ~GUESSED if row.known else ~int(Quality.TIME_DOUBTFUL) if to_ms >= BELIEVABLE_MS else -1
         _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted)
         connection.execute(
-            "UPDATE undated_readings SET time_ms = ?, moved = 1 WHERE series = ? AND time_ms = ?",
-            (to_ms, series, time_ms),
+            "UPDATE undated_readings SET time_ms = ?, moved = 1 "
+            "WHERE boot = ? AND moved = 0 AND mono_ms = ? AND series = ? AND time_ms = ?",
+            (to_ms, row.number, mono_ms, series, time_ms),
         )
         if not held and to_ms != time_ms:
             moved.append((to_ms, series, time_ms))
@@ -266,11 +285,12 @@ def release_readings(
         limit: at most so many at once.
         before_mono_ms: only those older than this, whose time is still a guess: they have waited long enough.
     """
-    rows = connection.execute(
-        "SELECT series, time_ms FROM undated_readings WHERE boot = ? AND held = 1 AND mono_ms < ? AND (moved = 1 OR ?) "
-        "ORDER BY mono_ms LIMIT ?",
+    places = connection.execute(
+        "SELECT boot, moved, mono_ms, series, time_ms FROM undated_readings "
+        "WHERE boot = ? AND held = 1 AND mono_ms < ? AND (moved = 1 OR ?) ORDER BY mono_ms LIMIT ?",
         (row.number, 2**62 if before_mono_ms is None else before_mono_ms, before_mono_ms is not None, limit),
     ).fetchall()
+    rows = [(series, time_ms) for *_, series, time_ms in places]
     connection.executemany(
         "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
         [
@@ -278,7 +298,11 @@ def release_readings(
             for some in (rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE))
         ],
     )
-    connection.executemany("UPDATE undated_readings SET held = 0 WHERE series = ? AND time_ms = ?", rows)
+    connection.executemany(
+        "UPDATE undated_readings SET held = 0 "
+        "WHERE boot = ? AND moved = ? AND mono_ms = ? AND series = ? AND time_ms = ?",
+        places,
+    )
     return len(rows)
 
 
@@ -295,8 +319,8 @@ def bound_undated(connection: sqlite3.Connection) -> int:
     if count <= UNDATED_AT_MOST:
         return 0
     return connection.execute(
-        "DELETE FROM undated_readings WHERE (series, time_ms) IN "
-        "(SELECT series, time_ms FROM undated_readings WHERE held = 0 ORDER BY boot, mono_ms LIMIT ?)",
+        "DELETE FROM undated_readings WHERE (boot, moved, mono_ms, series, time_ms) IN (SELECT boot, moved, mono_ms, "
+        "series, time_ms FROM undated_readings WHERE held = 0 ORDER BY boot, mono_ms LIMIT ?)",
         (count - UNDATED_AT_MOST,),
     ).rowcount
 

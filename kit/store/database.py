@@ -22,9 +22,9 @@ from typing import Self
 from kit.errors import KitError
 from kit.home import explain_home_error
 from kit.model.ledger import Evidence
-from kit.store.evidence import StoreConnection, evidence_of
 from kit.store.ledger import Ledger
 from kit.store.migrations import FLASH_PAGE_BYTES, Migration, migrate
+from kit.store.transactions import StoreConnection, Transaction
 
 BUSY_TIMEOUT_MS = 30_000
 """Longer than any of the kit's transactions on a slow SD card, so that "database is locked" never reaches a person."""
@@ -152,16 +152,18 @@ class Database:
                 yield connection
             return
         connection.execute("BEGIN IMMEDIATE")
-        evidence = connection.evidence = Evidence() if self._ledger is not None else None
+        evidence = Evidence() if self._ledger is not None else None
+        transaction = connection.transaction = Transaction(evidence)
         try:
             yield connection
             connection.execute("COMMIT")
+            transaction.committed = True
         except BaseException as error:
             _roll_back(connection)
             suspect(self._file, error)
             raise
         finally:
-            connection.evidence = None
+            connection.transaction = transaction.evidence = None
         if self._ledger is not None and evidence is not None:
             self._ledger.wrote(evidence)
 
@@ -227,13 +229,15 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+def _savepoint(connection: StoreConnection) -> Iterator[None]:
     connection.execute("SAVEPOINT nested")
-    evidence = evidence_of(connection)
+    transaction = connection.transaction or Transaction()  # begun by hand: nobody keeps anything of it
+    evidence = transaction.evidence
     mark = None if evidence is None else evidence.mark()
     try:
         yield
     except BaseException:
+        transaction.undone += 1
         if evidence is not None and mark is not None:
             evidence.back_to(mark)
         connection.execute("ROLLBACK TO nested")

@@ -1,4 +1,4 @@
-"""What a transaction will have made true, noted on its connection for the ledger (`kit.store.ledger`).
+"""What a transaction will have made true, noted in it for the ledger (`kit.store.ledger`).
 
 The functions that write readings and records know nothing of ledgers: they note, and `Database.atomic` hands what was
 noted to the process's ledger once the commit is on the disk. On a connection without a ledger, noting does nothing.
@@ -10,12 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from kit.model.ledger import Evidence, Names, RecordKey
-
-
-class StoreConnection(sqlite3.Connection):
-    """A connection that carries the evidence of its open transaction; None where nobody keeps any."""
-
-    evidence: Evidence | None = None
+from kit.store.transactions import StoreConnection
 
 
 def note_series(connection: sqlite3.Connection, series: int, names: Names) -> None:
@@ -41,4 +36,5 @@ def note_records(connection: sqlite3.Connection, records: Iterable[RecordKey]) -
 
 def evidence_of(connection: sqlite3.Connection) -> Evidence | None:
     """What the connection's open transaction has noted; None where nobody keeps any."""
-    return connection.evidence if isinstance(connection, StoreConnection) else None
+    transaction = connection.transaction if isinstance(connection, StoreConnection) else None
+    return None if transaction is None else transaction.evidence

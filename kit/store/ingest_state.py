@@ -155,11 +155,11 @@ def forget_old_undated(connection: sqlite3.Connection, *, now_ms: int) -> None:
 
 
 def load_token(connection: sqlite3.Connection) -> bytes | None:
-    """The token of the last committed write of readings."""
+    """Who wrote readings last."""
     row = connection.execute("SELECT token FROM ingest_token").fetchone()
     return None if row is None else bytes(row[0])
 
 
 def save_token(connection: sqlite3.Connection, token: bytes) -> None:
-    """Set the token, inside the transaction that writes the readings."""
+    """Say who writes readings, inside the transaction that does; a random one for whoever keeps no memory of them."""
     connection.execute("INSERT OR REPLACE INTO ingest_token VALUES (1, ?)", (token,))

@@ -1,14 +1,15 @@
 """Writing readings fast: what is known about each series is kept in memory, rows go out in bulk.
 
 Two invariants. *Nothing twice*: (series, time) is the primary key, and a reading that is already there with the same
-value changes nothing. *The memory never outlives its transaction*: every flush writes a fresh token into the database
-and remembers it; if the token found at the next `begin` is another one, the transaction was rolled back (or somebody
-else wrote), and everything remembered is dropped.
+value changes nothing. *The memory is what the store holds*: it is dropped at `begin` unless the transaction that filled
+it is known to be on the disk (`kit.store.transactions`) and nobody else has written readings since. For the latter a
+single row says who wrote last: each writer has a mark of its own and puts it there when it finds another's, so a writer
+that is alone, which is the rule, writes nothing.
 """
 
 from __future__ import annotations
 
-import secrets
+import os
 import sqlite3
 from dataclasses import dataclass
 from enum import Enum
@@ -20,9 +21,13 @@ from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import load_token, save_token
 from kit.store.packed_value import DECIMAL_BITS, pack_keys, pack_value, unpack_value
 from kit.store.rollups import HOUR_MS, NEVER_MS, horizon_ms
+from kit.store.transactions import Lifetime
 
 SHIFT_AT_MOST_MS = 999
 """Readings that a device dated alike are kept a millisecond apart, within their second; a thousand is no weather."""
+
+HEARD_EVERY_MS = 1_000
+"""When a device was heard is kept to the second: one that speaks a hundred times in it costs one row."""
 
 KEYS_AT_ONCE = 1_000
 """Readings in one row of the queue for the core; see `kit.store.readings`."""
@@ -86,7 +91,9 @@ class ReadingWriter:
     """Collects readings of one transaction. Call `begin`, then `series` and `add`, then `flush`."""
 
     def __init__(self) -> None:
-        self._token: bytes | None = None
+        self._mark = os.urandom(8)
+        self._wrote_last = False
+        self._lifetime: Lifetime | None = None
         self._flushed = False
         self._series: dict[tuple[str, str, str], Series] = {}
         self._absent: set[tuple[str, str, str]] = set()
@@ -99,16 +106,16 @@ class ReadingWriter:
         self._late: set[tuple[int, int]] = set()
         self._touched: dict[int, Series] = {}
         self._seen: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
 
     def begin(self, connection: sqlite3.Connection) -> bool:
-        """Start a transaction's worth; forgets what a rolled-back one left in memory, and says whether it did."""
-        anew = False
-        if not self._flushed or self._token is None or load_token(connection) != self._token:
-            anew = True
-            self._series.clear()
-            self._absent.clear()
-            self._per_device.clear()
-        self._flushed = False
+        """Start a transaction's worth; forgets what may not be in the store, and says whether it did."""
+        self._wrote_last = load_token(connection) == self._mark
+        anew = not (self._wrote_last and self._flushed and self._lifetime and self._lifetime.lasts(connection))
+        if anew:
+            for memory in (self._series, self._absent, self._per_device, self._heard):
+                memory.clear()
+        self._flushed, self._lifetime = False, Lifetime(connection)
         self._horizon_ms, self._arrived_ms = horizon_ms(connection), 0
         for pending in (self._rows, self._raw, self._undated, self._touched, self._seen, self._late):
             pending.clear()
@@ -210,19 +217,24 @@ class ReadingWriter:
 
     def saw(self, device: str, at_ms: int) -> None:
         """The device was heard."""
-        self._seen[device] = at_ms
+        before_ms = self._heard.get(device)
+        # a time that was set back counts, too
+        if before_ms is None or not 0 <= at_ms - before_ms < HEARD_EVERY_MS:
+            self._seen[device] = at_ms
 
     def flush(self, connection: sqlite3.Connection) -> int:
         """Write everything added since `begin`; returns how many readings were new."""
         if self._seen:
             connection.executemany("INSERT OR REPLACE INTO heard_devices VALUES (?, ?)", self._seen.items())
+            self._heard.update(self._seen)
             self._seen.clear()
         count = len(self._rows)
         if count:
             note_readings(connection, self._rows)
             self._write_rows(connection)
-            self._token = secrets.token_bytes(8)
-            save_token(connection, self._token)
+            if not self._wrote_last:
+                save_token(connection, self._mark)
+                self._wrote_last = True
         self._flushed = True
         return count
 
@@ -231,8 +243,11 @@ class ReadingWriter:
         undated = self._undated
         if undated:
             connection.executemany(
-                "INSERT INTO undated_readings (boot, mono_ms, series, time_ms, held) VALUES (?, ?, ?, ?, ?)",
-                [(by.boot, key[1] - by.offset_ms, *key, int(by.held)) for key, by in undated.items()],
+                "INSERT INTO undated_readings VALUES (?, 0, ?, ?, ?, ?)",
+                [
+                    (by.boot, time_ms - by.offset_ms, series, time_ms, by.held)
+                    for (series, time_ms), by in undated.items()
+                ],
             )
         leaving = [key for key in self._rows if key not in undated or not undated[key].held] if undated else self._rows
         keys = list(chain.from_iterable(leaving))
