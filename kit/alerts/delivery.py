@@ -1,9 +1,10 @@
 """Delivery: what stands is on `alerts/<area>`, and a severe danger sounds the siren.
 
 Invariants. *The siren sounds once per incident*: noted right after it was switched on, so a crash in between repeats
-it once, and nothing misses it while the alert holds. *The topic shows what the store holds*: what the broker has
-acknowledged is noted by its digest; whatever differs is published again until it is acknowledged. The first pass after
-a start publishes in any case, since an external broker may have forgotten. A publish confirms nothing: only people do.
+it once, and nothing misses it while the alert holds. *It falls silent* as soon as no danger holds that it sounds for.
+*The topic shows what the store holds*: what the broker has acknowledged is noted by its digest; whatever differs is
+published again until it is acknowledged. The first pass after a start publishes in any case, since an external broker
+may have forgotten. A publish confirms nothing: only people do.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class AlertDelivery:
         self._escalation = escalation
         self._topic = f"alerts/{area}"
         self._published_since_start = False
+        self._silenced_ms = 0
         self._retry_at: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -95,13 +97,14 @@ class AlertDelivery:
         now_ms = int(self._clock.now() * 1000)
         active = store.active_alerts(self._database.connection, now_ms)
         self._sound(active, now_ms)
+        self._silence(active, now_ms)
         self._publish(active, now_ms)
         unconfirmed = [state for state in active if not state.receipts]
         if self._escalation is not None and unconfirmed:
             self._escalation.consider(unconfirmed, now_ms=now_ms)
 
     def _sound(self, active: Sequence[AlertState], now_ms: int) -> None:
-        loud = {state.alert.incident for state in active if state.alert.severity.rank <= SIREN_FROM.rank}
+        loud = _loud(active)
         due = sorted(loud - store.sounded_incidents(self._database.connection, loud))
         if self._siren is None or not due or self._too_soon(PROBLEM_SIREN):
             return
@@ -110,6 +113,17 @@ class AlertDelivery:
             with self._database.atomic() as connection:
                 for incident in due:
                     store.mark_sounded(connection, incident, at_ms=now_ms)
+
+    def _silence(self, active: Sequence[AlertState], now_ms: int) -> None:
+        """A siren that still sounds for what is over alarms people for nothing; told once for each sounding."""
+        if self._siren is None or self._too_soon(PROBLEM_SIREN):
+            return
+        sounded = store.sounded_since(self._database.connection, now_ms - int(self._sound_s * 1000))
+        latest_ms = max(sounded.values(), default=0)
+        if latest_ms <= self._silenced_ms or _loud(active) & sounded.keys():
+            return
+        if self._try(PROBLEM_SIREN, self._siren.silence, now_ms):
+            self._silenced_ms = latest_ms
 
     def _publish(self, active: Sequence[AlertState], now_ms: int) -> None:
         connection = self._database.connection
@@ -148,6 +162,11 @@ class AlertDelivery:
         log.warning("%s: %s", problem, sentence or "over")
         with self._database.atomic() as connection:
             put_fact(connection, problem, {"problem": sentence}, at_ms=now_ms)
+
+
+def _loud(active: Sequence[AlertState]) -> set[str]:
+    """The incidents that are bad enough for the siren."""
+    return {state.alert.incident for state in active if state.alert.severity.rank <= SIREN_FROM.rank}
 
 
 def topic_payload(states: Sequence[AlertState], *, now_ms: int) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from kit.clock import Clock
 from kit.errors import KitError
@@ -17,23 +16,18 @@ from kit.model.alert import (
     AlertError,
     AlertText,
     Area,
-    Certainty,
     MsgType,
     Receipt,
-    Severity,
-    Urgency,
     receipt_body,
     to_record_body,
 )
 from kit.model.alert_state import AlertState
+from kit.model.incident import cancel_of
 from kit.store import alerts as store
 from kit.store.database import Database
 from kit.store.facts import count_change
 from kit.store.records import write_record
 from sync.protocol.records import Priority
-
-ALL_CLEAR_STANDS_MS = 6 * 3_600_000
-"""An all-clear is news for the morning, not for the next night."""
 
 NAME_CHARACTERS = 80
 """Of a person's name in a receipt; it crosses the radio."""
@@ -106,23 +100,7 @@ class Alerts:
                 return before
             while last.superseded_by is not None:
                 last = self.get(last.superseded_by)
-            now_ms = self._now_ms()
-            clear = replace(
-                last.alert,
-                identifier=f"{last.alert.incident}-clear",
-                sender=self.sender,
-                sent_ms=now_ms,
-                msg_type=MsgType.CANCEL,
-                references=(*last.alert.references, last.alert.reference),
-                urgency=Urgency.PAST,
-                severity=Severity.MINOR,
-                certainty=Certainty.OBSERVED,
-                effective_ms=None,
-                onset_ms=None,
-                expires_ms=now_ms + ALL_CLEAR_STANDS_MS,
-                infos=tuple(infos),
-                parameters=dict(parameters or {}),
-            )
+            clear = cancel_of(last.alert, sender=self.sender, now_ms=self._now_ms(), infos=infos, parameters=parameters)
             self._issue(clear)
         return clear
 

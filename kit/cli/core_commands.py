@@ -9,6 +9,7 @@ from kit.addresses import reachable_host
 from kit.cli.bundle_commands import add_core_bundle
 from kit.cli.core_broadcasts import add_core_broadcasts
 from kit.cli.core_messages import add_core_messages
+from kit.cli.core_warnings import add_core_warnings
 from kit.cli.output import print_json, print_table
 from kit.errors import UsageError
 from kit.health.services import service_states
@@ -28,7 +29,7 @@ LAST = 40
 
 def add_core(parser: argparse.ArgumentParser) -> None:
     """The commands of `kit core`."""
-    metavar = "init|run|invite|remove|status|kits|records|send|messages|read|warn|publish|queue|bundle"
+    metavar = "init|run|invite|remove|status|kits|records|send|messages|read|warn|warnings|publish|queue|bundle"
     words = parser.add_subparsers(metavar=metavar)
     words.add_parser("init", help="make a core's home: keys, kit.toml, store").set_defaults(run=init)
     running = words.add_parser("run", help="start the core and keep it running")
@@ -54,6 +55,7 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     )
     records.set_defaults(run=list_records)
     add_core_messages(words, _core)
+    add_core_warnings(words, _core)
     add_core_broadcasts(words, _core)
     add_core_bundle(words.add_parser("bundle", help="carry records by hand, on a USB stick"))
 

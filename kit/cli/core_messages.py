@@ -184,6 +184,7 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
         "accepted": rfc3339(record.accepted_ms),
         "read": rfc3339(record.read_ms),
         "read_by": record.read_by,
+        "asks": record.asks,
         "expires": None if record.lifetime_s is None else rfc3339(record.created_ms + record.lifetime_s * 1000),
         "expired": record.expired(now_ms),
     }
@@ -195,7 +196,7 @@ def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
     if row["expired"]:
         return "expired before it arrived"
     if row["accepted"]:
-        if row.get("kind") in NOT_READ_BY_PEOPLE:
+        if row.get("kind") in NOT_READ_BY_PEOPLE or not row["asks"]:
             return "at the kit"
         return "came; NOT READ by anybody" if for_core else "at the kit; not read by anybody"
     return f"left by {row['link']}" if row["left"] else "waits until the kit is heard"

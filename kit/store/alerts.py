@@ -1,7 +1,8 @@
 """The alerts' tables: messages, receipts, and what delivery has already done.
 
-An alert's row is written once and only ever marked as superseded. Whether the siren has sounded is remembered per
-incident, what the broker has acknowledged per topic, so that a restart neither repeats nor forgets.
+An alert's row is written once and only ever marked as superseded: by what came after it, or by what overtook it.
+Whether the siren has sounded is remembered per incident, what the broker has acknowledged per topic, so that a restart
+neither repeats nor forgets.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ MIGRATIONS = (
 
 
 def insert_alert(connection: sqlite3.Connection, alert: Alert) -> bool:
-    """Keep a message and mark the earlier ones of its incident as superseded; False if it is already there."""
+    """Keep a message; False if it is already there.
+
+    It supersedes the earlier ones of its incident. It may itself have been overtaken by those that refer to it (over a
+    radio the end of a warning can be here before the warning): then it is superseded by their last word at once.
+    """
     made = connection.execute(
         "INSERT INTO alerts (identifier, incident, msg_type, expires_ms, body) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (identifier) DO NOTHING",
@@ -46,11 +51,26 @@ def insert_alert(connection: sqlite3.Connection, alert: Alert) -> bool:
     )
     if not made.rowcount:
         return False
-    connection.execute(
-        "UPDATE alerts SET superseded_by = ? WHERE incident = ? AND identifier <> ? AND superseded_by IS NULL",
-        (alert.identifier, alert.incident, alert.identifier),
-    )
+    overtook = _that_refer_to(connection, alert)
+    supersede = "UPDATE alerts SET superseded_by = ? WHERE identifier = ? AND superseded_by IS NULL"
+    if overtook:
+        last = max(overtook, key=lambda each: (each.msg_type is MsgType.CANCEL, each.sent_ms))
+        connection.execute(supersede, (last.identifier, alert.identifier))
+    earlier = connection.execute(
+        "SELECT identifier FROM alerts WHERE incident = ? AND superseded_by IS NULL", (alert.incident,)
+    ).fetchall()
+    spared = {alert.identifier, *(each.identifier for each in overtook)}
+    connection.executemany(supersede, [(alert.identifier, name) for (name,) in earlier if name not in spared])
     return True
+
+
+def _that_refer_to(connection: sqlite3.Connection, alert: Alert) -> list[Alert]:
+    """The messages of its incident that are here and name it among those they follow."""
+    rows = connection.execute(
+        "SELECT body FROM alerts WHERE incident = ? AND identifier <> ?", (alert.incident, alert.identifier)
+    )
+    others = [from_json(json.loads(body)) for (body,) in rows]
+    return [each for each in others if any(told.identifier == alert.identifier for told in each.references)]
 
 
 def insert_receipt(connection: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
@@ -76,9 +96,20 @@ def find_alert(connection: sqlite3.Connection, identifier: str) -> AlertState | 
     return next(s for s in _load_incident(connection, str(row[0])) if s.alert.identifier == identifier)
 
 
+_ENDS_NOTHING = (
+    "msg_type = 'Cancel' AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.incident = alerts.incident "
+    "AND b.msg_type <> 'Cancel'{})"
+)
+"""The end of a warning that was never here. It is kept, for the warning may still come, and shown nowhere."""
+
+
 def list_alerts(connection: sqlite3.Connection, *, limit: int = 200) -> list[AlertState]:
-    """The messages issued last, the newest first."""
-    rows = connection.execute("SELECT identifier, incident FROM alerts ORDER BY number DESC LIMIT ?", (limit,))
+    """The messages issued last, the newest first; without the ends of warnings that were never here."""
+    rows = connection.execute(
+        f"SELECT identifier, incident FROM alerts WHERE NOT ({_ENDS_NOTHING.format('')}) "  # noqa: S608 - our constant
+        "ORDER BY number DESC LIMIT ?",
+        (limit,),
+    )
     return _load(connection, rows.fetchall())
 
 
@@ -93,10 +124,12 @@ def active_alerts(connection: sqlite3.Connection, now_ms: int) -> list[AlertStat
 
 
 def standing_all_clears(connection: sqlite3.Connection, now_ms: int) -> list[AlertState]:
-    """All-clears whose own time is not over, the newest first."""
+    """All-clears of what was a warning here, whose own time is not over, the newest first."""
+    ends_nothing = _ENDS_NOTHING.format(" AND b.number < alerts.number")
     rows = connection.execute(
-        "SELECT identifier, incident FROM alerts "
-        "WHERE superseded_by IS NULL AND msg_type = 'Cancel' AND expires_ms > ? ORDER BY number DESC",
+        "SELECT identifier, incident FROM alerts "  # noqa: S608 - our constant
+        f"WHERE superseded_by IS NULL AND msg_type = 'Cancel' AND expires_ms > ? AND NOT ({ends_nothing}) "
+        "ORDER BY number DESC",
         (now_ms,),
     ).fetchall()
     return _load(connection, rows)
@@ -123,6 +156,12 @@ def sounded_incidents(connection: sqlite3.Connection, incidents: Iterable[str]) 
 def mark_sounded(connection: sqlite3.Connection, incident: str, *, at_ms: int) -> None:
     """The siren has sounded for this incident."""
     connection.execute("INSERT OR IGNORE INTO alert_sirens VALUES (?, ?)", (incident, at_ms))
+
+
+def sounded_since(connection: sqlite3.Connection, since_ms: int) -> dict[str, int]:
+    """The incidents for which the siren was switched on after that, and when (Unix ms)."""
+    rows = connection.execute("SELECT incident, sounded_ms FROM alert_sirens WHERE sounded_ms > ?", (since_ms,))
+    return {str(incident): int(at_ms) for incident, at_ms in rows}
 
 
 def published_digest(connection: sqlite3.Connection, topic: str) -> bytes | None:

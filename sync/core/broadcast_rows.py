@@ -17,6 +17,9 @@ from sync.protocol.records import Priority, Record, RecordId
 
 COLUMNS = "r.origin, r.epoch, r.seq, r.kind, r.priority, r.created_ms, r.lifetime_s, r.addressee, r.body"
 
+LATELY_MS = 2 * 86_400_000
+"""Longer than a session tries to finish what it has begun to say."""
+
 _ALIVE = "(r.lifetime_s IS NULL OR r.created_ms + r.lifetime_s * 1000 > ?)"
 
 
@@ -105,6 +108,16 @@ def broadcasts(connection: sqlite3.Connection, *, now_ms: int) -> list[PlannedBr
         (now_ms,),
     ).fetchall()
     return [each for each in (_planned(connection, row) for row in rows) if each.units]
+
+
+def no_longer_true(connection: sqlite3.Connection, *, now_ms: int) -> list[RecordId]:
+    """See `BroadcastStore.no_longer_true`."""
+    rows = connection.execute(
+        "SELECT r.origin, r.epoch, r.seq FROM core_broadcasts b JOIN core_records r ON r.number = b.number "
+        "WHERE r.created_ms + r.lifetime_s * 1000 BETWEEN ? AND ?",
+        (now_ms - LATELY_MS, now_ms),
+    )
+    return [RecordId(*row) for row in rows]
 
 
 def note_broadcast(

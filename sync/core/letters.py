@@ -20,15 +20,16 @@ from sync.protocol.records import Priority, RecordId
 
 _SENT = """
 SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes, addressee, body,
-       to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by FROM core_records
+       to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by, 1 AS asks FROM core_records
 """
 
 _SHARED = """
 SELECT r.number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes,
        m.unit AS addressee, body, 1 AS to_send, m.link AS sent_by, '' AS link, received_ms, m.left_ms, m.accepted_ms,
-       m.read_ms, m.read_by FROM core_multicast m JOIN core_records r ON r.number = m.number
+       m.read_ms, m.read_by, NOT (kind = 'alert' AND b.alert = '') AS asks FROM core_multicast m
+       JOIN core_records r ON r.number = m.number JOIN core_broadcasts b ON b.number = m.number
 """
-"""What is for many kits, a row for each."""
+"""What is for many kits, a row for each; the end of a warning asks nobody for a receipt."""
 
 
 def tell_author(
@@ -120,6 +121,7 @@ def _sent(row: sqlite3.Row) -> OwnRecord:
         accepted_ms=row["accepted_ms"] if row["to_send"] else row["received_ms"],
         read_ms=row["read_ms"],
         read_by=row["read_by"],
+        asks=bool(row["asks"]),
     )
 
 

@@ -20,7 +20,17 @@ from kit.store.database import Database
 from kit.store.holdings import holdings as holdings_of
 from kit.store.links import LinkRow, links
 from kit.store.records import storing
-from sync.core import broadcast_custody, broadcast_rows, holdings, kit_rows, letters, queries, reading_rows, record_rows
+from sync.core import (
+    broadcast_custody,
+    broadcast_rows,
+    holdings,
+    kit_rows,
+    letters,
+    queries,
+    reading_rows,
+    record_rows,
+    warning_rows,
+)
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     DayRow,
@@ -35,6 +45,7 @@ from sync.core.store import (
     RefusedRecord,
     SeriesRow,
     TakenRecord,
+    WarningRow,
 )
 from sync.protocol.beacons import Holding, Position
 from sync.protocol.broadcast import PlannedBroadcast
@@ -262,6 +273,17 @@ class SqliteCoreStore:
                 alert=alert,
             )
 
+    def warnings(self) -> list[WarningRow]:
+        """The core's own."""
+        return warning_rows.warnings(self._database.connection)
+
+    def follow(self, earlier: Sequence[int], *, body: bytes, now_ms: int, lifetime_s: int, alert: str = "") -> RecordId:
+        """Say what follows them."""
+        with self._database.atomic() as connection:
+            return warning_rows.follow(
+                connection, earlier, body=body, now_ms=now_ms, lifetime_s=lifetime_s, alert=alert
+            )
+
     # -- broadcasts, for the engine (`sync.engine.multicasting.BroadcastStore`)
 
     def give_keys(self, body: bytes, *, now_ms: int) -> int:
@@ -279,6 +301,10 @@ class SqliteCoreStore:
     def broadcasts(self, *, now_ms: int) -> list[PlannedBroadcast]:
         """What is still to be said to many kits."""
         return broadcast_rows.broadcasts(self._database.connection, now_ms=now_ms)
+
+    def no_longer_true(self, *, now_ms: int) -> list[RecordId]:
+        """What is not to be said any more."""
+        return broadcast_rows.no_longer_true(self._database.connection, now_ms=now_ms)
 
     def note_broadcast(self, record: RecordId, *, packets: int, over: bool, left: bool, link: str, at_ms: int) -> None:
         """How far a broadcast has come."""

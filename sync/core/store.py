@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from kit.model.alert import Alert
 from kit.model.alert_state import AlertState
 from kit.store.links import LinkRow
 from sync.protocol.peers import PeerBook
@@ -124,6 +125,7 @@ class OwnRecord:
         link: by which it left last, or "".
         left_ms, accepted_ms, read_ms: when it left, was committed at that kit, was read by a person there; None = not.
         read_by: who has read it, as they named themselves.
+        asks: whether it asks a person to say that they have read it, if records of its kind do.
     """
 
     id: RecordId
@@ -138,6 +140,7 @@ class OwnRecord:
     accepted_ms: int | None
     read_ms: int | None
     read_by: str
+    asks: bool = True
 
     def expired(self, now_ms: int) -> bool:
         """Whether it ran out before it reached its kit: nobody will carry it any further."""
@@ -297,6 +300,27 @@ class RecordCounts:
         return self.applied + self.raw + self.undecodable
 
 
+@dataclass(frozen=True, kw_only=True)
+class WarningRow:
+    """A warning of the core's own, or what followed one.
+
+    Attributes:
+        number: by which people name it.
+        alert: what it says.
+        everybody: whether it is for all kits, those that join later included.
+        kits: how many it is for.
+        accepted: how many of them have it.
+        read: at how many a person has said that they saw it.
+    """
+
+    number: int
+    alert: Alert
+    everybody: bool
+    kits: int
+    accepted: int
+    read: int
+
+
 class CoreStore(RecordStore, PeerBook, Protocol):
     """All that the core needs of its store. Belongs to one thread."""
 
@@ -340,6 +364,17 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         """Write a record of the core's own for these kits (None = all, also those that join while it holds).
 
         `alert` is the identifier of the warning in it: a receipt of that is a person's word that it was read.
+        """
+        ...
+
+    def warnings(self) -> Sequence[WarningRow]:
+        """The core's own warnings and what followed them, in the order in which they were said."""
+        ...
+
+    def follow(self, earlier: Sequence[int], *, body: bytes, now_ms: int, lifetime_s: int, alert: str = "") -> RecordId:
+        """Say what follows these warnings of one incident, to the kits that they were for; they go no further.
+
+        `alert` is as for `publish`.
         """
         ...
 

@@ -434,6 +434,8 @@ class SyncEngine:
         records = self._store.outgoing(session.peer.unit, now_ms=self._now_ms(), limit=limit)
         conversation.offer_again = False
         session.withheld = frozenset()
+        if self._broadcasting is not None:
+            session.no_longer_wanted(self._broadcasting.no_longer_true)
         if self._broadcasting is not None and self._hears_radio_only(session.peer.unit):
             records, session.withheld = self._broadcasting.split(session.peer.unit, records)
         try:
@@ -513,6 +515,7 @@ class SyncEngine:
             now_ms=self._now_ms(),
             loss=lambda unit: self._loss(unit, link),
             by_session=lambda unit: not self._hears_radio_only(unit),
+            heard=lambda unit: unit in self._conversations and link.name in self._conversations[unit].heard_at,
         )
         if ended:
             self._refresh_at = float("-inf")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kit.model.core_key import core_key_body
 from sync.engine.watched import WatchedLink
-from sync.protocol.broadcast import LISTEN_FRAMES, Broadcast, PlannedBroadcast
+from sync.protocol.broadcast import LISTEN_FRAMES, URGENT_LOSS, Broadcast, PlannedBroadcast
 from sync.protocol.multicast import EVERYBODY, Gathering, Sign, make_object
 from sync.protocol.peers import Peer
 from sync.protocol.records import Priority, Record, RecordId
@@ -44,6 +44,10 @@ class BroadcastStore(Protocol):
         """Those that are not over and that some kit has not acknowledged, the most urgent first."""
         ...
 
+    def no_longer_true(self, *, now_ms: int) -> Sequence[RecordId]:
+        """Those whose time ended lately, by itself or because something else was said in their place."""
+        ...
+
     def note_broadcast(self, record: RecordId, *, packets: int, over: bool, left: bool, link: str, at_ms: int) -> None:
         """So many frames have been sent; whether no more follow, and whether the whole has left."""
         ...
@@ -57,16 +61,21 @@ class Broadcasting:
         core_public: its X25519 public key.
         signing_public: its Ed25519 public key.
         sign: makes its signatures.
+
+    Attributes:
+        no_longer_true: what sessions must not finish saying: a warning that has ended meanwhile.
     """
 
     def __init__(self, store: BroadcastStore, *, core_public: bytes, signing_public: bytes, sign: Sign) -> None:
         self._store, self._core_public, self._sign = store, core_public, sign
         self._key = core_key_body(signing_public)
         self._running: dict[RecordId, Broadcast] = {}
+        self.no_longer_true: Sequence[RecordId] = ()
 
     def refresh(self, *, now_ms: int) -> None:
         """Look what is to be said, and to whom."""
         self._store.give_keys(self._key, now_ms=now_ms)
+        self.no_longer_true = self._store.no_longer_true(now_ms=now_ms)
         planned = {each.record.id: each for each in self._store.broadcasts(now_ms=now_ms)}
         for name in self._running.keys() - planned.keys():
             del self._running[name]
@@ -103,6 +112,7 @@ class Broadcasting:
         now_ms: int,
         loss: Callable[[str], float],
         by_session: Callable[[str], bool],
+        heard: Callable[[str], bool],
     ) -> bool:
         """Send one frame of the most urgent broadcast by a radio; whether one ended, so that sessions take over.
 
@@ -113,13 +123,15 @@ class Broadcasting:
             now_ms: Unix ms.
             loss: of frames to a kit.
             by_session: whether a kit has another way than the radio.
+            heard: whether a kit was heard by that radio since we started.
         """
         for each in sorted(self._running.values(), key=lambda one: (one.record.priority, one.record.id)):
             if (each.record.priority == Priority.DISTRESS) is not urgent:
                 continue
             units = [unit for unit in each.units if not by_session(unit)]
             carried = each.record.priority <= link.lowest_priority  # a session could not send bulk by radio
-            if carried and each.leave_to_session(len(units), now):
+            answers = all(heard(unit) and loss(unit) < URGENT_LOSS for unit in units)
+            if carried and each.leave_to_session(len(units), now, answers=answers):
                 return True
             frame = each.next_frame(now) if units else None
             if frame is None:

@@ -66,9 +66,18 @@ class Broadcast:
         self._due_at = float("-inf")
         self.units: tuple[str, ...] = ()
 
-    def leave_to_session(self, waiting: int, now: float) -> bool:
-        """Whether from now on sessions carry it, because at most one kit waits for it that only the radio reaches."""
+    def leave_to_session(self, waiting: int, now: float, *, answers: bool) -> bool:
+        """Whether from now on sessions carry it, because at most one kit waits for it that only the radio reaches.
+
+        Args:
+            waiting: how many such kits wait.
+            now: kit seconds.
+            answers: whether that kit was heard and most frames reach it. If not, a warning is first said in one round
+                with its repair: a session whose frame is lost notices it 40 seconds later.
+        """
         if self.by_session or waiting != 1 or self._left_in_round > 0 or now < self._due_at:
+            return False
+        if self.record.priority == Priority.DISTRESS and not answers and self.sent == 0:
             return False
         self.by_session = True
         return True

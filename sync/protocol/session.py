@@ -294,7 +294,7 @@ class Session:
         return len(self._ledger)
 
     def no_longer_wanted(self, ids: Iterable[RecordId]) -> None:
-        """They were accepted in another way."""
+        """They were accepted in another way, or are not true any more."""
         self._ledger.accept(ids)
 
     def welcome(self, name: str) -> None:

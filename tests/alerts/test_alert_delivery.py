@@ -13,12 +13,13 @@ import pytest
 
 from hardware.simulated.siren import SimulatedSiren
 from kit.alerts.delivery import PROBLEM_SIREN, PROBLEM_TOPIC, RETRY_S, AlertDelivery
-from kit.alerts.lifecycle import ALL_CLEAR_STANDS_MS, Alerts
+from kit.alerts.lifecycle import Alerts
 from kit.bus import BusError, BusMessage
 from kit.clock import ManualClock
 from kit.model.alert import Alert, MsgType, Severity
 from kit.model.alert_state import AlertState
 from kit.model.cap import from_cap_xml
+from kit.model.incident import ALL_CLEAR_STANDS_MS
 from kit.store.database import Database
 from kit.store.facts import get_fact
 from kit.store.schema import MIGRATIONS
@@ -84,6 +85,38 @@ def test_a_warning_is_published_and_sounds_the_siren(
     assert told["headline"] == {"en": "Frost tonight: −1.3 °C"}
     assert from_cap_xml(told["cap_xml"].encode()) == frost
     assert siren.state().until_s == clock.now() + 60
+
+
+def test_a_warning_that_ends_while_the_siren_sounds_silences_it(
+    delivery: AlertDelivery, alerts: Alerts, frost: Alert, siren: SimulatedSiren, clock: ManualClock
+) -> None:
+    alerts.raise_alert(frost)
+    delivery.step()
+    clock.advance(20)
+    delivery.step()
+    assert siren.sounding
+    alerts.all_clear(frost.identifier)
+    delivery.step()
+    assert not siren.sounding
+
+
+def test_a_siren_that_sounds_for_another_danger_too_goes_on(
+    delivery: AlertDelivery, alerts: Alerts, frost: Alert, siren: SimulatedSiren, clock: ManualClock
+) -> None:
+    alerts.raise_alert(frost)
+    delivery.step()
+    clock.advance(20)
+    alerts.raise_alert(replace(frost, identifier="flood-1", event="flood"))
+    delivery.step()
+    alerts.all_clear("flood-1")
+    delivery.step()
+    assert siren.state().until_s == clock.now() + 60
+    alerts.all_clear(frost.identifier)
+    delivery.step()
+    assert siren.state().until_s == clock.now()
+    alerts.raise_alert(replace(frost, identifier="storm-1", event="storm"))
+    delivery.step()
+    assert siren.state().until_s == clock.now() + 60, "what comes after that wakes people again"
 
 
 def test_the_siren_sounds_once_however_often_the_unit_restarts(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from kit.model.alert import Alert, Area, MsgType, Receipt, Severity
+from kit.model.incident import cancel_of
 from kit.store import alerts as store
 from kit.store.database import Database
 
@@ -46,6 +48,33 @@ def test_a_later_message_supersedes_every_earlier_one_of_its_incident(database: 
     superseded = {state.alert.identifier: state.superseded_by for state in store.list_alerts(database.connection)}
     assert superseded == {"a": "b", "b": "c", "c": None, "other": None}
     assert {s.alert.identifier for s in store.active_alerts(database.connection, 0)} == {"c", "other"}
+
+
+@pytest.mark.parametrize("order", permutations("auvc"))
+def test_in_whatever_order_they_come_the_end_ends_it(database: Database, order: tuple[str, ...]) -> None:
+    first = _alert("a")
+    update = _alert("u", sent_ms=2000, msg_type=MsgType.UPDATE, references=(first.reference,))
+    second = _alert("v", sent_ms=3000, msg_type=MsgType.UPDATE, references=(first.reference, update.reference))
+    end = cancel_of(second, sender="k-1", now_ms=4000)
+    said = {"a": first, "u": update, "v": second, "c": end}
+    for name in order:
+        store.insert_alert(database.connection, said[name])
+        standing = store.active_alerts(database.connection, 0)
+        heard = order[: order.index(name) + 1]
+        newest = [] if "c" in heard else [max(heard)]
+        assert [state.alert.identifier for state in standing] == [{"v": "v", "u": "u", "a": "a"}[n] for n in newest]
+    before = [name for name in order[: order.index("c")] if name != "c"]
+    cleared = [state.alert.identifier for state in store.standing_all_clears(database.connection, 5000)]
+    assert cleared == (["a-clear"] if before else [])
+
+
+def test_the_end_of_a_warning_that_was_never_here_is_kept_and_shown_nowhere(database: Database) -> None:
+    end = cancel_of(_alert("a"), sender="k-1", now_ms=4000)
+    assert store.insert_alert(database.connection, end)
+    assert store.list_alerts(database.connection) == []
+    assert store.standing_all_clears(database.connection, 5000) == []
+    assert store.active_alerts(database.connection, 0) == []
+    assert store.find_alert(database.connection, "a-clear") is not None
 
 
 def test_the_first_receipt_of_a_person_stays(database: Database) -> None:

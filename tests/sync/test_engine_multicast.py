@@ -14,6 +14,8 @@ from kit.alerts.lifecycle import Alerts
 from kit.clock import ManualClock
 from kit.identity import Identity, unit_id
 from kit.model.alert import Alert, AlertText, Area, Severity, to_record_body
+from kit.model.incident import cancel_of
+from kit.store.alerts import standing_all_clears
 from kit.store.database import Database
 from kit.store.from_core import signing_key
 from kit.store.records import SqliteRecordStore, set_origin
@@ -156,6 +158,13 @@ class Region:
         )  # fmt: skip
         return alert
 
+    def end(self, alert: Alert) -> None:
+        over = cancel_of(alert, sender=alert.sender, now_ms=self.now_ms)
+        self.store.follow(
+            [each.number for each in self.store.warnings()], body=to_record_body(over, texts=True),
+            now_ms=self.now_ms, lifetime_s=6 * 3600,
+        )  # fmt: skip
+
     def broadcast_frames(self) -> list[bytes]:
         return [
             frame for _, who, _, frame in self.air.log if who == "!core" and frame_type(frame) is FrameType.MULTICAST
@@ -213,6 +222,39 @@ def test_one_warning_said_to_all_reaches_three_villages_and_the_core_knows_who_h
     assert len(region.broadcast_frames()) == said  # everybody has it: nothing more is said
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_the_end_of_a_warning_is_said_to_all_as_the_warning_was(make_region: Any, loss: float) -> None:
+    region = make_region(seed=5)
+    region.know_the_key()
+    region.air.faults.loss = loss
+    alert = region.warn()
+    region.live(2 * HOUR_S, lambda: all(each.alerts.active() for each in region.kits))
+    since = len(region.air.log)
+    region.end(alert)
+    region.live(2 * HOUR_S, lambda: not any(each.alerts.active() for each in region.kits))
+    for each in region.kits:
+        assert each.alerts.active() == []
+        (cleared,) = standing_all_clears(each.database.connection, region.now_ms)
+        assert cleared.alert.incident == alert.identifier
+    assert any(frame_type(frame) is FrameType.MULTICAST for *_, frame in region.air.log[since:])
+
+
+def test_a_village_that_was_away_meanwhile_hears_neither_a_warning_nor_its_end(make_region: Any) -> None:
+    region = make_region()
+    region.know_the_key()
+    away = region.kits[0]
+    away.links[0].plugged = False
+    alert = region.warn()
+    region.live(300)
+    region.end(alert)
+    region.live(600)
+    away.links[0].plugged = True
+    region.live(2 * HOUR_S, lambda: len(away.taken("alert")) == 1)
+    assert len(away.taken("alert")) == 1
+    assert away.alerts.list() == []
+    assert standing_all_clears(away.database.connection, region.now_ms) == []
+
+
 def test_four_villages_cost_the_air_what_two_do(make_region: Any) -> None:
     cost = []
     for kits in (2, 4):
@@ -234,6 +276,21 @@ def test_what_one_village_alone_waits_for_is_left_to_its_session(make_region: An
     region.live(600, lambda: region.waiting("alert") == [])
     assert region.waiting("alert") == []
     assert region.broadcast_frames() == []
+
+
+def test_a_single_village_that_was_not_heard_yet_is_first_told_in_a_round_with_repair(make_region: Any) -> None:
+    slowest = 0.0
+    for seed in range(6):
+        region = make_region(kits=1, seed=seed)
+        region.know_the_key()
+        region.start()  # the core has just come back
+        region.air.faults.loss = 0.3
+        region.warn()
+        slowest = max(slowest, region.live(600, lambda: bool(region.kits[0].alerts.active())))  # noqa: B023 - called at once
+        assert len(region.broadcast_frames()) > 0
+        region.live(2 * HOUR_S, lambda: region.waiting("alert") == [])  # noqa: B023 - called at once
+        assert region.waiting("alert") == []
+    assert slowest < 30  # its session alone: 41 s where the first frame is lost
 
 
 def test_a_village_that_was_away_gets_it_by_its_session_afterwards(make_region: Any) -> None:
