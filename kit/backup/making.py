@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +77,13 @@ def backup_secret(home: Home) -> bytes:
         raise BackupError(f"{file} is damaged; delete it, and print the new code: kit backup --show-code") from error
 
 
-def make_backup(home: Home, folder: Path, *, name: str, now_ms: int) -> Made:
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write on the disk of `folder`."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def make_backup(home: Home, folder: Path, *, name: str, now_ms: int, room: Callable[[Path], int] = free_bytes) -> Made:
     """Make a backup of the unit in `folder`.
 
     Args:
@@ -85,6 +91,7 @@ def make_backup(home: Home, folder: Path, *, name: str, now_ms: int) -> Made:
         folder: made if it is missing.
         name: as people call the unit.
         now_ms: Unix ms.
+        room: bytes free on a folder's disk.
 
     Raises:
         BackupError: it could not be made; nothing is left of it.
@@ -93,7 +100,7 @@ def make_backup(home: Home, folder: Path, *, name: str, now_ms: int) -> Made:
     stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _check_room(home, folder)
+        _check_room(home, folder, room)
         with _working_folder(home) as work:
             _copy_store(home.database, work / "kit.db")
             members: dict[str, Path | bytes] = {"kit.db": work / "kit.db", **_own_files(home)}
@@ -124,10 +131,10 @@ def keep_newest(folder: Path, count: int, *, unit: str) -> list[Path]:
     return old
 
 
-def _check_room(home: Home, folder: Path) -> None:
+def _check_room(home: Home, folder: Path, room: Callable[[Path], int]) -> None:
     needed = home.database.stat().st_size
     for place in {home.path, folder}:
-        free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+        free = room(place)
         if free < ROOM_FACTOR * needed:
             raise BackupError(
                 f"no backup was made: {place} has {free / 1e6:,.0f} MB free, and making one takes "

@@ -63,6 +63,7 @@ class Timekeeper:
         database: the kit's store, open.
         clock: the unit's; anything but a `UnitClock` (a simulation) needs no keeping.
         gps: a receiver, or None.
+        rows_at_once: readings moved in one transaction.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class Timekeeper:
         clock: Clock,
         *,
         gps: TimeSource | None = None,
+        rows_at_once: int = ROWS_AT_ONCE,
     ) -> None:
         self._database = database
         self._clock = clock
         self._gps = gps
+        self._rows_at_once = rows_at_once
         self._beat_s: float | None = None
         self._gps_s: float | None = None
 
@@ -160,16 +163,16 @@ class Timekeeper:
         connection = self._database.connection
         if connection.execute("SELECT 1 FROM undated_readings LIMIT 1").fetchone() is None:
             return
-        rows = store.boots(connection)
+        rows, limit = store.boots(connection), self._rows_at_once
         settled = bool(rows[-1].known)
         for row in rows:
             final = bool(row.known) or settled
-            while self._some(partial(_move_some, row=row, final=final)):
+            while self._some(partial(_move_some, row=row, final=final, limit=limit)):
                 pass
             patience_ms = None if final else self._patience_ms(row, up_ms)
             if patience_ms is not None and row is not rows[-1]:
                 patience_ms = 2**61 if patience_ms > 0 else 0
-            while self._some(partial(store.release_readings, row=row, limit=ROWS_AT_ONCE, before_mono_ms=patience_ms)):
+            while self._some(partial(store.release_readings, row=row, limit=limit, before_mono_ms=patience_ms)):
                 pass
             if row.firm or (settled and row is not rows[-1]):
                 self._some(partial(store.forget_undated, row=row))
@@ -229,12 +232,12 @@ def tell_time(database: Database, clock: Clock, *, source: str, who: str, wall_s
         )
 
 
-def _move_some(connection: sqlite3.Connection, *, row: BootRow, final: bool) -> int:
+def _move_some(connection: sqlite3.Connection, *, row: BootRow, final: bool, limit: int) -> int:
     due = connection.execute(
         "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND (? OR mono_ms + ? != time_ms) LIMIT 1",
         (row.number, final, row.offset_ms),
     ).fetchone()
-    return store.move_readings(connection, row, limit=ROWS_AT_ONCE) if due is not None else 0
+    return store.move_readings(connection, row, limit=limit) if due is not None else 0
 
 
 def _worth_writing(before: TimeState, state: TimeState) -> bool:

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +68,14 @@ class StoreChecks:
     Args:
         unit: whose.
         unclean: whether an unclean end was found when the service started.
+        load: how many processes have wanted the machine, on average over the last minute.
     """
 
-    def __init__(self, unit: UnitProcess, *, unclean: bool) -> None:
+    def __init__(
+        self, unit: UnitProcess, *, unclean: bool, load: Callable[[], float] = lambda: os.getloadavg()[0]
+    ) -> None:
         self._unit = unit
+        self._load = load
         self._quick_due = unclean
         self._next_look_s = 0.0
 
@@ -120,7 +125,7 @@ class StoreChecks:
 
     def _idle(self, now_ms: int) -> bool:
         hour = datetime.fromtimestamp(now_ms / 1000, zone_of(self._unit.settings.unit.timezone)).hour
-        return hour in IDLE_HOURS and os.getloadavg()[0] < IDLE_LOAD
+        return hour in IDLE_HOURS and self._load() < IDLE_LOAD
 
 
 def _recover(

@@ -144,13 +144,13 @@ def remember_undated(connection: sqlite3.Connection, taken: Mapping[bytes, tuple
     connection.execute("INSERT INTO ingest_taken (at_ms, messages) VALUES (?, ?)", (at_ms, messages))
 
 
-def forget_old_undated(connection: sqlite3.Connection, *, now_ms: int) -> None:
-    """Drop what is too old to come again, and bound the rest."""
+def forget_old_undated(connection: sqlite3.Connection, *, now_ms: int, at_most: int = UNDATED_AT_MOST) -> None:
+    """Drop what is too old to come again, and of the rest all but the `at_most` last messages."""
     connection.execute("DELETE FROM ingest_taken WHERE at_ms <= ?", (now_ms - REPEAT_WITHIN_MS,))
     connection.execute(
         "DELETE FROM ingest_taken WHERE id <= (SELECT max(id) FROM "
         "(SELECT id, sum(length(messages)) OVER (ORDER BY id DESC) AS bytes FROM ingest_taken) WHERE bytes > ?)",
-        (UNDATED_AT_MOST * ENTRY_BYTES,),
+        (at_most * ENTRY_BYTES,),
     )
 
 

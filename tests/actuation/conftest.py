@@ -13,9 +13,7 @@ from kit.clock import AcceleratedClock
 
 
 @pytest.fixture
-def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
-    monkeypatch.setattr("kit.collect.actuation.service.SHORTEST_LEASE_REAL_S", 1.0)
-    monkeypatch.setattr("kit.collect.actuation.service.LOOK_S", 0.02)
+def unit(tmp_path: Path) -> Iterator[Unit]:
     made = Unit(tmp_path, AcceleratedClock(1_790_000_000.0, time.clock_gettime(time.CLOCK_BOOTTIME), SPEED))
     with made.stack:
         made.start_broker()

@@ -51,6 +51,15 @@ def test_when_its_time_is_over_the_device_is_told_and_its_word_ends_it() -> None
     assert hear(command, _ack(on=False), 62.0).state is CommandState.ENDED
 
 
+def test_a_device_whose_last_lease_runs_out_before_the_kit_tells_it_has_done_as_it_was_told() -> None:
+    command = hear(step(_open(25.0), 0.0)[0], _ack(on=True), 3.0)
+    command = hear(command, _ack(on=False, error="its lease ran out"), 25.1)  # counted from 0, not from its answer
+    assert (command.state, command.why) == (CommandState.ENDED, "its time is over; the device is off")
+    command = hear(step(_open(25.0), 0.0)[0], _ack(on=True), 3.0)
+    command = hear(command, _ack(on=False, error="somebody pressed its button"), 20.0)
+    assert command.state is CommandState.FAILED
+
+
 def test_a_device_that_falls_silent_is_not_said_to_be_on() -> None:
     command = hear(step(_open(), 0.0)[0], _ack(on=True), 1.0)
     command, _ = step(command, 1.0 + LEASE_S + RETRY_S + 0.1)

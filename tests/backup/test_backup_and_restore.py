@@ -168,12 +168,10 @@ def test_another_units_key_is_told_from_damage(unit: Home) -> None:
         pass
 
 
-def test_a_disk_without_room_is_explained_before_anything_is_written(
-    unit: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kit.backup.making.ROOM_FACTOR", 10**9)
+def test_a_disk_without_room_is_explained_before_anything_is_written(unit: Home) -> None:
+    size = unit.database.stat().st_size
     with pytest.raises(BackupError, match="delete old backups"):
-        back_up(unit)
+        make_backup(unit, unit.backups, name="Kinamba", now_ms=NOW_MS, room=lambda _: 2 * size - 1)
     assert list(unit.backups.iterdir()) == []
 
 

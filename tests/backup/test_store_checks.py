@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from stored import measure
 
 from kit.clock import ManualClock
@@ -26,7 +25,7 @@ NOON_S = 1_800_100_800.0  # 2027-01-16T12:00Z
 DAY_S = 86_400.0
 
 
-def checks(home: Home, clock: ManualClock, *, unclean: bool) -> StoreChecks:
+def checks(home: Home, clock: ManualClock, *, unclean: bool, load: float = 0.1) -> StoreChecks:
     unit = UnitProcess(
         home=home,
         settings=Settings(unit=UnitSettings(timezone="UTC")),
@@ -34,18 +33,13 @@ def checks(home: Home, clock: ManualClock, *, unclean: bool) -> StoreChecks:
         identity=load_or_create_identity(home),
         log=logging.getLogger("test"),
     )
-    return StoreChecks(unit, unclean=unclean)
+    return StoreChecks(unit, unclean=unclean, load=lambda: load)
 
 
 def told(home: Home) -> dict[str, Any]:
     with open_unit_store(home) as store:
         found = get_fact(store.connection, FACT)
     return {} if found is None else found[1]
-
-
-@pytest.fixture(autouse=True)
-def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.1, 0.1))
 
 
 def test_after_an_unclean_end_the_store_is_looked_over_once(unit: Home) -> None:
@@ -74,6 +68,19 @@ def test_every_week_it_is_looked_over_in_full_at_night(unit: Home) -> None:
         if found := told(unit):
             times.add(found["full"]["at_ms"] / 1000)
     assert [round((at_s - NOON_S) / DAY_S, 2) for at_s in sorted(times)] == [0.54, 7.58]
+
+
+def test_a_unit_that_is_busy_every_night_is_looked_over_all_the_same_after_ten_days(unit: Home) -> None:
+    clock = ManualClock(at_s=NOON_S)
+    checks(unit, clock, unclean=True).look()
+    looking = checks(unit, clock, unclean=False, load=3.0)
+    for _ in range(24 * 9):
+        clock.advance(3600.0)
+        looking.look()
+    assert "full" not in told(unit)
+    clock.advance(DAY_S + 3600.0)
+    looking.look()
+    assert told(unit)["full"]["problem"] is None
 
 
 def test_damage_that_somebody_met_is_mended_and_the_doctor_says_so(unit: Home) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,24 +68,28 @@ def test_a_log_that_is_not_there_names_those_that_are(home: Home, capsys: pytest
     assert "there is no log of 'snyc'; did you mean 'sync'?" in capsys.readouterr().err
 
 
-def test_the_password_changes_only_for_who_knows_it(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def change_password(home: Home, typed: str) -> tuple[int, str]:
+    """Run `kit password` as a program that reads what a script pipes into it."""
+    command = [sys.executable, "-m", "kit.cli", "password", "--home", str(home.path)]
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_password_changes_only_for_who_knows_it(home: Home) -> None:
     first = create_technician_password(home)
     assert first is not None
-    monkeypatch.setattr("sys.stdin", io.StringIO("wrong-password\nnew-password-1\n"))
-    assert main(["password", "--home", str(home.path)]) == 1
-    assert "nothing was changed" in capsys.readouterr().err
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{first}\nnew-password-1\n"))
-    assert main(["password", "--home", str(home.path)]) == 0
+    code, said = change_password(home, "wrong-password\nnew-password-1\n")
+    assert code == 1
+    assert "nothing was changed" in said
+    code, said = change_password(home, f"{first}\nnew-password-1\n")
+    assert code == 0
+    assert "is changed" in said
     assert check_technician_password(home, "new-password-1") == (True, False)
     assert stat.S_IMODE((home.keys / "technician.json").stat().st_mode) == 0o600
 
 
-def test_a_short_password_is_refused(
-    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_password_is_refused(home: Home) -> None:
     first = create_technician_password(home)
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{first}\nshort\n"))
-    assert main(["password", "--home", str(home.path)]) == 2
-    assert "it takes at least 10" in capsys.readouterr().err
+    code, said = change_password(home, f"{first}\nshort\n")
+    assert code == 2
+    assert "it takes at least 10" in said

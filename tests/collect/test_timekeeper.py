@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from kit.alerts.lifecycle import Alerts
 from kit.clock import EARLIEST_BELIEVABLE_S, ManualClock
 from kit.collect.batching import Batcher
 from kit.collect.ingest import Ingest
-from kit.collect.timekeeper import HOLD_MS, HOLD_UNLIKELY_MS, Timekeeper, core_is_unsure, tell_time
+from kit.collect.timekeeper import HOLD_MS, HOLD_UNLIKELY_MS, ROWS_AT_ONCE, Timekeeper, core_is_unsure, tell_time
 from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType, Severity, Urgency
 from kit.model.batch import decode_batch
 from kit.model.ledger import LedgerFile
@@ -47,6 +48,7 @@ class Kit:
     taken_at: list[float] = field(default_factory=list)
     database: Database = field(init=False)
     gps: SimulatedGps | None = None
+    rows_at_once: int = ROWS_AT_ONCE
 
     def __post_init__(self) -> None:
         self.database = Database(self.directory / "kit.db", migrations=MIGRATIONS)
@@ -60,7 +62,7 @@ class Kit:
         file = self.directory / "run" / "time.json"
         self.clock = UnitClock(self.machine, file, floor_s=lambda: latest_time_in(self.directory / "kit.db"))
         self.ingest = Ingest(self.clock)
-        self.keeper = Timekeeper(self.database, self.clock, gps=self.gps)
+        self.keeper = Timekeeper(self.database, self.clock, gps=self.gps, rows_at_once=self.rows_at_once)
 
     def pass_time(self, seconds: float) -> None:
         self.machine.advance(seconds)
@@ -256,27 +258,24 @@ def test_a_boot_whose_time_never_became_known_lies_between_its_neighbours(make: 
     assert count_unsynced(kit.database.connection, at_most=9)[0] == 5
 
 
-def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(
-    make: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(make: Callable[..., Kit]) -> None:
     kit = make(at_s=20.0)
+    kit.rows_at_once = 7
+    kit.start()
     kit.step()
     for _ in range(20):
         kit.pass_time(1.0)
         kit.measure()
-    monkeypatch.setattr("kit.collect.timekeeper.ROWS_AT_ONCE", 7)
-    moved = 0
-
-    def die(*_: Any) -> None:
-        nonlocal moved
-        moved += 1
-        if moved == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("kit.collect.timekeeper.count_change", die)
-        with pytest.raises(KeyboardInterrupt):
-            kit.told("core", kit.true_s)
+    # in the middle of the second transaction; what it had moved is undone, as after a kill
+    kit.database.connection.execute(
+        "CREATE TEMP TRIGGER death BEFORE UPDATE OF moved ON main.undated_readings "
+        "WHEN (SELECT count(*) FROM undated_readings WHERE moved) = 10 BEGIN SELECT raise(ABORT, 'killed'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="killed"):
+        kit.told("core", kit.true_s)
+    moved = kit.database.connection.execute("SELECT count(*) FROM undated_readings WHERE moved").fetchone()[0]
+    assert moved == kit.rows_at_once
+    kit.database.connection.execute("DROP TRIGGER death")
     kit.start()
     kit.step()
     kit.step()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -98,19 +99,17 @@ def test_after_an_hour_without_the_service_it_issues_for_now(village: Village) -
     assert forecasts(village)[-1] == village.kit.now_ms
 
 
-def test_a_failure_in_the_middle_leaves_neither_a_forecast_nor_a_warning(
-    village: Village, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_in_the_middle_leaves_neither_a_forecast_nor_a_warning(village: Village) -> None:
     village.to(4.9)
     before = (len(forecasts(village)), len(messages(village)))
-
-    def full_disk(*_: object, **__: object) -> None:
-        raise OSError("disk full")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("village_apps.frost.service.write_record", full_disk)
-        with pytest.raises(OSError, match="disk full"):
-            village.to(6.5)
+    with village.kit.store() as database:
+        database.connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT raise(ABORT, 'disk full'); END"
+        )
+    with pytest.raises(sqlite3.IntegrityError, match="disk full"):
+        village.to(6.5)
+    with village.kit.store() as database:
+        database.connection.execute("DROP TRIGGER full")
     assert (len(forecasts(village)), len(messages(village))) == before
     village.restart()
     village.to(6.75)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from kit.store import ingest_state
 from kit.store.database import Database
 from kit.store.ingest_state import (
@@ -28,16 +26,13 @@ def test_what_an_older_kit_had_taken_is_still_known(tmp_path: Path) -> None:
         assert undated_taken(new.connection) == {undated_key("a", 7): (digest, NOW)}
 
 
-def test_it_is_forgotten_after_an_hour_and_the_oldest_first_when_it_grows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest_state, "UNDATED_AT_MOST", 3)
+def test_it_is_forgotten_after_an_hour_and_the_oldest_first_when_it_grows(tmp_path: Path) -> None:
     with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS) as database:
         connection = database.connection
         for number in range(5):
             key = undated_key("a", number)
             remember_undated(connection, {key: (undated_digest("t", b""), NOW + number)}, at_ms=NOW + number)
-        forget_old_undated(connection, now_ms=NOW + 100)
+        forget_old_undated(connection, now_ms=NOW + 100, at_most=3)
         assert set(undated_taken(connection)) == {undated_key("a", number) for number in (2, 3, 4)}
-        forget_old_undated(connection, now_ms=NOW + 3 + REPEAT_WITHIN_MS)
+        forget_old_undated(connection, now_ms=NOW + 3 + REPEAT_WITHIN_MS, at_most=3)
         assert set(undated_taken(connection)) == {undated_key("a", 4)}

@@ -44,6 +44,7 @@ class Unit:
     folder: Path
     clock: AcceleratedClock
     port: int = 0
+    lease_s: float = 1.0
     stack: ExitStack = field(default_factory=ExitStack)
     _stop: threading.Event = field(default_factory=threading.Event)
     _service: threading.Thread | None = None
@@ -89,7 +90,7 @@ class Unit:
 
         def run(stop: threading.Event) -> None:
             with self.open() as database:
-                ActuatorService(database, self.clock, bus).run(stop)
+                ActuatorService(database, self.clock, bus, look_s=0.02, shortest_lease_s=self.lease_s).run(stop)
 
         self._service = threading.Thread(target=run, args=(self._stop,), daemon=True)
         self._service.start()

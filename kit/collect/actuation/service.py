@@ -41,16 +41,27 @@ class ActuatorService:
         database: the kit's store, open.
         clock: counts leases in kit seconds since boot.
         bus: the MQTT client.
+        look_s: real seconds between two looks for a new command.
+        shortest_lease_s: real seconds; no lease is shorter, however fast the clock runs.
     """
 
-    def __init__(self, database: Database, clock: Clock, bus: Bus) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        bus: Bus,
+        *,
+        look_s: float = LOOK_S,
+        shortest_lease_s: float = SHORTEST_LEASE_REAL_S,
+    ) -> None:
         self._database, self._clock, self._bus = database, clock, bus
         self._live: dict[str, Command] = {}
         self._heard: queue.SimpleQueue[tuple[Actuator, bytes]] = queue.SimpleQueue()
         self._listening: dict[str, Actuator] = {}
         real_s = clock.real(1.0) or 1.0
-        self._lease_s = max(LEASE_S, SHORTEST_LEASE_REAL_S / real_s)
-        self._retry_s = max(RETRY_S, SHORTEST_LEASE_REAL_S / 6 / real_s)
+        self._lease_s = max(LEASE_S, shortest_lease_s / real_s)
+        self._retry_s = max(RETRY_S, shortest_lease_s / 6 / real_s)
+        self._look_s = look_s
         self._problem = ""
         self._version: int | None = None
 
@@ -59,7 +70,7 @@ class ActuatorService:
         self._resume()
         while not stop.is_set():
             self.step()
-            stop.wait(LOOK_S)
+            stop.wait(self._look_s)
 
     def step(self) -> None:
         """Take new commands, hear the devices, send what is due."""
