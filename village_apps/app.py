@@ -112,6 +112,20 @@ class VillageApp:
     phrases: Path | None = None
 
 
+def standing_card(
+    phrases: Path, *, title: str, text: str, href: str, picture: str
+) -> Callable[[AppContext, str], Card]:
+    """A card that always says the same; `script/phrases` finds its title and text here."""
+
+    def card(_context: AppContext, language: str) -> Card:
+        from village_apps.phrases import phrases_in
+
+        said = phrases_in(phrases)
+        return Card(said.gettext(language, title), said.gettext(language, text), href=href, picture=picture)
+
+    return card
+
+
 def find_apps() -> list[VillageApp]:
     """Every installed app, by name. One that fails to import is left out; `kit doctor` names it (see `broken_apps`)."""
     return [app for app, _ in _load_all() if app is not None]

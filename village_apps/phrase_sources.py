@@ -24,6 +24,9 @@ LANGUAGES = ("sw",)
 MARKERS = {"_": 1, "gettext": 1, "phrase": 1, "N_": 1, "ngettext": 2, "translated": 1}
 """Functions whose first literal arguments are phrases, with how many of them."""
 
+KEYWORDS = {"standing_card": {"title", "text"}}
+"""Functions whose phrases are keyword arguments."""
+
 PLACEHOLDER = re.compile(r"%\((\w+)\)[a-z]|%%")
 
 HEADERS_LEFT_OUT = re.compile(r'"(POT-Creation|PO-Revision|Generated-By|Project-Id|Report-Msgid|Last-Tr|Language-Team)')
@@ -74,6 +77,9 @@ def _in_python(text: str) -> Iterator[tuple[str, str | None]]:
             continue
         function = node.func
         name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        for keyword in node.keywords:
+            if keyword.arg in KEYWORDS.get(str(name), ()) and isinstance(keyword.value, ast.Constant):
+                yield str(keyword.value.value), None
         wanted = MARKERS.get(str(name))
         if wanted is None:
             continue

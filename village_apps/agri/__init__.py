@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from village_apps.app import AppContext, Card, VillageApp
+from village_apps.app import AppContext, VillageApp, standing_card
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -23,17 +23,15 @@ def _blueprint(context: AppContext) -> Blueprint:
     return make_blueprint(context)
 
 
-def _card(context: AppContext, language: str) -> Card:
-    from village_apps.phrases import phrases_in
-
-    del context
-    phrases = phrases_in(PHRASES)
-    return Card(
-        title=phrases.gettext(language, "My field"),
-        text=phrases.gettext(language, "What tonight's cold does to your crop, and what to do."),
+APP = VillageApp(
+    name="agri",
+    blueprint=_blueprint,
+    card=standing_card(
+        PHRASES,
+        title="My field",
+        text="What tonight's cold does to your crop, and what to do.",
         href="/agri/",
         picture="plant",
-    )
-
-
-APP = VillageApp(name="agri", blueprint=_blueprint, card=_card, phrases=PHRASES)
+    ),
+    phrases=PHRASES,
+)

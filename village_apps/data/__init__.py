@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from village_apps.app import AppContext, Card, VillageApp
+from village_apps.app import AppContext, VillageApp, standing_card
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -19,17 +19,15 @@ def _blueprint(context: AppContext) -> Blueprint:
     return make_blueprint(context)
 
 
-def _card(context: AppContext, language: str) -> Card:
-    from village_apps.phrases import phrases_in
-
-    del context
-    phrases = phrases_in(PHRASES)
-    return Card(
-        title=phrases.gettext(language, "Measured data"),
-        text=phrases.gettext(language, "Everything that was measured, to look at and to take away."),
+APP = VillageApp(
+    name="data",
+    blueprint=_blueprint,
+    card=standing_card(
+        PHRASES,
+        title="Measured data",
+        text="Everything that was measured, to look at and to take away.",
         href="/data/",
         picture="thermometer",
-    )
-
-
-APP = VillageApp(name="data", blueprint=_blueprint, card=_card, phrases=PHRASES)
+    ),
+    phrases=PHRASES,
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from village_apps.app import AppContext, Card, VillageApp
+from village_apps.app import AppContext, VillageApp, standing_card
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -22,18 +22,16 @@ def _blueprint(context: AppContext) -> Blueprint:
     return make_blueprint(context)
 
 
-def _card(context: AppContext, language: str) -> Card:
-    from village_apps.phrases import phrases_in
-
-    del context
-    phrases = phrases_in(PHRASES)
-    # without the values: the first page would have to be made anew for every reading
-    return Card(
-        title=phrases.gettext(language, "Measured now"),
-        text=phrases.gettext(language, "Air, soil, rain and river, as the sensors measure them."),
+APP = VillageApp(
+    name="portal",
+    blueprint=_blueprint,
+    card=standing_card(
+        PHRASES,
+        title="Measured now",
+        # without the values: the first page would have to be made anew for every reading
+        text="Air, soil, rain and river, as the sensors measure them.",
         href="/now/",
         picture="thermometer",
-    )
-
-
-APP = VillageApp(name="portal", blueprint=_blueprint, card=_card, phrases=PHRASES)
+    ),
+    phrases=PHRASES,
+)

@@ -12,6 +12,7 @@ from kit.collect.dialects import lorawan
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -20,19 +21,18 @@ from kit.collect.dialects.port import (
     plain_settings,
 )
 from kit.collect.dialects.reading import number, observe, part_name, read_object, subobject, text, time_of
-from kit.model.grants import ALERTS, Grants
 
-PREFIX = "chirpstack"
 _EVENT = "application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"
 _COMMAND = "application/{{application_id}}/device/{{dev_eui}}/command/{{command}}"
 _EUI_SHOWN = 4
 """The last digits of a DevEUI tell two devices of one name apart."""
 
 
-class ChirpStackDialect:
+class ChirpStackDialect(BelowPrefix):
     """See the module."""
 
     name = "chirpstack"
+    prefix = "chirpstack"
     guide = Guide(
         title="ChirpStack v4",
         what="LoRaWAN sensors of any maker (Dragino, Milesight, Elsys) behind a ChirpStack v4 network server",
@@ -48,14 +48,6 @@ class ChirpStackDialect:
             "https://www.chirpstack.io/docs/chirpstack/integrations/mqtt.html",
         ),
     )
-
-    def base(self, name: str) -> str:
-        """What is put before its own topics."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its base; it also reads there its commands."""
-        return Grants(publish=(f"{base}/#",), read=(f"{base}/#", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The lines of `[integration.mqtt]`."""

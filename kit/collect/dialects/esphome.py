@@ -10,6 +10,7 @@ from kit.collect.dialects import discovery
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -17,17 +18,18 @@ from kit.collect.dialects.port import (
     Setting,
 )
 from kit.collect.dialects.reading import observe, read_number
-from kit.model.grants import ALERTS, Grants
 
-PREFIX = "esphome"
 _DEPTH = 3
 """sensor/<object id>/state"""
 
 
-class EsphomeDialect:
+class EsphomeDialect(BelowPrefix):
     """See the module."""
 
     name = "esphome"
+    prefix = "esphome"
+    hear = ("homeassistant/#", "esphome/discover/#")
+    read = ("esphome/discover",)
     guide = Guide(
         title="ESPHome",
         what="boards with an ESP chip that run ESPHome, bought ready or home-made",
@@ -39,18 +41,6 @@ class EsphomeDialect:
         ),
         sources=("https://esphome.io/components/mqtt.html",),
     )
-
-    def base(self, name: str) -> str:
-        """Its topic_prefix."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its prefix; its discovery and its announcement are heard."""
-        return Grants(
-            publish=(f"{base}/#",),
-            hear=("homeassistant/#", f"{PREFIX}/discover/#"),
-            read=(f"{base}/#", f"{PREFIX}/discover", ALERTS),
-        )
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The lines of its `mqtt:` block."""

@@ -10,21 +10,22 @@ from kit.collect.dialects import discovery
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     Guide,
     Heard,
     Parsed,
     Setting,
     plain_settings,
 )
-from kit.model.grants import ALERTS, Grants
-
-OWN = "devices"
 
 
-class HomeAssistantDialect:
+class HomeAssistantDialect(BelowPrefix):
     """See the module."""
 
     name = "homeassistant"
+    prefix = "devices"
+    hear = ("homeassistant/#",)
+    read = ("homeassistant/status",)
     guide = Guide(
         title="Home Assistant discovery",
         what="anything that offers “Home Assistant MQTT discovery”: EMS-ESP, ESPEasy, OpenMQTTGateway, own boards",
@@ -36,16 +37,6 @@ class HomeAssistantDialect:
         ),
         sources=("https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery",),
     )
-
-    def base(self, name: str) -> str:
-        """Its own topic."""
-        return f"{OWN}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its own topic; discovery is heard, and kept by nobody."""
-        return Grants(
-            publish=(f"{base}/#",), hear=("homeassistant/#",), read=(f"{base}/#", "homeassistant/status", ALERTS)
-        )
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """What such devices ask for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -17,7 +18,6 @@ from kit.collect.dialects.port import (
     plain_settings,
 )
 from kit.collect.dialects.reading import meaning, observe, read_number
-from kit.model.grants import ALERTS, Grants
 
 PREFIX = "homie"
 _KEPT = frozenset({"$unit", "$datatype"})
@@ -27,10 +27,12 @@ MAX_LEARNED = 200
 """Characters of an attribute."""
 
 
-class HomieDialect:
+class HomieDialect(BelowPrefix):
     """See the module."""
 
     name = "homie"
+    prefix = PREFIX
+    read = (f"{PREFIX}/$broadcast/#",)
     guide = Guide(
         title="Homie 3 and 4",
         what="devices after the Homie convention: homie-esp8266 boards, openHAB and ioBroker bridges, Souliss",
@@ -39,14 +41,6 @@ class HomieDialect:
         notes=("Homie 5 (`homie/5/…`) describes itself otherwise and is not read.",),
         sources=("https://homieiot.github.io/specification/spec-core-v4_0_0/",),
     )
-
-    def base(self, name: str) -> str:
-        """Base topic and device id."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its device id; it also reads there what it is set to."""
-        return Grants(publish=(f"{base}/#",), read=(f"{base}/#", f"{PREFIX}/$broadcast/#", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """What Homie's configuration calls them."""

@@ -15,6 +15,7 @@ from typing import Any
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -23,9 +24,6 @@ from kit.collect.dialects.port import (
     Setting,
 )
 from kit.collect.dialects.reading import number, observe, read_object, subobject, text, time_of
-from kit.model.grants import ALERTS, Grants
-
-PREFIX = "msh"
 
 FIELDS: dict[str, tuple[str, str]] = {
     "battery_level": ("battery_level", "%EL"),
@@ -57,10 +55,11 @@ _PLUGGED_IN = 100
 """A battery level above is how a node says that it hangs on a charger."""
 
 
-class MeshtasticDialect:
+class MeshtasticDialect(BelowPrefix):
     """See the module."""
 
     name = "meshtastic"
+    prefix = "msh"
     guide = Guide(
         title="Meshtastic",
         what="LoRa nodes with Meshtastic firmware, with or without a weather sensor (BME280, SHT31, DFRobot Lark)",
@@ -76,14 +75,6 @@ class MeshtasticDialect:
             "https://github.com/meshtastic/protobufs/blob/master/meshtastic/telemetry.proto",
         ),
     )
-
-    def base(self, name: str) -> str:
-        """Its root topic."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its root topic; it also reads there what goes back into the mesh."""
-        return Grants(publish=(f"{base}/#",), read=(f"{base}/#", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of the app; the client id is the node's own."""

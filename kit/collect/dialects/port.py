@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
-from kit.model.grants import Grants
+from kit.model.grants import ALERTS, Grants
 from kit.model.readings import Raw
 
 MAX_BYTES = 65_536
@@ -157,6 +157,28 @@ class Dialect(Protocol):
             DialectError: it cannot be read; any other exception is a bug.
         """
         ...
+
+
+class BelowPrefix:
+    """What the dialects have in common whose devices say everything below one topic of their own, `<prefix>/<name>`.
+
+    Attributes:
+        prefix: the first level of the topics, as the family's devices usually have it.
+        hear: what a device also says by its nature, outside its own topics (its discovery, its announcement).
+        read: what it also subscribes to, besides what is sent to it below its own topic and the warnings.
+    """
+
+    prefix: ClassVar[str]
+    hear: ClassVar[tuple[str, ...]] = ()
+    read: ClassVar[tuple[str, ...]] = ()
+
+    def base(self, name: str) -> str:
+        """Where its own topics begin."""
+        return f"{self.prefix}/{name}"
+
+    def grants(self, base: str) -> Grants:
+        """All below its own topic, and what its nature asks for."""
+        return Grants(publish=(f"{base}/#",), hear=self.hear, read=(f"{base}/#", *self.read, ALERTS))
 
 
 def plain_settings(access: Access, client_id: str, *more: Setting) -> list[Setting]:

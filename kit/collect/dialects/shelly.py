@@ -13,6 +13,7 @@ from typing import Any
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -22,9 +23,6 @@ from kit.collect.dialects.port import (
     plain_settings,
 )
 from kit.collect.dialects.reading import number, observe, read_object, subobject, text, time_of
-from kit.model.grants import ALERTS, Grants
-
-PREFIX = "shelly"
 
 _FIELDS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "temperature": (("tC", "temperature", "Cel"),),
@@ -57,10 +55,13 @@ _METERING = frozenset({"switch", "light", "cover", "pm1", "em1", "em1data", "rgb
 _NOTIFICATIONS = frozenset({"NotifyStatus", "NotifyFullStatus"})
 
 
-class ShellyDialect:
+class ShellyDialect(BelowPrefix):
     """See the module."""
 
     name = "shelly"
+    prefix = "shelly"
+    hear = ("shellies/#",)
+    read = ("shellies/command",)
     guide = Guide(
         title="Shelly Gen2 and later",
         what="Shelly Plus, Pro, Gen3 and Gen4 devices: H&T, Plus 1PM, Uni, with or without the sensor add-on",
@@ -72,14 +73,6 @@ class ShellyDialect:
         ),
         sources=("https://shelly-api-docs.shelly.cloud/gen2/General/Notifications",),
     )
-
-    def base(self, name: str) -> str:
-        """Its MQTT prefix."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its prefix; it also listens for commands to all Shellies, which only the kit could give."""
-        return Grants(publish=(f"{base}/#",), hear=("shellies/#",), read=(f"{base}/#", "shellies/command", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of its page."""

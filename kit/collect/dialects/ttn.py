@@ -11,6 +11,7 @@ from kit.collect.dialects import lorawan
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     DialectError,
     Guide,
     Heard,
@@ -19,15 +20,13 @@ from kit.collect.dialects.port import (
     plain_settings,
 )
 from kit.collect.dialects.reading import part_name, read_object, subobject, text, time_of
-from kit.model.grants import ALERTS, Grants
-
-PREFIX = "ttn"
 
 
-class TheThingsStackDialect:
+class TheThingsStackDialect(BelowPrefix):
     """See the module."""
 
     name = "ttn"
+    prefix = "ttn"
     guide = Guide(
         title="The Things Stack v3",
         what="LoRaWAN sensors of any maker on The Things Network or an own Things Stack",
@@ -43,14 +42,6 @@ class TheThingsStackDialect:
             "https://www.thethingsindustries.com/docs/integrations/pubsub/",
         ),
     )
-
-    def base(self, name: str) -> str:
-        """Its base topic."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its base topic; it also reads there its downlinks."""
-        return Grants(publish=(f"{base}/#",), read=(f"{base}/#", ALERTS))
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of Pub/Sub with MQTT."""

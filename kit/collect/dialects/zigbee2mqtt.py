@@ -12,6 +12,7 @@ from typing import Any
 from kit.collect.dialects.port import (
     NOTHING,
     Access,
+    BelowPrefix,
     Guide,
     Heard,
     Observation,
@@ -20,7 +21,6 @@ from kit.collect.dialects.port import (
     plain_settings,
 )
 from kit.collect.dialects.reading import meaning, number, observe, part_name, read_number, read_object
-from kit.model.grants import ALERTS, Grants
 
 PREFIX = "zigbee2mqtt"
 _NOT_READINGS = frozenset({"set", "get", "availability", "action"})
@@ -32,10 +32,13 @@ MILLIVOLTS_ABOVE = 1000.0
 """No battery and no mains has so many volts."""
 
 
-class Zigbee2MqttDialect:
+class Zigbee2MqttDialect(BelowPrefix):
     """See the module."""
 
     name = "zigbee2mqtt"
+    prefix = PREFIX
+    hear = ("homeassistant/#",)
+    read = ("homeassistant/status",)
     guide = Guide(
         title="Zigbee2MQTT",
         what="Zigbee sensors of any maker (Aqara, Sonoff SNZB, Tuya, IKEA) behind a Zigbee stick and Zigbee2MQTT",
@@ -45,16 +48,6 @@ class Zigbee2MqttDialect:
         notes=("Set a client ID: it makes up a new one at every start otherwise, and cannot keep its session.",),
         sources=("https://www.zigbee2mqtt.io/guide/usage/mqtt_topics_and_messages.html",),
     )
-
-    def base(self, name: str) -> str:
-        """Its base topic."""
-        return f"{PREFIX}/{name}"
-
-    def grants(self, base: str) -> Grants:
-        """All below its base topic; it also reads there what it is asked."""
-        return Grants(
-            publish=(f"{base}/#",), hear=("homeassistant/#",), read=(f"{base}/#", "homeassistant/status", ALERTS)
-        )
 
     def settings(self, base: str, access: Access) -> list[Setting]:
         """The fields of its page."""
