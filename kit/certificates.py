@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.errors import KitError
-from kit.home import Home, explain_home_error
+from kit.home import Home, explain_home_error, write_private
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -98,8 +97,8 @@ def _load_or_create_authority(home: Home, unit: str) -> tuple[x509.Certificate, 
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
     signed = _sign(builder, made)
-    _write(key, _pem(made))
-    _write(certificate, _pem(signed))
+    write_private(key, _pem(made))
+    write_private(certificate, _pem(signed))
     return signed, made
 
 
@@ -123,8 +122,8 @@ def _create_broker_certificate(
     builder = builder.add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     builder = builder.add_extension(identifier, critical=False)
-    _write(key, _pem(made))
-    _write(certificate, _pem(_sign(builder, issuer_key)))
+    write_private(key, _pem(made))
+    write_private(certificate, _pem(_sign(builder, issuer_key)))
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey) -> x509.CertificateBuilder:
@@ -201,19 +200,3 @@ def _pem(value: x509.Certificate | EllipticCurvePrivateKey) -> bytes:
     if isinstance(value, x509.Certificate):
         return value.public_bytes(Encoding.PEM)
     return value.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _write(file: Path, text: bytes) -> None:
-    """Readable by the owner only, whole or not at all, and on disk when this returns."""
-    temporary = file.with_suffix(f"{file.suffix}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(file)
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

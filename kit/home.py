@@ -125,3 +125,23 @@ def find_home(flag: str | None, environment: dict[str, str] | None = None) -> Ho
     if os.access(SYSTEM_HOME, os.W_OK):
         return Home(SYSTEM_HOME)
     return Home(Path.home() / ".village-kit")
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all; it is on disk when this returns.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = file.with_suffix(f"{file.suffix}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(file)
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -15,14 +15,13 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
-from kit.home import Home, explain_home_error
+from kit.home import Home, explain_home_error, write_private
 
 PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105 - what passwords are made of, not one
 """Without the letters and digits that are misread on a small screen: i l o 0 1."""
@@ -150,20 +149,9 @@ def check_technician_password(home: Home, password: str) -> tuple[bool, bool]:
 
 def write_secret(file: Path, value: dict[str, Any]) -> None:
     """Write JSON readable by the owner only, whole or not at all, and on disk when this returns."""
-    temporary = file.with_suffix(".new")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(value, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.rename(file)
-        directory = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_private(file, json.dumps(value).encode())
     except OSError as error:
         raise KitError(explain_home_error(file.parent, error)) from error
 

@@ -36,7 +36,8 @@ _TAIL = f"""
 ## A new dialect
 
 A module that keeps to `kit.collect.dialects.port.Dialect` (a topic and bytes in, observations or a `DialectError` out,
-nothing else), named by an entry point of your own package:
+nothing else; `BelowPrefix` beside it has the topics of devices that say everything below one of their own), named by an
+entry point of your own package:
 
     [project.entry-points."{GROUP}"]
     mymaker = "my_package.mymaker:DIALECT"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kit.model.alert import Alert, Receipt, from_record_body
 from kit.model.alert_state import AlertState, counting_receipts
+from sync.core.row_values import values_of
 from sync.core.store import (
     ForecastRow,
     Outcome,
@@ -39,15 +40,12 @@ def _last_of(connection: sqlite3.Connection, unit: str, incident: str) -> AlertS
         "SELECT body FROM core_alerts WHERE unit = ? AND incident = ? ORDER BY epoch, seq", (unit, incident)
     )
     messages: list[Alert] = [from_record_body(row[0]) for row in rows]
-    receipts = [
-        Receipt(alert=row["alert"], person=row["person"], channel=row["channel"], at_ms=row["at_ms"])
-        for row in connection.execute(
-            "SELECT r.* FROM core_receipts r JOIN core_alerts a ON a.unit = r.unit AND a.identifier = r.alert "
-            "WHERE r.unit = ? AND a.incident = ?",
-            (unit, incident),
-        )
-    ]
-    return AlertState(alert=messages[-1], receipts=counting_receipts(messages, receipts))
+    receipts = connection.execute(
+        "SELECT r.alert, r.person, r.channel, r.at_ms FROM core_receipts r "
+        "JOIN core_alerts a ON a.unit = r.unit AND a.identifier = r.alert WHERE r.unit = ? AND a.incident = ?",
+        (unit, incident),
+    )
+    return AlertState(alert=messages[-1], receipts=counting_receipts(messages, values_of(Receipt, receipts)))
 
 
 def early_receipts(connection: sqlite3.Connection, unit: str) -> int:
@@ -64,21 +62,11 @@ def early_receipts(connection: sqlite3.Connection, unit: str) -> int:
 def series(connection: sqlite3.Connection, unit: str) -> list[SeriesRow]:
     """See `CoreStore.series`."""
     rows = connection.execute(
-        "SELECT * FROM core_series WHERE unit = ? AND latest_ms IS NOT NULL ORDER BY device, quantity, unit_symbol",
+        "SELECT device, quantity, unit_symbol, count, latest_ms, latest_value, latest_quality AS quality "
+        "FROM core_series WHERE unit = ? AND latest_ms IS NOT NULL ORDER BY device, quantity, unit_symbol",
         (unit,),
     )
-    return [
-        SeriesRow(
-            device=row["device"],
-            quantity=row["quantity"],
-            unit_symbol=row["unit_symbol"],
-            count=row["count"],
-            latest_ms=row["latest_ms"],
-            latest_value=row["latest_value"],
-            quality=row["latest_quality"],
-        )
-        for row in rows
-    ]
+    return values_of(SeriesRow, rows)
 
 
 def forecast(connection: sqlite3.Connection, unit: str) -> ForecastRow | None:
@@ -106,16 +94,7 @@ def quizzes(connection: sqlite3.Connection, unit: str) -> list[QuizRow]:
         "max(until_ms) AS until_ms FROM core_quizzes WHERE unit = ? GROUP BY lesson, questions ORDER BY lesson",
         (unit,),
     )
-    return [
-        QuizRow(
-            lesson=row["lesson"],
-            attempts=row["attempts"],
-            questions=row["questions"],
-            mean_score=row["mean_score"],
-            until_ms=row["until_ms"],
-        )
-        for row in rows
-    ]
+    return values_of(QuizRow, rows)
 
 
 def taken(

@@ -14,6 +14,7 @@ from kit.model.batch import decode_batch
 from kit.model.readings import UNFIT, Quality, Reading
 from kit.model.summary import HOUR_MS, HourSummary, decode_summary
 from sync.core.bodies import BodyError, text_of, time_of
+from sync.core.row_values import values_of
 from sync.core.store import DayRow, Fidelity, HourRow
 from sync.protocol.records import Record
 
@@ -144,22 +145,11 @@ def _fidelity(readings: int, hours: int, filled: int) -> Fidelity:
 def hours(connection: sqlite3.Connection, unit: str) -> list[HourRow]:
     """See `CoreStore.hours`."""
     rows = connection.execute(
-        "SELECT s.device, s.quantity, s.unit_symbol, h.* FROM core_series s JOIN core_hours h ON h.series = s.id AND "
+        "SELECT s.device, s.quantity, s.unit_symbol, h.hour_ms, h.told AS count, h.mean, h.low, h.high "
+        "FROM core_series s JOIN core_hours h ON h.series = s.id AND "
         "h.hour_ms = (SELECT max(hour_ms) FROM core_hours WHERE series = s.id AND told IS NOT NULL) "
         "WHERE s.unit = ? AND (s.latest_ms IS NULL OR s.latest_ms < h.hour_ms) "
         "ORDER BY s.device, s.quantity, s.unit_symbol",
         (unit,),
     )
-    return [
-        HourRow(
-            device=row["device"],
-            quantity=row["quantity"],
-            unit_symbol=row["unit_symbol"],
-            hour_ms=row["hour_ms"],
-            count=row["told"],
-            mean=row["mean"],
-            low=row["low"],
-            high=row["high"],
-        )
-        for row in rows
-    ]
+    return values_of(HourRow, rows)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from kit.model.alert import MsgType
 from kit.model.alert_state import AlertState
 from kit.model.readings import explain_quality, qc_letter
+from kit.model.times import rfc3339
 from kit.store.links import LinkRow
 from sync.core.bodies import LATEST_MS
 from sync.core.store import (
@@ -233,7 +233,7 @@ def utc(at_ms: int | None) -> str | None:
     """RFC 3339, or None for a time that no calendar holds."""
     if at_ms is None or not 0 <= at_ms <= LATEST_MS:
         return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(at_ms)
 
 
 def _link_json(row: LinkRow) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from typing import Any
 
 from kit.clock import Clock
 from sync.links.port import Arrival, Link, LinkState
+from sync.links.wrapped import Wrapped
 from sync.protocol.envelope import FROM_CORES, FROM_KITS, is_envelope, put_in, take_out, travels
 
 PRIORITY = 2
@@ -202,17 +203,12 @@ class Carrier:
             _remember(self._seen, _digest(frame))
 
 
-class _End:
+class _End(Wrapped):
     """A link with the carrier's hand on it; otherwise the link itself."""
 
     def __init__(self, link: Link, carrier: Carrier) -> None:
-        self._link, self._carrier = link, carrier
-        self.name, self.mtu_bytes = link.name, link.mtu_bytes
-
-    @property
-    def lowest_priority(self) -> int:
-        """The link's."""
-        return self._link.lowest_priority
+        super().__init__(link)
+        self._carrier = carrier
 
     @property
     def frame_s(self) -> float | None:
@@ -220,32 +216,10 @@ class _End:
         told: float | None = getattr(self._link, "frame_s", None)
         return told
 
-    def open(self) -> None:
-        """Open the link."""
-        self._link.open()
-
     def close(self) -> None:
-        """Close the link."""
+        """Write down what waits, and close the link."""
         self._carrier.save()
-        self._link.close()
-
-    def state(self) -> LinkState:
-        """The link's."""
-        return self._link.state()
-
-    def explain(self) -> str:
-        """The link's."""
-        return self._link.explain()
-
-    def fault(self) -> str:
-        """The link's, if it tells."""
-        told = getattr(self._link, "fault", None)
-        return "" if told is None else str(told())
-
-    def facts(self) -> Mapping[str, Any]:
-        """The link's, if it tells."""
-        told = getattr(self._link, "facts", None)
-        return {} if told is None else told()
+        super().close()
 
     def airtime_left_ms(self) -> int | None:
         """The link's, if it is a radio."""
@@ -256,10 +230,6 @@ class _End:
         """The link's, if it is a radio."""
         told = getattr(self._link, "airtime_free_percent", None)
         return None if told is None else told()
-
-    def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
-        """Our own frames."""
-        return self._link.send(frame, priority=priority, to=to)
 
 
 class NarrowEnd(_End):

@@ -37,6 +37,7 @@ from sync.links.https_wire import (
     pack_frames,
     unpack_frames,
 )
+from sync.links.inbox import taken
 from sync.links.port import Arrival, FrameTooLarge, LinkError, LinkState
 from sync.links.reconnect import wait_s
 from sync.protocol.errors import MalformedFrame
@@ -200,13 +201,7 @@ class HttpsKitLink:
         """What has come in; waits only while the way is used."""
         if not self._follow():
             return []
-        arrivals: list[Arrival] = []
-        try:
-            arrivals.append(self._inbox.get(timeout=max(timeout_s, 0.0)))
-            while True:
-                arrivals.append(self._inbox.get_nowait())
-        except queue.Empty:
-            return arrivals
+        return taken(self._inbox, timeout_s)
 
     def _follow(self) -> bool:
         """Use or leave the way as needed; called on the owner's thread, on which the other link may be asked."""

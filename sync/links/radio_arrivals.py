@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sync.links.inbox import taken
 from sync.links.port import Arrival
 
 PRIVATE_APP = 256
@@ -48,13 +49,7 @@ class RadioArrivals:
 
     def frames(self, timeout_s: float) -> Sequence[Arrival]:
         """The frames that have come in; waits up to that many real seconds for the first."""
-        arrivals: list[Arrival] = []
-        try:
-            arrivals.append(self._inbox.get(timeout=max(timeout_s, 0.0)))
-            while True:
-                arrivals.append(self._inbox.get_nowait())
-        except queue.Empty:
-            return arrivals
+        return taken(self._inbox, timeout_s)
 
     def take(self, packet: Any, *, own_node: int) -> None:
         """A decoded `mesh_pb2.MeshPacket` came from the radio.

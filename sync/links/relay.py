@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync.links.port import Arrival, FrameTooLarge, Link, LinkState
+from sync.links.wrapped import Wrapped
 from sync.protocol.envelope import FROM_KITS, is_envelope, put_in, take_out, travels
 from sync.protocol.frames import LORA_FRAME_BYTES
 
@@ -90,7 +91,7 @@ class RelayLink:
         return arrivals
 
 
-class RelayExit:
+class RelayExit(Wrapped):
     """A wide link without the envelopes.
 
     Args:
@@ -99,43 +100,8 @@ class RelayExit:
     """
 
     def __init__(self, link: Link, relay: RelayLink) -> None:
-        self._link, self._relay = link, relay
-        self.name, self.mtu_bytes = link.name, link.mtu_bytes
-
-    @property
-    def lowest_priority(self) -> int:
-        """The link's."""
-        return self._link.lowest_priority
-
-    def open(self) -> None:
-        """Open the link."""
-        self._link.open()
-
-    def close(self) -> None:
-        """Close the link."""
-        self._link.close()
-
-    def state(self) -> LinkState:
-        """The link's."""
-        return self._link.state()
-
-    def explain(self) -> str:
-        """The link's."""
-        return self._link.explain()
-
-    def fault(self) -> str:
-        """The link's, if it tells."""
-        told = getattr(self._link, "fault", None)
-        return "" if told is None else str(told())
-
-    def facts(self) -> Mapping[str, Any]:
-        """The link's, if it tells."""
-        told = getattr(self._link, "facts", None)
-        return {} if told is None else told()
-
-    def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
-        """By the link."""
-        return self._link.send(frame, priority=priority, to=to)
+        super().__init__(link)
+        self._relay = relay
 
     def receive(self, timeout_s: float) -> Sequence[Arrival]:
         """What came in, but for the envelopes."""

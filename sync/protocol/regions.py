@@ -11,10 +11,10 @@ stay on one frequency for 0.4 s, and asks nothing of the kind of digital modulat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Region:
     """One region.
 
@@ -27,6 +27,7 @@ class Region:
 
     from_mhz: float
     to_mhz: float
+    _: KW_ONLY
     duty: float = 1.0
     dwell_ms: float | None = None
     dwell_below_khz: float = 0.0
@@ -38,32 +39,32 @@ class Region:
 
 
 REGIONS = {
-    "US": Region(from_mhz=902.0, to_mhz=928.0, dwell_ms=400.0, dwell_below_khz=500.0),
-    "EU_433": Region(from_mhz=433.0, to_mhz=434.0, duty=0.1),
-    "EU_868": Region(from_mhz=869.4, to_mhz=869.65, duty=0.1),
-    "EU_866": Region(from_mhz=865.6, to_mhz=867.6, duty=0.025),
-    "EU_N_868": Region(from_mhz=869.4, to_mhz=869.65, duty=0.1),
-    "CN": Region(from_mhz=470.0, to_mhz=510.0),
-    "JP": Region(from_mhz=920.5, to_mhz=923.5, dwell_ms=4000.0, dwell_below_khz=10_000.0),
-    "ANZ": Region(from_mhz=915.0, to_mhz=928.0),
-    "ANZ_433": Region(from_mhz=433.05, to_mhz=434.79),
-    "RU": Region(from_mhz=868.7, to_mhz=869.2),
-    "KR": Region(from_mhz=920.0, to_mhz=923.0),
-    "TW": Region(from_mhz=920.0, to_mhz=925.0),
-    "IN": Region(from_mhz=865.0, to_mhz=867.0),
-    "NZ_865": Region(from_mhz=864.0, to_mhz=868.0),
-    "TH": Region(from_mhz=920.0, to_mhz=925.0, duty=0.1),
-    "UA_433": Region(from_mhz=433.0, to_mhz=434.7, duty=0.1),
-    "UA_868": Region(from_mhz=868.0, to_mhz=868.6, duty=0.01),
-    "MY_433": Region(from_mhz=433.0, to_mhz=435.0),
-    "MY_919": Region(from_mhz=919.0, to_mhz=924.0),
-    "SG_923": Region(from_mhz=917.0, to_mhz=925.0),
-    "PH_433": Region(from_mhz=433.0, to_mhz=434.7),
-    "PH_868": Region(from_mhz=868.0, to_mhz=869.4),
-    "PH_915": Region(from_mhz=915.0, to_mhz=918.0),
-    "KZ_433": Region(from_mhz=433.075, to_mhz=434.775),
-    "KZ_863": Region(from_mhz=863.0, to_mhz=868.0),
-    "NP_865": Region(from_mhz=865.0, to_mhz=868.0),
-    "BR_902": Region(from_mhz=902.0, to_mhz=907.5),
-    "LORA_24": Region(from_mhz=2400.0, to_mhz=2483.5),
+    "US": Region(902.0, 928.0, dwell_ms=400.0, dwell_below_khz=500.0),
+    "EU_433": Region(433.0, 434.0, duty=0.1),
+    "EU_868": Region(869.4, 869.65, duty=0.1),
+    "EU_866": Region(865.6, 867.6, duty=0.025),
+    "EU_N_868": Region(869.4, 869.65, duty=0.1),
+    "CN": Region(470.0, 510.0),
+    "JP": Region(920.5, 923.5, dwell_ms=4000.0, dwell_below_khz=10_000.0),
+    "ANZ": Region(915.0, 928.0),
+    "ANZ_433": Region(433.05, 434.79),
+    "RU": Region(868.7, 869.2),
+    "KR": Region(920.0, 923.0),
+    "TW": Region(920.0, 925.0),
+    "IN": Region(865.0, 867.0),
+    "NZ_865": Region(864.0, 868.0),
+    "TH": Region(920.0, 925.0, duty=0.1),
+    "UA_433": Region(433.0, 434.7, duty=0.1),
+    "UA_868": Region(868.0, 868.6, duty=0.01),
+    "MY_433": Region(433.0, 435.0),
+    "MY_919": Region(919.0, 924.0),
+    "SG_923": Region(917.0, 925.0),
+    "PH_433": Region(433.0, 434.7),
+    "PH_868": Region(868.0, 869.4),
+    "PH_915": Region(915.0, 918.0),
+    "KZ_433": Region(433.075, 434.775),
+    "KZ_863": Region(863.0, 868.0),
+    "NP_865": Region(865.0, 868.0),
+    "BR_902": Region(902.0, 907.5),
+    "LORA_24": Region(2400.0, 2483.5),
 }

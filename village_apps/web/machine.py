@@ -11,10 +11,10 @@ from kit.alerts.atom import alerts_atom
 from kit.alerts.lifecycle import UnknownAlertError
 from kit.certificates import authority_file
 from kit.errors import KitError
+from kit.health.series_view import row_json
 from kit.model.alert import rfc3339
 from kit.model.cap import to_cap_xml
 from kit.model.forecast import FROST_FACT, NightForecast
-from kit.model.readings import explain_quality, qc_letter
 from kit.store.facts import get_fact
 from kit.store.readings import latest_readings
 from village_apps.web import series_api
@@ -121,20 +121,4 @@ def forecast_json(forecast: NightForecast) -> dict[str, Any]:
 def _api_latest() -> Response:
     device = request.args.get("device", "")[:NAME_CHARACTERS] or None
     rows = latest_readings(database().connection, device=device)
-    return jsonify(
-        {
-            "readings": [
-                {
-                    "time": rfc3339(row.time_ms),
-                    "device": row.device,
-                    "quantity": row.quantity,
-                    "unit": row.unit,
-                    "value": row.value,
-                    "quality": row.quality_word,
-                    "quality_words": explain_quality(row.quality),
-                    "qc": qc_letter(row.quality),
-                }
-                for row in rows
-            ]
-        }
-    )
+    return jsonify({"readings": [row_json(row) for row in rows]})
