@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,17 @@ from kit.home import Home
 from kit.identity import load_or_create_identity
 from kit.store.database import exclusive_store, suspect_file
 from kit.store.ledger import flush_folder
+from kit.store.legible import legible, list_of
 from kit.store.migrations import Migration, migrate
-from kit.store.salvage import TableSalvage, page_bytes_of, salvage, with_another_first_page
+from kit.store.salvage import TableSalvage, salvage
 
 REPORT = "report.json"
 PATIENCE_S = 30.0
 """Real seconds for other processes to let go of the damaged store."""
+
+
+MOST_NAMES = 8
+"""Tables named in a sentence; all of them stand in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ class Report:
         salvaged: rows that the unit goes on with.
         incomplete: tables that could not be read whole, each with the places where reading failed.
         epoch: the new one.
+        how: what it took to read its list of tables; "" where it could be read.
     """
 
     at_ms: int
@@ -56,17 +60,21 @@ class Report:
     salvaged: int
     incomplete: dict[str, list[str]]
     epoch: int
+    how: str = ""
 
     @property
     def sentence(self) -> str:
         """For the technician."""
+        how = f"; {self.how}" if self.how else ""
         if not self.incomplete:
-            return f"the store was damaged ({self.problem}); everything in it was salvaged: {self.salvaged:,} rows"
-        parts = ", ".join(f"{name} ({'; '.join(gaps[:2]) or 'all of it'})" for name, gaps in self.incomplete.items())
+            return f"the store was damaged ({self.problem}){how}; everything in it was salvaged: {self.salvaged:,} rows"
+        parts = [f"{name} ({'; '.join(gaps[:2])})" for name, gaps in self.incomplete.items() if gaps]
+        gone = [name for name, gaps in self.incomplete.items() if not gaps]
+        parts += [f"nothing of {', '.join(gone[:MOST_NAMES])}{_and_more(len(gone))}"] if gone else []
         filled = f"the backup {Path(self.backup).name} filled in" if self.backup else "there was no backup"
         return (
-            f"the store was damaged ({self.problem}); the unit goes on with {self.salvaged:,} rows, {filled}; "
-            f"not wholly readable: {parts}"
+            f"the store was damaged ({self.problem}){how}; the unit goes on with {self.salvaged:,} rows, {filled}; "
+            f"not wholly readable: {', '.join(parts)}"
         )
 
 
@@ -159,7 +167,7 @@ def _recover(
     assert aside is not None, "a store that is missing is not damaged"
     with _newest_good_backup(home, work, backups) as (backup, store):
         migrate(store, migrations)
-        tables = _salvage(aside / home.database.name, store, work, is_former_self=backup is not None)
+        tables, how = _salvage(aside / home.database.name, store, work, is_former_self=backup is not None)
         epoch = renew(store, unit=load_or_create_identity(home).unit, above=before)
         _flush(store)
         store.rename(home.database)
@@ -173,6 +181,7 @@ def _recover(
         salvaged=sum(table.rows for table in tables),
         incomplete={table.name: [_gap(gap) for gap in table.gaps] for table in tables if not table.whole},
         epoch=epoch,
+        how=how,
     )
     told = asdict(report) | {"sentence": report.sentence}
     (aside / REPORT).write_text(json.dumps(told, indent=1), encoding="utf-8")
@@ -197,24 +206,17 @@ def _newest_good_backup(
         yield None, work / "kit.db"
 
 
-def _salvage(damaged: Path, store: Path, work: Path, *, is_former_self: bool) -> list[TableSalvage]:
-    with contextlib.suppress(sqlite3.DatabaseError):
-        return salvage(damaged, store)
-    # not even its list of tables can be read: mend the header; then, from a backup of this very store, where its
-    # tables are at the same places, the whole first page
-    sizes = dict.fromkeys((page_bytes_of(store), 1024, 4096))
-    for head_only, page_bytes in product((True, False) if is_former_self else (True,), sizes):
-        copies = work / "copy"
-        copies.mkdir()
-        try:
-            return salvage(
-                with_another_first_page(damaged, store, copies, head_only=head_only, page_bytes=page_bytes), store
-            )
-        except (sqlite3.DatabaseError, OSError, ValueError):
-            continue
-        finally:
-            shutil.rmtree(copies, ignore_errors=True)
-    return [TableSalvage("every table", whole=False)]
+def _salvage(damaged: Path, store: Path, work: Path, *, is_former_self: bool) -> tuple[list[TableSalvage], str]:
+    """What came out of each table, and what it took to read the list of them."""
+    with legible(damaged, store, work, backup=lambda: list_of(store) if is_former_self else None) as seen:
+        if seen is None:
+            return [TableSalvage("every table", whole=False)], ""
+        lost = [TableSalvage(name, whole=False) for name in seen.lost]
+        return [*salvage(seen.file, store), *lost], seen.how
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""
 
 
 def _gap(gap: tuple[tuple[int, ...], object, object]) -> str:

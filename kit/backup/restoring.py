@@ -24,7 +24,7 @@ from kit.store.database import exclusive_store
 from kit.store.ledger import flush_folder
 from kit.store.records import set_origin, start_epoch
 
-STORE_FILES = ("kit.db", "kit.db-wal", "kit.db-shm")
+STORE_FILES = ("kit.db", "kit.db-wal", "kit.db-shm", "kit.tables")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def epoch_of(store: Path) -> int:
 def set_aside(home: Home, *, now_ms: int) -> Path | None:
     """Move the store, with its log, out of the way, untouched; returns the folder, or None where there was none."""
     present = [home.path / name for name in STORE_FILES if (home.path / name).exists()]
-    if not present:
+    if not home.database.exists():
         return None
     stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     folders = (home.set_aside / f"{stamp}{'-' + str(number) if number else ''}" for number in range(1000))

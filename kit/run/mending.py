@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -26,8 +27,9 @@ from kit.home import Home
 from kit.run.schema import open_unit_store, unit_migrations
 from kit.run.unclean_ends import settle_for_replaced_store
 from kit.settings import load_settings
-from kit.store.database import suspect_file
+from kit.store.database import suspect, suspect_file
 from kit.store.facts import get_fact, put_fact
+from kit.store.table_list import keep_list
 
 if TYPE_CHECKING:
     from kit.run.services import UnitProcess
@@ -40,7 +42,7 @@ OVERDUE_MS = 10 * 86_400_000
 """A unit that is never idle at night is checked all the same."""
 
 FULL_LOOK_S = 60.0
-"""Kit seconds between two looks whether a full check is due."""
+"""Kit seconds between two looks whether a full check is due, and whether the list of tables has changed."""
 
 IDLE_HOURS = range(1, 5)
 IDLE_LOAD = 1.0
@@ -89,6 +91,7 @@ class StoreChecks:
             suspect_file(self._unit.home.database).unlink(missing_ok=True)
         elif self._unit.clock.monotonic() >= self._next_look_s:
             self._next_look_s = self._unit.clock.monotonic() + FULL_LOOK_S
+            keep_table_list(self._unit.home)
             if self._full_is_due():
                 self._check(full=True)
 
@@ -164,6 +167,15 @@ def _is_a_service(pid: int) -> bool:
     except OSError:
         return False
     return b"service" in words and any(b"kit" in word for word in words)
+
+
+def keep_table_list(home: Home) -> None:
+    """Keep the copy of the list of tables up to date; a store that cannot tell it is left to the checks."""
+    try:
+        keep_list(home.database)
+    except (sqlite3.Error, OSError) as error:
+        if not suspect(home.database, error):
+            _log.warning("the copy of the store's list of tables was not written: %s", error)
 
 
 def explain_recovery(report: Report) -> str:

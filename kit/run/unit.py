@@ -16,7 +16,7 @@ from kit.clock import Clock, SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home
 from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
-from kit.run.mending import explain_recovery, mend_unopenable
+from kit.run.mending import explain_recovery, keep_table_list, mend_unopenable
 from kit.run.schema import open_unit_store
 from kit.settings import Settings, load_settings, settings_as_toml
 from kit.store.records import set_origin
@@ -57,6 +57,7 @@ def prepare_unit(home: Home, defaults: Settings) -> Settings:
         say(explain_recovery(mended))
     with open_unit_store(home) as database, database.atomic() as connection:
         set_origin(connection, identity.unit)
+    keep_table_list(home)
     password = create_technician_password(home)
     if password is not None:
         say(f"Technician password (shown only now; change it on first use): {password}")

@@ -2,14 +2,12 @@
 
 A table is first copied whole, at SQLite's own speed. Where that fails it is read from both ends, and what lies between
 two failures is halved again and again, so that one bad page costs the rows on it and no others. The damaged file is
-only read. Where its first page is what is damaged (the header, the list of tables), that page is taken from a backup of
-the same store: tables stay where they are, so it fits.
+only read. Where its list of tables is what is damaged, `kit.store.overlay` shows it with another.
 """
 
 from __future__ import annotations
 
 import heapq
-import shutil
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +15,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-HEADER_BYTES = 100
 ROWS_AT_ONCE = 1_000
 NEAR = 8
 """Keys between two places that could not be read, below which they are told as one."""
@@ -98,103 +95,6 @@ class _Pair:
         """Those of the sound store."""
         with self.writing() as connection:
             return _tables(connection)
-
-
-def with_another_first_page(damaged: Path, sound: Path, work: Path, *, head_only: bool, page_bytes: int) -> Path:
-    """A copy of the damaged file, its log folded in as far as it goes, with the first page of a sound one.
-
-    Unless `head_only`, with the other pages of the sound one's list of tables as well.
-
-    Args:
-        damaged: whose first page cannot be read.
-        sound: a store; unless `head_only`, an older copy of this very one.
-        work: a folder for the copy.
-        head_only: only the header (100 bytes) is taken, the list of tables behind it stays.
-        page_bytes: of the damaged file.
-    """
-    copy = work / damaged.name
-    shutil.copyfile(damaged, copy)
-    with sound.open("rb") as stream:
-        first = bytearray(stream.read(HEADER_BYTES if head_only else page_bytes))
-    pages = copy.stat().st_size // page_bytes
-    first[16:18] = page_bytes.to_bytes(2, "big")
-    first[28:32] = pages.to_bytes(4, "big")
-    first[32:40] = bytes(8)  # no free pages: nothing is to be taken from a list that may be wrong
-    first[92:96] = first[24:28]  # "the page count is valid for this change counter"
-    first[18:20] = b"\x01\x01"  # no log: it was folded in
-    with copy.open("r+b") as stream:
-        stream.write(first)
-        log = damaged.with_name(damaged.name + "-wal")
-        if log.exists():
-            for number, page in _committed_pages(log.read_bytes(), page_bytes):
-                stream.seek((number - 1) * page_bytes)
-                stream.write(page)
-            stream.seek(0)
-            stream.write(first)
-        for number in [] if head_only else _pages_of_the_list(sound, page_bytes):
-            with sound.open("rb") as other:
-                other.seek((number - 1) * page_bytes)
-                page = other.read(page_bytes)
-            stream.seek((number - 1) * page_bytes)
-            stream.write(page)
-    return copy
-
-
-def _pages_of_the_list(sound: Path, page_bytes: int) -> Iterator[int]:
-    """The pages of the list of tables besides the first one, which leads to them (sqlite.org/fileformat2.html, 1.6)."""
-    if page_bytes_of(sound) != page_bytes:
-        return
-    with sound.open("rb") as stream:
-        waiting = [1]
-        while waiting:
-            number = waiting.pop()
-            stream.seek((number - 1) * page_bytes)
-            page = stream.read(page_bytes)
-            if number != 1:
-                yield number
-            at = HEADER_BYTES if number == 1 else 0
-            if page[at] != 5:  # noqa: PLR2004 - an inner page of a table
-                continue
-            cells = int.from_bytes(page[at + 3 : at + 5], "big")
-            places = [int.from_bytes(page[at + 12 + 2 * each : at + 14 + 2 * each], "big") for each in range(cells)]
-            waiting += [int.from_bytes(page[place : place + 4], "big") for place in places]
-            waiting.append(int.from_bytes(page[at + 8 : at + 12], "big"))
-
-
-def _committed_pages(log: bytes, page_bytes: int) -> Iterator[tuple[int, bytes]]:
-    """Pages of whole transactions in a write-ahead log, in order (sqlite.org/fileformat2.html, section 4)."""
-    if len(log) < 32 or log[:4] not in (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"):  # noqa: PLR2004 - its header's length
-        return
-    order = "big" if log[3] & 1 else "little"
-    salt, sums = log[16:24], _checksum(log[:24], (0, 0), order)
-    waiting: list[tuple[int, bytes]] = []
-    for at in range(32, len(log) - 24 - page_bytes + 1, 24 + page_bytes):
-        head, page = log[at : at + 24], log[at + 24 : at + 24 + page_bytes]
-        sums = _checksum(page, _checksum(head[:8], sums, order), order)
-        if head[8:16] != salt or head[16:24] != b"".join(each.to_bytes(4, "big") for each in sums):
-            return
-        waiting.append((int.from_bytes(head[:4], "big"), page))
-        if int.from_bytes(head[4:8], "big"):
-            yield from waiting
-            waiting.clear()
-
-
-def _checksum(content: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
-    import struct
-
-    one, two = sums
-    words = struct.unpack(f"{'>' if order == 'big' else '<'}{len(content) // 4}I", content)
-    for first, second in zip(words[::2], words[1::2], strict=True):
-        one = (one + first + two) & 0xFFFFFFFF
-        two = (two + second + one) & 0xFFFFFFFF
-    return one, two
-
-
-def page_bytes_of(file: Path) -> int:
-    """The page size that the file's header tells."""
-    with file.open("rb") as stream:
-        size = int.from_bytes(stream.read(18)[16:18], "big")
-    return 65_536 if size == 1 else size
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

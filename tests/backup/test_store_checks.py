@@ -20,6 +20,7 @@ from kit.run.services import UnitProcess
 from kit.settings import Settings, UnitSettings
 from kit.store.database import suspect_file
 from kit.store.facts import get_fact
+from kit.store.table_list import list_file, load_list
 
 NOON_S = 1_800_100_800.0  # 2027-01-16T12:00Z
 DAY_S = 86_400.0
@@ -99,3 +100,19 @@ def test_damage_that_somebody_met_is_mended_and_the_doctor_says_so(unit: Home) -
     status = unit_status(unit, Settings(), clock)
     assert [check.ok for check in check_damage(status)] == [True, False]
     assert Path(status["damage"][0]["set_aside"]).is_dir()
+
+
+def test_the_copy_of_the_list_of_tables_follows_the_store(unit: Home) -> None:
+    clock = ManualClock(at_s=NOON_S)
+    looking = checks(unit, clock, unclean=False)
+    looking.look()
+    first = load_list(list_file(unit.database))
+    assert first is not None
+    assert "readings" in first.roots()
+    with open_unit_store(unit) as store:
+        store.connection.execute("CREATE TABLE another (a)")
+    clock.advance(120.0)
+    looking.look()
+    second = load_list(list_file(unit.database))
+    assert second is not None
+    assert second.roots().keys() - first.roots().keys() == {"another"}
