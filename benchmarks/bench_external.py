@@ -47,7 +47,7 @@ class OnDisk:
     def load(self) -> Saved:
         return Saved()
 
-    def commit(self, changes: Sequence[Change | Fact]) -> None:
+    def commit(self, changes: Sequence[Change | Fact], **_patience: object) -> None:
         with self._file.open("ab") as stream:
             stream.writelines(each.payload + b"\n" for each in changes if isinstance(each, Published))
             stream.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kit.broker.changes import Change, Fact, Saved
@@ -13,8 +13,12 @@ class JournalError(Exception):
     """Nothing was written; the sentence says why (disk full, database locked…)."""
 
 
+class JournalBusyError(JournalError):
+    """Somebody else is writing, and the caller did not want to wait for that."""
+
+
 class Journal(Protocol):
-    """Keeps what must survive SIGKILL and a power cut. Called from one thread at a time, not the event loop's."""
+    """Keeps what must survive SIGKILL and a power cut. Called from one thread at a time, not always the same."""
 
     def load(self) -> Saved:
         """Everything written so far.
@@ -24,10 +28,22 @@ class Journal(Protocol):
         """
         ...
 
-    def commit(self, changes: Sequence[Change | Fact]) -> None:
+    def commit(
+        self,
+        changes: Sequence[Change | Fact],
+        *,
+        patient: bool = True,
+        at_disk: Callable[[], object] | None = None,
+    ) -> None:
         """Write all of it in one transaction; on disk when this returns.
 
+        Args:
+            changes: to be written, in their order.
+            patient: wait for whoever else is writing.
+            at_disk: called when the work is done and only the disk is waited for.
+
         Raises:
+            JournalBusyError: somebody else is writing, and `patient` is false; nothing was begun.
             JournalError: none of it was written.
         """
         ...

@@ -13,7 +13,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,10 @@ class StoreError(KitError):
     """The store cannot be opened or written."""
 
 
+class StoreBusyError(StoreError):
+    """Somebody else is writing, and the caller did not want to wait."""
+
+
 class Database:
     """A connection to the kit's store.
 
@@ -71,6 +75,7 @@ class Database:
         self._read_only = read_only
         self._connection: StoreConnection | None = None
         self._use: int | None = None
+        self._patient = True
 
     def __enter__(self) -> Self:
         self.open()
@@ -144,18 +149,30 @@ class Database:
         return self._file
 
     @contextmanager
-    def atomic(self) -> Iterator[sqlite3.Connection]:
-        """A transaction; nested blocks are savepoints. On disk when the outermost block ends without an exception."""
+    def atomic(
+        self, *, patient: bool = True, at_disk: Callable[[], object] | None = None
+    ) -> Iterator[sqlite3.Connection]:
+        """A transaction; nested blocks are savepoints. On disk when the outermost block ends without an exception.
+
+        Args:
+            patient: wait for whoever else is writing.
+            at_disk: called when the statements are through and only the disk is waited for.
+
+        Raises:
+            StoreBusyError: somebody else is writing, and `patient` is false; nothing was begun.
+        """
         connection = self.connection
         if connection.in_transaction:
             with _savepoint(connection):
                 yield connection
             return
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection, patient=patient)
         evidence = Evidence() if self._ledger is not None else None
         transaction = connection.transaction = Transaction(evidence)
         try:
             yield connection
+            if at_disk is not None:
+                at_disk()
             connection.execute("COMMIT")
             transaction.committed = True
         except BaseException as error:
@@ -166,6 +183,17 @@ class Database:
             connection.transaction = transaction.evidence = None
         if self._ledger is not None and evidence is not None:
             self._ledger.wrote(evidence)
+
+    def _begin(self, connection: StoreConnection, *, patient: bool) -> None:
+        if patient is not self._patient:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS if patient else 0}")
+            self._patient = patient
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not patient and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise StoreBusyError(f"somebody else is writing to {self._file.name}") from error
+            raise
 
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another connection has committed (PRAGMA data_version); cheap to poll."""

@@ -36,13 +36,13 @@ from kit.broker.changes import (
     WillCleared,
     WillSet,
 )
-from kit.broker.ports import JournalError
+from kit.broker.ports import JournalBusyError, JournalError
 from kit.broker.protocol.lifetimes import Instant, Life
 from kit.broker.protocol.packets import Message
 from kit.broker.protocol.session import Stage, Subscription, Will
 from kit.errors import KitError
 from kit.model.messages import Published
-from kit.store.database import Database
+from kit.store.database import Database, StoreBusyError
 from kit.store.disk_room import ReadingsGate
 from kit.store.migrations import sql
 
@@ -131,21 +131,35 @@ class MqttJournal:
         self._ingest = ingest
         self._gate = gate
 
-    def commit(self, changes: Sequence[Change | Fact]) -> None:
+    def commit(
+        self,
+        changes: Sequence[Change | Fact],
+        *,
+        patient: bool = True,
+        at_disk: Callable[[], object] | None = None,
+    ) -> None:
         """Write all of it in one transaction; on disk when this returns.
 
+        Args:
+            changes: to be written, in their order.
+            patient: wait for whoever else is writing to the store.
+            at_disk: called when only the disk is waited for.
+
         Raises:
+            JournalBusyError: somebody else is writing, and `patient` is false.
             JournalError: none of it was written.
         """
         published = [change for change in changes if isinstance(change, Published)]
         try:
-            with self._database.atomic() as connection:
+            with self._database.atomic(patient=patient, at_disk=at_disk) as connection:
                 if self._gate is not None and any(map(_may_wait, published)) and self._gate.closed(connection):
                     raise JournalError(DISK_FULL)
                 if published:
                     self._ingest(connection, published)
                 if len(published) < len(changes):
                     _write(connection, changes)
+        except StoreBusyError as error:
+            raise JournalBusyError(str(error)) from error
         except (sqlite3.Error, OSError, KitError) as error:
             raise JournalError(str(error)) from error
 

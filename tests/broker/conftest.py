@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,6 +134,19 @@ def empty_store() -> bytes:
         with Database(file, migrations=(*facts.MIGRATIONS, *mqtt.MIGRATIONS, *devices.MIGRATIONS, SEEN)) as made:
             made.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return file.read_bytes()
+
+
+@contextmanager
+def another_writer(file: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody who has begun to write and takes a while; a real connection of its own."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield other
+    finally:
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+        other.close()
 
 
 class Unit:

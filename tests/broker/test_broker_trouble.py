@@ -20,6 +20,7 @@ from kit.broker.server import Broker
 from kit.clock import SystemClock
 from kit.errors import KitError
 from kit.model.messages import Published
+from tests.broker.conftest import another_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,16 +29,13 @@ if TYPE_CHECKING:
 
 
 class Disk:
-    """A collector whose disk can be full, or slow."""
+    """A collector whose disk can be full."""
 
     def __init__(self) -> None:
         self.full = False
         self.bug = False
-        self.gate = threading.Event()
-        self.gate.set()
 
     def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
-        self.gate.wait(10)
         if self.bug:
             raise ZeroDivisionError("a bug in the collector")
         connection.executemany("INSERT INTO seen (payload) VALUES (?)", [(p.payload,) for p in publishes])
@@ -104,20 +102,19 @@ def test_a_bug_in_the_collector_does_not_end_the_broker(shaky: Unit, disk: Disk)
         roof.publish("sensors/roof", b"x")
 
 
-def test_a_publisher_faster_than_the_disk_is_not_read_and_loses_nothing(serve: Callable[..., Unit], disk: Disk) -> None:
-    unit = serve(ingest=disk, limits=Limits(unread_bytes=20_000))
+def test_a_publisher_faster_than_the_disk_is_not_read_and_loses_nothing(serve: Callable[..., Unit]) -> None:
+    unit = serve(limits=Limits(unread_bytes=20_000))
     unit.add_device("roof")
     payload = b"x" * 10_000
     with unit.connect("roof", keep_alive_s=1) as roof:
-        disk.gate.clear()
         roof.socket.settimeout(0.5)
         burst = b"".join(encode(Publish("sensors/roof", payload, 1, packet_id=n)) for n in range(1, 2001))
-        sent = send_until_refused(roof.socket, burst)
-        assert sent < len(burst)
-        assert unit.broker is not None
-        assert unit.broker._pending_bytes < 400_000
-        time.sleep(1.6)  # its keep-alive must not run out while it is this side that does not read
-        disk.gate.set()
+        with another_writer(unit.file):
+            sent = send_until_refused(roof.socket, burst)
+            assert sent < len(burst)
+            assert unit.broker is not None
+            assert 20_000 < unit.broker._pending_bytes < 400_000
+            time.sleep(1.6)  # its keep-alive must not run out while it is this side that does not read
         roof.socket.settimeout(5)
         reader = threading.Thread(target=roof.socket.sendall, args=(burst[sent:],))
         reader.start()
@@ -157,7 +154,7 @@ def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
 
             return Saved()
 
-        def commit(self, changes: Sequence[Any]) -> None:
+        def commit(self, changes: Sequence[Any], **_patience: object) -> None:
             del changes
 
         def sign_in(self, claim: Claim) -> Pass | None:
@@ -174,14 +171,13 @@ def test_a_port_that_is_taken_is_one_clear_sentence(tmp_path: Path) -> None:
             asyncio.run(broker.serve(asyncio.Event()))
 
 
-def test_a_broker_that_is_stopped_writes_and_answers_what_it_has_received(shaky: Unit, disk: Disk) -> None:
+def test_a_broker_that_is_stopped_writes_and_answers_what_it_has_received(shaky: Unit) -> None:
     with shaky.connect("roof") as roof:
-        disk.gate.clear()
-        roof.send(Publish("sensors/roof", b"x", 1, packet_id=1))
-        time.sleep(0.1)
-        assert shaky.broker is not None
-        threading.Timer(0.3, disk.gate.set).start()
-        shaky.stop()
+        with another_writer(shaky.file):
+            roof.send(Publish("sensors/roof", b"x", 1, packet_id=1))
+            time.sleep(0.1)
+            shaky.stop()
+            time.sleep(0.2)
         roof.expect(Puback(1))
         assert roof.is_closed()
     assert shaky.seen() == [b"x"]

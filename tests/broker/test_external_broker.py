@@ -34,7 +34,7 @@ class Shelf:
     def load(self) -> Saved:
         return Saved()
 
-    def commit(self, changes: Sequence[Change | Fact]) -> None:
+    def commit(self, changes: Sequence[Change | Fact], **_patience: object) -> None:
         if self.full:
             raise JournalError("database or disk is full")
         self.kept += [change for change in changes if isinstance(change, Published)]
