@@ -59,11 +59,6 @@ def hearing(username: str, topic: str, grants: Grants | None = None) -> Hearing:
     return Hearing.HEARD if any(matches(heard, topic) for heard in granted.hear) else Hearing.REFUSED
 
 
-def may_publish(username: str, topic: str, grants: Grants | None = None) -> bool:
-    """Whether `topic` is the user's own."""
-    return hearing(username, topic, grants) is Hearing.OWN
-
-
 def may_subscribe(username: str, topic_filter: str, grants: Grants | None = None) -> bool:
     """Whether `username` may read everything that `topic_filter` matches."""
     if is_service(username):

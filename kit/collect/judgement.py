@@ -58,14 +58,11 @@ class Before(Protocol):
         ...
 
 
-def judge_value(quantity: str, *, value: float, time_ms: int, before: Before) -> int:
-    """The flags that a value earns. A reading older than the newest is only judged by its range."""
-    known = find_quantity(quantity)
-    return 0 if known is None else judge_known(known, value, time_ms, before)
-
-
 def judge_known(known: Quantity, value: float, time_ms: int, before: Before) -> int:
-    """The same of a quantity of the table; once for every reading the kit ever keeps."""
+    """The flags that a value of a quantity of the table earns; asked once for every reading the kit ever keeps.
+
+    A reading older than the newest is only judged by its range.
+    """
     flags = 0 if known.low <= value <= known.high else _IMPOSSIBLE
     latest_ms = before.latest_ms
     if latest_ms is None or time_ms <= latest_ms:

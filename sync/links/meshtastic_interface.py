@@ -72,7 +72,6 @@ class _WellBehaved:
     """Mixed into the library's interfaces before their own methods."""
 
     callbacks: Callbacks
-    garbled = 0  # messages that could not be decoded, as after a truncated frame
     _over: threading.Event
     socket: Any
     isConnected: threading.Event  # noqa: N815 - the library's name
@@ -100,8 +99,7 @@ class _WellBehaved:
         told = mesh_pb2.FromRadio()
         try:
             told.ParseFromString(bytes(fromRadioBytes))
-        except DecodeError:
-            self.garbled += 1
+        except DecodeError:  # as after a truncated frame
             return
         if told.HasField("packet"):
             self.callbacks.on_packet(told.packet)
@@ -118,10 +116,9 @@ class _WellBehaved:
 
     def _keep(self, message: bytes) -> None:
         """Settings, channels and nodes, which the library keeps."""
-        try:
+        # it fails in many ways on what it does not know, and would print a traceback
+        with contextlib.suppress(Exception):
             super()._handleFromRadio(message)  # type: ignore[misc] # from the library's class
-        except Exception:  # noqa: BLE001 - it fails in many ways on what it does not know, and would print a traceback
-            self.garbled += 1
 
     def wait_until_configured(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait that many real seconds for the radio's settings; False if they did not come, or `stop` was set."""

@@ -19,9 +19,6 @@ _RAW_AT_ONCE = 16
 _BYTES_BEYOND = _WORD // 8
 """Zeros a decoder may read behind the end: the encoder leaves them off."""
 
-MAX_TOTAL = 1 << 32
-"""Of the sizes of all choices at one place; the range is never below 2^48, so that 16 bits of precision remain."""
-
 
 class Bit:
     """The odds of a yes, learnt from counts. `no` and `yes` are what was seen before anything was."""
@@ -46,8 +43,6 @@ class Bit:
 class Coder(Protocol):
     """What a model needs of either direction."""
 
-    decoding: bool
-
     def bit(self, odds: Bit, bit: int = 0) -> int:
         """A yes or no, whose odds learn from it."""
 
@@ -55,13 +50,15 @@ class Coder(Protocol):
         """A number of `width` bits about which nothing is known."""
 
     def pick(self, below: Callable[[int], int], first: int, last: int, number: int = 0) -> int:
-        """A number from `first` to `last`; `below(n)` is the weight of all numbers under n and strictly grows."""
+        """A number from `first` to `last`; `below(n)` is the weight of all numbers under n and strictly grows.
+
+        All weights together are at most 2^32: the range is never below 2^48, so that 16 bits of precision remain.
+        """
 
 
 class Encoder:
     """Takes choices, gives bytes."""
 
-    decoding = False
     WHOLE_RANGE = _FULL
 
     def __init__(self) -> None:
@@ -131,8 +128,6 @@ class Encoder:
 
 class Decoder:
     """Gives back the choices; any bytes decode to some choices, never to a crash."""
-
-    decoding = True
 
     def __init__(self, data: bytes) -> None:
         self._data = data

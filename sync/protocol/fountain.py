@@ -16,7 +16,6 @@ ALIGNMENT = 8
 """Symbol sizes are multiples of it, as the library has them (RFC 6330, section 4.3)."""
 
 PAYLOAD_ID_BYTES = 4
-LAST_SYMBOL = 2**24 - 1
 
 
 def has_library() -> bool:

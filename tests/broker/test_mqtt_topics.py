@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.broker.access import may_publish, may_subscribe
+from kit.broker.access import Hearing, hearing, may_subscribe
 from kit.broker.protocol.topics import TopicTrie, is_topic_filter, is_topic_name, matches, shared_filter
 
 SPEC = [
@@ -97,10 +97,10 @@ def test_an_empty_tree_keeps_no_nodes_of_former_filters() -> None:
 
 
 def test_a_device_owns_what_is_below_its_own_name() -> None:
-    assert may_publish("roof", "sensors/roof")
-    assert may_publish("roof", "sensors/roof/tele/STATE")
+    assert hearing("roof", "sensors/roof") is Hearing.OWN
+    assert hearing("roof", "sensors/roof/tele/STATE") is Hearing.OWN
     for topic in ("sensors/field", "sensors/roof2", "sensors", "commands/roof", "alerts/village", "$SYS/x", "roof"):
-        assert not may_publish("roof", topic)
+        assert hearing("roof", topic) is Hearing.REFUSED
 
 
 def test_a_device_reads_its_own_its_commands_and_the_alerts() -> None:
@@ -111,9 +111,9 @@ def test_a_device_reads_its_own_its_commands_and_the_alerts() -> None:
 
 
 def test_the_kits_own_services_may_do_everything_but_speak_for_the_broker() -> None:
-    assert may_publish("kit-collect", "alerts/village")
+    assert hearing("kit-collect", "alerts/village") is Hearing.OWN
     assert may_subscribe("kit-collect", "#")
-    assert not may_publish("kit-collect", "$SYS/uptime")
+    assert hearing("kit-collect", "$SYS/uptime") is Hearing.REFUSED
 
 
 @given(wild.filter(is_topic_filter), names)

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.drivers.modem_always import AlwaysOnModem, DefaultRouteModem
 from hardware.ports import HardwareError
 from hardware.simulated.meshtastic_radio import run_radios
 from hardware.simulated.modem import SimulatedModem
@@ -122,32 +121,3 @@ def test_a_simulated_modem_is_offline_until_told_and_keeps_its_state_over_a_half
     assert modem.online()
     file.unlink()
     assert not modem.online()
-
-
-ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
-wwan0 {destination} 0101A8C0 {flags} 0 0 0 {mask} 0 0 0
-"""
-
-
-@pytest.mark.parametrize(
-    ("destination", "flags", "mask", "online"),
-    [
-        ("00000000", "0003", "00000000", True),
-        ("00000000", "0002", "00000000", False),
-        ("0001A8C0", "0001", "00FFFFFF", False),
-    ],
-)
-def test_a_default_route_is_a_way_out(tmp_path: Path, destination: str, flags: str, mask: str, online: bool) -> None:
-    routes = tmp_path / "route"
-    routes.write_text(ROUTES.format(destination=destination, flags=flags, mask=mask))
-    assert DefaultRouteModem(routes, tmp_path / "none").online() is online
-    assert AlwaysOnModem().online()
-
-
-def test_a_default_route_over_ipv6_is_a_way_out_but_the_loopback_s_reject_route_is_not(tmp_path: Path) -> None:
-    line = "{zero} 00 {zero} 00 {zero} 00000400 00000001 00000000 00200200 {interface}\n"
-    routes = tmp_path / "ipv6_route"
-    routes.write_text(line.format(zero="0" * 32, interface="lo"))
-    assert not DefaultRouteModem(tmp_path / "none", routes).online()
-    routes.write_text(line.format(zero="0" * 32, interface="wwan0"))
-    assert DefaultRouteModem(tmp_path / "none", routes).online()

@@ -65,10 +65,6 @@ class Unit:
     def broker_port(self) -> int:
         return self.ports[1]
 
-    @property
-    def core_page(self) -> str:
-        return f"http://127.0.0.1:{self.ports[2]}/"
-
     def write_settings(self) -> None:
         """The simulation's own settings, on ports that are free on this machine."""
         from kit.data import load_frost_night

@@ -1,15 +1,12 @@
 """Water vapour in the air, by the FAO-56 equations.
 
-Sources: Allen et al. (1998), FAO Irrigation and Drainage Paper 56, equations 7 (pressure), 8 (psychrometric constant),
-11 (saturation) and 17/A.3-1 (dew point). Within 0.1 °C of Goff-Gratch between -20 and 40 °C over water.
+Sources: Allen et al. (1998), FAO Irrigation and Drainage Paper 56, equations 7 (pressure), 11 (saturation)
+and 17/A.3-1 (dew point). Within 0.1 °C of Goff-Gratch between -20 and 40 °C over water.
 """
 
 from __future__ import annotations
 
 import math
-
-WETTING_STEPS = 40
-"""Bisection steps: 40 halvings of at most 60 °C leave less than 1e-9 °C."""
 
 
 def saturation_pressure_kpa(temperature_c: float) -> float:
@@ -24,25 +21,6 @@ def dew_point_c(temperature_c: float, humidity_percent: float) -> float:
     return 237.3 * logarithm / (17.27 - logarithm)
 
 
-def relative_humidity(temperature_c: float, dew_point: float) -> float:
-    """Relative humidity, %, at most 100."""
-    return min(100.0, 100 * saturation_pressure_kpa(dew_point) / saturation_pressure_kpa(temperature_c))
-
-
 def air_pressure_kpa(elevation_m: float) -> float:
     """Mean air pressure at an elevation, kPa (standard atmosphere of FAO-56, 20 °C)."""
     return 101.3 * float(((293 - 0.0065 * elevation_m) / 293) ** 5.26)
-
-
-def wet_bulb_c(temperature_c: float, dew_point: float, *, elevation_m: float) -> float:
-    """Wet-bulb temperature (°C): what a sprinkled plant cools to; solves e°(Tw) − γ (T − Tw) = e°(Td)."""
-    gamma = 0.665e-3 * air_pressure_kpa(elevation_m)
-    vapour = saturation_pressure_kpa(dew_point)
-    low, high = min(dew_point, temperature_c), temperature_c
-    for _ in range(WETTING_STEPS):
-        middle = (low + high) / 2
-        if saturation_pressure_kpa(middle) - gamma * (temperature_c - middle) < vapour:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
