@@ -21,7 +21,7 @@ from kit.run.schema import open_unit_store
 from kit.settings import LoraSettings, Settings, StickSettings, listen_address
 
 if TYPE_CHECKING:
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 COLLECT_USER = "kit-collect"
 

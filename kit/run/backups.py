@@ -18,7 +18,7 @@ from kit.run.schema import open_unit_store
 from kit.store.facts import get_fact, put_fact
 
 if TYPE_CHECKING:
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 FACT = "backup"
 ON_STICK = "village-kit"

@@ -28,7 +28,7 @@ from kit.store.disk_room import Reserve
 from kit.store.power_history import dead_ledgers
 
 if TYPE_CHECKING:
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 SETTLE_EVERY_S = 5.0
 """Real seconds; also how long the other services have, after a power cut, to leave their own traces in one event."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from kit.identity import load_or_create_curve_keys, load_or_create_signing_key
 from kit.log import log_to_home
 from kit.run.adapters import rng
 from kit.run.unit import only_one, page_address, reachable, say
+from kit.run.unit_process import Ready
 from kit.settings import listen_address
 from kit.supervise import ServiceSpec, Supervisor, become_supervised, python_command, stop_on_signals
 from sync.core.setup import Core, open_core, prepare_core
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sync.engine.multicasting import Broadcasting
     from sync.links.port import Link
 
-Ready = Callable[[Mapping[str, Any]], None]
 
 SERVICES = ("sync", "web")
 

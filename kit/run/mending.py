@@ -32,7 +32,7 @@ from kit.store.facts import get_fact, put_fact
 from kit.store.table_list import keep_list
 
 if TYPE_CHECKING:
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 FACT = "store-check"
 """{quick, full}: the last check of each kind, {at_ms, seconds, problem}."""

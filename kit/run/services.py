@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from kit.clock import Clock
 from kit.errors import UsageError
-from kit.home import Home, find_home
-from kit.identity import Identity, load_or_create_identity, load_or_create_service_passwords
+from kit.home import find_home
+from kit.identity import load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
 from kit.run.mending import mend_unopenable
 from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.run.together import run_together
-from kit.settings import Settings, listen_address, load_settings
+from kit.run.unit_process import Ready, UnitProcess
+from kit.settings import listen_address, load_settings
 from kit.store.boots import latest_time_in
 from kit.store.database import suspect
 from kit.supervise import become_supervised, stop_on_signals
@@ -35,19 +33,6 @@ from village_apps.app import AppContext
 TRY_AGAIN = 75
 """Exit code (sysexits.h, EX_TEMPFAIL) of a service that has met a damaged store: the unit must not give up at its first
 start, as it does over a port that is taken, because the care service, which mends the store, starts last."""
-
-Ready = Callable[[Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitProcess:
-    """What every service of the unit is given."""
-
-    home: Home
-    settings: Settings
-    clock: Clock
-    identity: Identity
-    log: logging.Logger
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from kit.errors import KitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 
 def serve_air(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mapping[str, Any]], None]) -> None:

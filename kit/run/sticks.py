@@ -27,7 +27,7 @@ from sync.core.setup import Core
 from sync.links.port import LinkState
 
 if TYPE_CHECKING:
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
 
 LOOK_S = 2.0
 """Real seconds between two looks whether a stick was plugged in."""

@@ -24,7 +24,7 @@ from sync.protocol.path import SLOW_MTU_BYTES
 
 if TYPE_CHECKING:
     from kit.run.mesh_telemetry import MeshTelemetry
-    from kit.run.services import UnitProcess
+    from kit.run.unit_process import UnitProcess
     from sync.engine import LinkReport
     from sync.join import Membership
     from sync.links.port import Link

@@ -16,7 +16,7 @@ from kit.home import Home
 from kit.identity import load_or_create_identity
 from kit.run.backups import BackupWatch, nightly_is_due
 from kit.run.schema import open_unit_store
-from kit.run.services import UnitProcess
+from kit.run.unit_process import UnitProcess
 from kit.settings import BackupSettings, Settings, UnitSettings
 
 DAY_S = 86_400.0

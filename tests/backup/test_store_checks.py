@@ -16,7 +16,7 @@ from kit.home import Home
 from kit.identity import load_or_create_identity
 from kit.run.mending import FACT, StoreChecks
 from kit.run.schema import open_unit_store
-from kit.run.services import UnitProcess
+from kit.run.unit_process import UnitProcess
 from kit.settings import Settings, UnitSettings
 from kit.store.database import suspect_file
 from kit.store.facts import get_fact
