@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY
@@ -32,19 +33,28 @@ EPOCH_STEP = 2**20
 _COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
 
 
-def take(database: Database, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
-    """See `RecordStore.take`."""
+def take(
+    database: Database,
+    records: Sequence[Record],
+    *,
+    peer: str,
+    link: str,
+    at_ms: int,
+    refused_kept: int = REFUSED_KEPT_PER_PEER,
+) -> None:
+    """See `RecordStore.take`; of what is refused, at most `refused_kept` per peer are kept."""
+    refuse = partial(_refuse, peer=peer, link=link, at_ms=at_ms, most=refused_kept)
     with database.atomic() as connection:
         for record in records:
             before = _held_as(connection, record.id)
             if record.id.origin != peer:
                 reason = f"{peer} sent it under the name of {record.id.origin or 'nobody'}"
-                _refuse(connection, record, reason, peer=peer, link=link, at_ms=at_ms)
+                refuse(connection, record, reason)
             elif before is None:
                 _insert(connection, record, *_apply(database, record), link=link, at_ms=at_ms)
             elif before != (record.kind, record.body):
                 reason = "another record is already held under this name; was a backup restored without a new epoch?"
-                _refuse(connection, record, reason, peer=peer, link=link, at_ms=at_ms)
+                refuse(connection, record, reason)
 
 
 def apply_what_was_not(database: Database, *, at_ms: int) -> int:
@@ -268,7 +278,9 @@ def _held_as(connection: sqlite3.Connection, record: RecordId) -> tuple[str, byt
     return None if row is None else (row["kind"], bytes(row["body"]))
 
 
-def _refuse(connection: sqlite3.Connection, record: Record, reason: str, *, peer: str, link: str, at_ms: int) -> None:
+def _refuse(
+    connection: sqlite3.Connection, record: Record, reason: str, *, peer: str, link: str, at_ms: int, most: int
+) -> None:
     digest = hashlib.blake2b(record.kind.encode() + b"\0" + record.body, digest_size=16).digest()
     name = (peer, *record.id, digest)
     again = connection.execute(
@@ -281,7 +293,7 @@ def _refuse(connection: sqlite3.Connection, record: Record, reason: str, *, peer
     (kept, last) = connection.execute(
         "SELECT count(*), max(number) FROM core_refused WHERE peer = ?", (peer,)
     ).fetchone()
-    if kept >= REFUSED_KEPT_PER_PEER:
+    if kept >= most:
         connection.execute("UPDATE core_refused SET times = times + 1 WHERE number = ?", (last,))
         return
     connection.execute(

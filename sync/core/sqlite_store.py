@@ -85,9 +85,13 @@ class SqliteCoreStore:
     Args:
         file: the SQLite file; made if it is missing.
         identity: the core's own: its unit is the origin of its records, its key makes and checks invites.
+        refused_kept: how many refused records of one peer are kept.
     """
 
-    def __init__(self, file: Path, identity: Identity) -> None:
+    def __init__(
+        self, file: Path, identity: Identity, *, refused_kept: int = record_rows.REFUSED_KEPT_PER_PEER
+    ) -> None:
+        self._refused_kept = refused_kept
         self._database = Database(file, migrations=MIGRATIONS, page_bytes=CORE_PAGE_BYTES)
         self._identity = identity
 
@@ -149,7 +153,9 @@ class SqliteCoreStore:
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit and apply what a kit sent, in one transaction."""
         with storing():
-            record_rows.take(self._database, records, peer=peer, link=link, at_ms=at_ms)
+            record_rows.take(
+                self._database, records, peer=peer, link=link, at_ms=at_ms, refused_kept=self._refused_kept
+            )
 
     def position(self) -> Position | None:
         """How far the core's own records go."""

@@ -13,7 +13,7 @@ are counted from the start of the sender's machine and order its beacons, no mor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sync.protocol.errors import MalformedFrame
@@ -77,6 +77,17 @@ class Beacon:
     free_airtime_percent: int | None = None
     position: Position | None = None
     holdings: tuple[Holding, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class BeaconFacts:
+    """What a beacon tells of us; what must be looked up is asked for only when a beacon is due."""
+
+    time_ms: int
+    trusted: bool = False
+    free_airtime_percent: int | None = None
+    position: Callable[[], Position | None] = lambda: None
+    holdings: Callable[[], tuple[Holding, ...]] = tuple
 
 
 NOTHING = Holding(0, 1)

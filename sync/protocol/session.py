@@ -11,52 +11,26 @@ Times are kit seconds of one monotonic clock.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sync.protocol.acks import Committed, Owed
-from sync.protocol.beacons import Beacon, Holding, Position
+from sync.protocol.acks import Owed
+from sync.protocol.beacons import BeaconFacts
 from sync.protocol.conversation import Conversation
 from sync.protocol.draft import Draft
-from sync.protocol.errors import ForgedFrame, RemoteSyncError, ReplayedFrame
-from sync.protocol.events import (
-    BeaconHeard,
-    EnrolmentRefused,
-    Event,
-    PeerMustWait,
-    RecordsAccepted,
-    RecordsReceived,
-    TwinHeard,
-    Welcomed,
-)
 from sync.protocol.fragments import Reassembly
-from sync.protocol.frames import FrameType, frame_type
-from sync.protocol.items import (
-    Accepted,
-    Behind,
-    Context,
-    Heard,
-    Item,
-    Life,
-    Piece,
-    Received,
-    Refused,
-    To,
-    Wait,
-    Welcome,
-    decode_items,
-    decode_record,
-)
+from sync.protocol.frames import FrameType
+from sync.protocol.hearing import Hearing
 from sync.protocol.keys import agree, public_of
 from sync.protocol.outgoing import Ledger
-from sync.protocol.path import Flight, Path, patience_for
-from sync.protocol.peers import Peer, RefusalReason, Role
+from sync.protocol.path import Flight, Path
+from sync.protocol.peers import Peer, Role
 from sync.protocol.records import Record, RecordId
 from sync.protocol.routing import ALL_PRIORITIES
-from sync.protocol.sealing import Counters, Opened, Opener, Sealer
+from sync.protocol.sealing import Counters, Opener, Sealer
 from sync.protocol.speech import Speech
+from sync.protocol.ways import Ways
 
 if TYPE_CHECKING:
     from random import Random  # noqa: TID251 - the type of what is passed in; nothing is drawn from the module
@@ -96,22 +70,11 @@ class OutFrame:
         return tuple(dict.fromkeys(each.outgoing.record.id for each in self.draft.sendings))
 
 
-@dataclass(frozen=True)
-class BeaconFacts:
-    """What a beacon tells of us; what must be looked up is asked for only when a beacon is due."""
-
-    time_ms: int
-    trusted: bool = False
-    free_airtime_percent: int | None = None
-    position: Callable[[], Position | None] = lambda: None
-    holdings: Callable[[], tuple[Holding, ...]] = tuple
-
-
 class Session:
     """Decides what to send next; never sends it.
 
     Attributes:
-        withheld: records for this peer that are not offered, because they are broadcast; it may accept them.
+        hearing: the receiving half.
 
     Args:
         unit: our own id, the origin of our records.
@@ -136,24 +99,21 @@ class Session:
         epoch: int = -1,
         life: bytes,
     ) -> None:
-        self.peer, self._life_private = peer, life
-        self._unit, self._rng = unit, rng
+        self.peer, self._rng = peer, rng
         self._shared = agree(exchange_private, peer.exchange_public)
-        sealer, self._opener = self._locks(salt)
-        self._lives = deque((salt,), maxlen=2)
+        sealer, opener = self._locks(salt)
         self._counters = Counters(state)
         self._ledger = Ledger(unit)
-        self._reassembly = Reassembly()
-        self._committed = Committed()
         self._talk = Conversation()
-        self._paths: dict[str, Path] = {}
-        self._owed: dict[str, Owed] = {}
-        self._wait_until = float("-inf")
-        self._last_wait_s = 0
-        self.withheld: frozenset[RecordId] = frozenset()
+        self._ways = Ways()
+        reassembly = Reassembly()
         self._speech = Speech(
             unit=unit, peer=peer, sealer=sealer, counters=self._counters, ledger=self._ledger,
-            reassembly=self._reassembly, talk=self._talk, life=public_of(life), epoch=epoch,
+            reassembly=reassembly, talk=self._talk, life=public_of(life), epoch=epoch,
+        )  # fmt: skip
+        self.hearing = Hearing(
+            unit=unit, peer=peer, opener=opener, salt=salt, life=life, counters=self._counters, ledger=self._ledger,
+            reassembly=reassembly, talk=self._talk, ways=self._ways, speech=self._speech,
         )  # fmt: skip
 
     def renew(self, *, salt: int, life: bytes) -> None:
@@ -163,17 +123,11 @@ class Session:
             salt: 32 random bits.
             life: 32 random bytes, an X25519 private key that is never kept.
         """
-        self._speech.sealer, self._opener = self._locks(salt)
-        self._lives.append(salt)  # what answers the one before may still be on its way
-        self._life_private, self._speech.life = life, public_of(life)
+        self._speech.sealer, opener = self._locks(salt)
+        self._speech.life = public_of(life)
+        self.hearing.renew(opener=opener, salt=salt, life=life)
         self._talk.begin_anew()
-        self._forget_what_was_told()
-
-    def _forget_what_was_told(self) -> None:
-        """That a frame of before is named says nothing of what the two present lives know of each other."""
-        for way in self._paths.values():
-            for flight in way.flights.values():
-                flight.life = flight.context = False
+        self._ways.forget_what_was_told()
 
     def _locks(self, salt: int) -> tuple[Sealer, Opener]:
         ours, theirs = FrameType.UP, FrameType.DOWN
@@ -196,82 +150,6 @@ class Session:
     def saved(self) -> None:
         """It is on the disk."""
         self._counters.saved()
-
-    # --- what comes in ---
-
-    def receive(self, frame: bytes, *, path: str, mtu_bytes: int, now: float) -> list[Event]:
-        """Open a frame and say what follows from it.
-
-        Args:
-            frame: as the link gave it.
-            path: the link's name.
-            mtu_bytes: the link's.
-            now: kit seconds.
-
-        Raises:
-            RemoteSyncError: it is foreign, forged, a replay or malformed; nothing has changed.
-        """
-        opened = self._open(frame, now)
-        self._check_replay(opened, now)
-        items = decode_items(opened.plain, sender=self.peer.unit, epoch=self._talk.peer_epoch)
-        refused = next((item for item in items if isinstance(item, Refused)), None)
-        if refused is not None:
-            # sealed outside any session: its counter says nothing about the core's
-            return [EnrolmentRefused(refused.reason)] if self.peer.role is Role.CORE else []
-        self._check_origins(items)
-        twin = self._note_taken(opened)
-        if self.peer.twin:
-            self._speech.refusal = RefusalReason.TWIN if self._talk.may_tell(now) else self._speech.refusal
-            return []
-        if twin and self.peer.role is Role.KIT:
-            return [TwinHeard()]
-        way = self.path(path, mtu_bytes)
-        if way.note_heard(now):
-            for each in self._ledger.due_after_silence():
-                each.silent.pop(way.name, None)
-        return self._take_items(items, opened, way, now)
-
-    def acknowledge(
-        self, records: Iterable[tuple[RecordId, int]], *, path: str, now: float, late: bool = False
-    ) -> None:
-        """These (id, priority) are committed here: the peer may be told, by the path they came.
-
-        Args:
-            records: which.
-            path: the link by which they came.
-            now: kit seconds.
-            late: it could not be done at once, and the peer was asked to wait.
-        """
-        told = dict(records)
-        self._committed.add(told)
-        ids = set(told)
-        for name, owed in self._owed.items():
-            owed.commit(ids)
-            for each in ids & owed.by_name.keys():
-                del owed.by_name[each]
-                if name == path:
-                    owed.ids[each] = told[each]
-        if late:
-            self._speech.wait_s = None
-            self._owed.setdefault(path, Owed()).note(now, priority=min(told.values(), default=5), more=False)
-
-    def came_otherwise(self, record: RecordId, *, priority: int, path: str, now: float) -> None:
-        """It was heard in a broadcast by that link, and is to be acknowledged by name: `acknowledge` it next."""
-        owed = self._owed.setdefault(path, Owed())
-        owed.by_name[record] = priority
-        owed.note(now, priority=priority, more=False)
-
-    def cannot_store(self, *, seconds: int, gone: Iterable[RecordId] = ()) -> None:
-        """What came could not be committed: the peer is told to wait.
-
-        Args:
-            seconds: how long.
-            gone: records that are no longer kept in memory either: they are to be sent again.
-        """
-        self._speech.wait_s = self._last_wait_s = seconds
-        for each in gone:
-            for owed in self._owed.values():
-                owed.by_name.pop(each, None)
 
     # --- what goes out ---
 
@@ -301,15 +179,15 @@ class Session:
         """Say to the kit that it is enrolled."""
         self._speech.welcome = name
 
-    def ask_for_beacon(self) -> None:
-        """Ask the core for a sign of life by every link, and what it holds."""
-        self._speech.ask = set(self._paths)
+    def ask_for_beacon(self, path: str) -> None:
+        """Ask the core for a sign of life by that link, and what it holds."""
+        self._speech.ask.add(path)
 
     def due_now(self, ids: Iterable[RecordId] | None = None) -> None:
         """Send these records, or all, without waiting for their back-off."""
-        self._wait_until = float("-inf")
+        self.hearing.wait_until = float("-inf")
         self._ledger.make_due(ids)
-        for way in self._paths.values():
+        for way in self._ways.paths.values():
             way.credits = max(way.credits, 2)
 
     def path(self, name: str, mtu_bytes: int, *, frame_s: float | None = None) -> Path:
@@ -320,9 +198,7 @@ class Session:
             mtu_bytes: its largest frame.
             frame_s: what a full frame takes, on a radio that can tell.
         """
-        if name not in self._paths:
-            self._paths[name] = Path(name, mtu_bytes, patience_for(mtu_bytes, frame_s))
-        return self._paths[name]
+        return self._ways.path(name, mtu_bytes, frame_s=frame_s)
 
     def frame_to_send(
         self,
@@ -344,9 +220,9 @@ class Session:
             carries: the priorities it is to carry now; acknowledgements always go by the path they answer.
             urgent_only: only a frame of priority 0, because the link has no room for others.
         """
-        way, owed = self.path(path, mtu_bytes), self._owed.setdefault(path, Owed())
+        way, owed = self.path(path, mtu_bytes), self._ways.owed_by(path)
         self._ledger.give_up_overdue(way, now)
-        may = carries if now >= self._wait_until else carries & URGENT_ONLY
+        may = carries if now >= self.hearing.wait_until else carries & URGENT_ONLY
         if urgent_only and not self._urgent_due(way, owed, now, may):
             return None
         draft = self._speech.draft(way, owed, now=now, facts=facts, carries=may)
@@ -356,7 +232,7 @@ class Session:
 
     def sent(self, out: OutFrame, *, now: float) -> list[RecordId]:
         """The link took it; returns the records that have now left by that link as a whole."""
-        way, draft = self._paths[out.path], out.draft
+        way, draft = self._ways.paths[out.path], out.draft
         flight = Flight(
             out.counter,
             now,
@@ -367,7 +243,7 @@ class Session:
             life=draft.life,
         )
         if draft.acknowledges:
-            self._owed[out.path].told(draft.names, draft.transfers)
+            self._ways.owed[out.path].told(draft.names, draft.transfers)
         self._speech.said(draft, way, now)
         if draft.sendings:
             way.unasked = 0 if out.asks else way.unasked + 1
@@ -380,169 +256,21 @@ class Session:
         self, *, path: str, mtu_bytes: int, now: float, carries: frozenset[int] = ALL_PRIORITIES
     ) -> float | None:
         """When that path should be asked for a frame again; None = not before something comes in or is offered."""
-        way, owed = self.path(path, mtu_bytes), self._owed.setdefault(path, Owed())
-        may = carries if now >= self._wait_until else carries & URGENT_ONLY
+        way, owed = self.path(path, mtu_bytes), self._ways.owed_by(path)
+        may = carries if now >= self.hearing.wait_until else carries & URGENT_ONLY
         times = [
             way.next_timeout_at(),
             owed.due_at(way.patience),
             self._speech.beacon_due_at(way),
             self._ledger.next_confirm_at(carries=may),
         ]
-        if now < self._wait_until:
-            times.append(self._wait_until)
+        if now < self.hearing.wait_until:
+            times.append(self.hearing.wait_until)
         if self._speech.pressing(way) or any(self._due(way, now, may)):
             times.append(now)
         return min((each for each in times if each is not None), default=None)
 
     # --- inside ---
-
-    def _open(self, frame: bytes, now: float) -> Opened:
-        talk = self._talk
-        try:
-            return self._opener.open(
-                frame, peer_salt=talk.peer_salt, highest=self._counters.highest, secret=talk.secret
-            )
-        except ForgedFrame:
-            # the peer may be talking to an earlier life of ours: show it this one
-            short = frame_type(frame) in (FrameType.UP_SHORT, FrameType.DOWN_SHORT)
-            if short and not talk.opened_short and talk.may_tell(now):
-                self._speech.show_salt = True
-            raise
-
-    def _check_replay(self, opened: Opened, now: float) -> None:
-        try:
-            self._counters.check(opened.counter)
-        except ReplayedFrame as replayed:
-            # under the salt of the newest frame it is a duplicate; else our peer may have been set back by a
-            # restored backup and not know it. Telling it costs a recorded frame's replay little and gains it nothing
-            set_back = replayed.too_old or opened.salt != self._talk.peer_salt
-            if set_back and self._talk.may_tell(now):
-                self._speech.behind = True
-            raise
-
-    def _check_origins(self, items: Iterable[Item]) -> None:
-        if self.peer.role is Role.CORE:
-            return  # the core hands on what others wrote
-        for item in items:
-            if isinstance(item, Record) and item.id.origin != self.peer.unit:
-                raise ForgedFrame(f"{self.peer.unit} sends a record of {item.id.origin}")
-
-    def _note_taken(self, opened: Opened) -> bool:
-        """Count the frame; whether it shows that the peer has a twin."""
-        known = self._talk.peer_salt
-        twin = self._talk.note(opened, highest=self._counters.highest)
-        self._counters.take(opened.counter)
-        if known != self._talk.peer_salt:
-            self._forget_what_was_told()
-            self._committed.begin_anew()
-        if known is not None and known != self._talk.peer_salt and self.peer.role is Role.CORE:
-            self.ask_for_beacon()  # it was restarted, perhaps from a backup: what does it hold?
-        return twin
-
-    def _take_items(self, items: Sequence[Item], opened: Opened, way: Path, now: float) -> list[Event]:
-        owed = self._owed.setdefault(way.name, Owed())
-        # in a short frame the key already says to whom it is said
-        for_us = opened.short or any(isinstance(item, To) and item.salt in self._lives for item in items)
-        events: list[Event] = []
-        records: dict[RecordId, Record] = {}
-        whole: set[RecordId] = set()
-        for item in items:
-            match item:
-                case Record():
-                    whole |= self._take_record(item, owed, opened, now, records)
-                case Piece():
-                    self._take_piece(item, owed, opened, now, records)
-                case Heard() | Received() | Accepted() if not for_us:
-                    pass
-                case _:
-                    events += self._what_follows(item, opened, way, now)
-        owed.take(opened.counter, uncommitted=whole)
-        owed.riding = owed.riding or not opened.short
-        if records:
-            events.append(RecordsReceived(tuple(records.values())))
-        return events
-
-    def _what_follows(self, item: Item, opened: Opened, way: Path, now: float) -> list[Event]:
-        match item:
-            case Heard() | Received() | Accepted():
-                return self._take_word(item, opened, way, now)
-            case Behind():
-                if self._counters.jump_past(item.highest):
-                    self._ledger.make_due()
-            case Context():
-                self._talk.peer_epoch = item.epoch
-            case Life() if opened.salt == self._talk.peer_salt:
-                self._talk.secret = agree(self._life_private, item.public)
-            case Wait():
-                self._wait_until = now + item.seconds
-                return [PeerMustWait(item.seconds)]
-            case Beacon():
-                if item.wants_answer:
-                    self._speech.answer.add(way.name)
-                newest = opened.counter == self._counters.highest
-                return [BeaconHeard(item.time_ms, item.trusted, item, newest)]
-            case Welcome() if self.peer.role is Role.CORE:
-                return [Welcomed(item.name)]
-        return []
-
-    def _take_word(self, item: Heard | Received | Accepted, opened: Opened, way: Path, now: float) -> list[Event]:
-        """The peer says what has come."""
-        match item:
-            case Heard():
-                return self._take_heard(item, way, now)
-            case Received():
-                self._ledger.note_received(item, counter=opened.counter, path=way, now=now)
-                return []
-            case Accepted():
-                ids = [RecordId(item.origin or self._unit, item.epoch, seq) for seq in item.seqs]
-                accepted = self._ledger.accept(ids) + [each for each in ids if each in self.withheld]
-                return [RecordsAccepted(tuple(accepted))] if accepted else []
-
-    def _take_heard(self, item: Heard, way: Path, now: float) -> list[Event]:
-        accepted, named = self._ledger.note_heard(item, way, newest=self._counters.newest, now=now)
-        talk = self._talk
-        talk.knows_us = talk.knows_us or bool(named)
-        talk.knows_epoch = talk.knows_epoch or any(flight.context for flight in named)
-        talk.knows_life = talk.knows_life or any(flight.life for flight in named)
-        return [RecordsAccepted(tuple(accepted))] if accepted else []
-
-    def _take_record(
-        self, record: Record, owed: Owed, opened: Opened, now: float, records: dict[RecordId, Record]
-    ) -> set[RecordId]:
-        """Returns its name if it is to be committed first."""
-        owed.note(now, priority=record.priority, more=opened.more)
-        if record.id in self._committed and (opened.short or opened.salt == self._talk.peer_salt):
-            return set()
-        records[record.id] = record
-        return {record.id}
-
-    def _take_piece(self, item: Piece, owed: Owed, opened: Opened, now: float, records: dict[RecordId, Record]) -> None:
-        owed.note(now, priority=4, more=opened.more)
-        known = self._committed.of_transfer(item.transfer)
-        if known is not None:
-            owed.ids[known[0]] = known[1]
-            return
-        if any(self._committed.made_by(item.transfer) in each.by_name for each in self._owed.values()):
-            self._speech.wait_s = self._last_wait_s  # it is here whole, and still cannot be stored
-            return
-        try:
-            if not self._reassembly.knows(item):
-                owed.transfers.add(item.transfer)
-            blob = self._reassembly.add(item)
-            if blob is None:
-                return
-            record = decode_record(blob, sender=self.peer.unit)
-            self._check_origins((record,))
-        except RemoteSyncError:
-            return  # the transfer starts again; what else the frame holds stands
-        owed.transfers.discard(item.transfer)
-        owed.note(now, priority=record.priority, more=opened.more)
-        self._committed.note_transfer(item.transfer, record.id, record.priority)
-        if record.id in self._committed:
-            owed.ids[record.id] = record.priority
-        else:
-            owed.by_name[record.id] = record.priority
-            records[record.id] = record
 
     def _due(self, way: Path, now: float, carries: frozenset[int]) -> Iterable[object]:
         # an alert does not wait for what is in flight

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sync.protocol.acks import Owed
-from sync.protocol.beacons import Beacon
+from sync.protocol.beacons import Beacon, BeaconFacts
 from sync.protocol.conversation import Conversation
 from sync.protocol.draft import Draft
 from sync.protocol.fragments import Reassembly
@@ -30,9 +29,6 @@ from sync.protocol.peers import Peer, RefusalReason, Role
 from sync.protocol.record_items import RecordPacker
 from sync.protocol.records import Record
 from sync.protocol.sealing import OVERHEAD_BYTES, SHORT_OVERHEAD_BYTES, Counters, Sealer
-
-if TYPE_CHECKING:
-    from sync.protocol.session import BeaconFacts
 
 BEACON_PRIORITY = 3
 UNANSWERED_BEACON_MOST_S = 3600.0

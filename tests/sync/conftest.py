@@ -16,6 +16,7 @@ from kit.store import facts, records
 from kit.store.database import Database
 from kit.store.records import SqliteRecordStore, set_origin, write_record
 from sync.engine import LinkReport, SyncEngine
+from sync.engine.talks import LIFE_S
 from sync.links.port import Arrival, LinkState
 from sync.protocol import keys
 from sync.protocol.airtime import frame_airtime_ms
@@ -221,6 +222,7 @@ class Side:
             changed=self._changed,
             due_now=self.store.take_retries,
             name=self.identity.unit,
+            life_s=self.world.life_s,
         )
 
     def _changed(self) -> int:
@@ -253,7 +255,8 @@ class World:
     cutting = CuttingStore
     power_cut = PowerCut
 
-    def __init__(self, home: Path, seed: int = 1) -> None:
+    def __init__(self, home: Path, seed: int = 1, *, life_s: float = LIFE_S) -> None:
+        self.life_s = life_s
         self.clock, self.rng = ManualClock(at_s=NOON_S), random.Random(seed)
         self.air, self.cell = Medium(self.clock, self.rng), Medium(self.clock, self.rng)
         self.core = Side("core-city", home, self, 1)
@@ -336,10 +339,12 @@ class World:
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def make(seed: int = 1, *, lora: bool = True, cellular: bool = False, joined: bool = True) -> World:
+    def make(
+        seed: int = 1, *, lora: bool = True, cellular: bool = False, joined: bool = True, life_s: float = LIFE_S
+    ) -> World:
         home = tmp_path / f"world-{len(worlds)}"
         home.mkdir()
-        world = World(home, seed)
+        world = World(home, seed, life_s=life_s)
         worlds.append(world)
         for side in world.sides:
             if lora:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -125,20 +124,19 @@ def test_a_kit_restored_from_an_old_backup_is_told_that_it_is_behind_and_goes_on
     for _ in range(400):
         world.kit.write(priority=1, body=world.rng.randbytes(170))
     world.live(2 * HOUR_S, until=lambda: world.kit.waiting == 0)
-    last = world.core.engine._conversations["kit-orchard"].session._counters.highest
+    last = world.core.engine._talks.of("kit-orchard").session._counters.highest
     world.kit.store.save_session("core-city", backup)
     world.kit.start()
     for _ in range(8):
         world.kit.write(priority=1, body=b"after the restore" * 10)
     took = world.live(HOUR_S, until=lambda: world.kit.waiting == 0)
     assert took < 600
-    assert world.core.engine._conversations["kit-orchard"].session._counters.highest > last
+    assert world.core.engine._talks.of("kit-orchard").session._counters.highest > last
     assert len(world.core.taken) == 409
 
 
-def test_now_and_then_both_ends_draw_new_keys_and_talk_on(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sync.engine.engine.LIFE_S", DAY_S)
-    world = make_world()
+def test_now_and_then_both_ends_draw_new_keys_and_talk_on(make_world: Any) -> None:
+    world = make_world(life_s=DAY_S)
     world.air.faults.loss = 0.2
     for _ in range(30):
         world.kit.write("message", priority=2, body=world.rng.randbytes(60))

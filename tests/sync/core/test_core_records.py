@@ -20,6 +20,7 @@ from kit.model.alert import MsgType, Reference
 from kit.model.readings import Quality, Reading
 from sync.core import applied_rows
 from sync.core.page import make_app
+from sync.core.sqlite_store import SqliteCoreStore, store_file
 from sync.core.store import Outcome
 from sync.core.view import record_json
 from sync.protocol.beacons import NOTHING, Holding
@@ -164,11 +165,13 @@ def test_two_kits_may_use_the_same_words_without_touching_each_other(city: Any) 
     assert city.store.series(one.unit)[0].latest_value == 1.0
 
 
-def test_a_kit_gone_mad_does_not_fill_the_disk_with_refused_records(city: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("sync.core.record_rows.REFUSED_KEPT_PER_PEER", 5)
+def test_a_kit_gone_mad_does_not_fill_the_disk_with_refused_records(city: Any) -> None:
     kit = city.joined()
     alert = city.alert(kit)
-    city.take(alert, *(replace(alert, body=bytes((number,))) for number in range(20)))
+    file = store_file(city.core.home, city.core.settings.core)
+    with SqliteCoreStore(file, city.core.identity, refused_kept=5) as store:
+        told = (alert, *(replace(alert, body=bytes((number,))) for number in range(20)))
+        store.take(told, peer=kit.unit, link="lora", at_ms=city.now_ms)
     assert len(city.store.refused(limit=100)) == 5
     assert sum(each.times for each in city.store.refused(limit=100)) == 20
 
