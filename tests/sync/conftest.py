@@ -195,6 +195,8 @@ class CuttingStore:
 class Side:
     """A unit: identity, store, engine; can be killed at any moment and started again."""
 
+    life_s = LIFE_S
+
     def __init__(self, name: str, home: Path, world: World, number: int) -> None:
         private = random.Random(number).randbytes(32)
         self.identity = SimpleNamespace(unit=name, exchange_private=private, exchange_public=keys.public_of(private))
@@ -222,7 +224,7 @@ class Side:
             changed=self._changed,
             due_now=self.store.take_retries,
             name=self.identity.unit,
-            life_s=self.world.life_s,
+            life_s=self.life_s,
         )
 
     def _changed(self) -> int:
@@ -256,13 +258,14 @@ class World:
     power_cut = PowerCut
 
     def __init__(self, home: Path, seed: int = 1, *, life_s: float = LIFE_S) -> None:
-        self.life_s = life_s
         self.clock, self.rng = ManualClock(at_s=NOON_S), random.Random(seed)
         self.air, self.cell = Medium(self.clock, self.rng), Medium(self.clock, self.rng)
         self.core = Side("core-city", home, self, 1)
         self.core.peers = MemoryBook(self.core.identity.exchange_private)
         self.kit = Side("kit-orchard", home, self, 2)
         self.sides = [self.core, self.kit]
+        for side in self.sides:
+            side.life_s = life_s
         self.power_cuts = 0
 
     @property
