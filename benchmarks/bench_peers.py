@@ -3,73 +3,49 @@
 The same air for all: time on air after AN1200.13, half duplex, and each LoRa packet lost with the same probability.
 The kit and Meshtastic (a direct message with its own acknowledgement, three transmissions) run in virtual time on the
 shipped simulated radios. LXMF runs in real time, its own code in its own environment: two Reticulum instances over UDP,
-and between them this process, which carries each packet for as long as an RNode would (packets of up to 508 bytes in
-LoRa packets of at most 254 bytes and a header byte, no mesh overhead). Announces are not counted.
+and between them an air that carries each packet for as long as an RNode would (`lxmf_pair.py`), once over a direct link
+and once with single packets. With each, the conversation has begun before the losses do; everything that is on the
+air until the sender knows, and a while longer, is counted. All send the same texts in turn.
 
-    python -m venv /tmp/lxmf && /tmp/lxmf/bin/pip install rns lxmf
-    .venv/bin/python benchmarks/bench_peers.py --lxmf /tmp/lxmf/bin/python [--svg docs/pictures/sync-over-loss.svg]
+Then what a message and a hundred readings become at NNCP and in a BPv7 bundle (`stored_peers.py`). What is not
+installed is left out with a sentence.
+
+    python -m venv DIRECTORY && DIRECTORY/bin/pip install rns lxmf
+    .venv/bin/python benchmarks/bench_peers.py --lxmf DIRECTORY/bin/python [--svg docs/pictures/sync-over-loss.svg]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import queue
 import random
-import select
-import socket
-import statistics
-import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import stored_peers
 from bench_sync import TEXTS, letter, settle
+from fates import Fate, Point, more_than, point
 from loss_plot import draw
+from lxmf_pair import LxmfPair
 from meshtastic.protobuf import mesh_pb2, portnums_pb2
 from sync_world import air_world
 
 from hardware.simulated.air import Air, Timetable, Tuning
 from hardware.simulated.radio_mac import RadioMac
-from sync.protocol.airtime import phy_airtime_ms
 
 PRESET = "SHORT_FAST"
 LOSSES = (0.0, 0.2, 0.4, 0.6)
-RNODE_PACKET_BYTES = 254
 GIVEN_UP_S = 600.0
+TRAILING_S = 60.0
+PAIRS = 4
+"""So many pairs of LXMF processes share the messages of a loss rate; they sleep nearly all the time."""
 
+OURS = "this kit"
+METHODS = {"direct": "LXMF, direct link", "opportunistic": "LXMF, single packets"}
 
-@dataclass(frozen=True)
-class Fate:
-    """What became of one message."""
-
-    arrived_s: float | None
-    airtime_s: float
-
-
-@dataclass(frozen=True)
-class Point:
-    """At one loss rate: how many arrived, the median time of those, and the mean airtime of all."""
-
-    loss: float
-    delivered: float
-    median_s: float | None
-    airtime_s: float
-
-
-def point(loss: float, fates: Sequence[Fate]) -> Point:
-    """The sum of some fates."""
-    came = [fate.arrived_s for fate in fates if fate.arrived_s is not None]
-    return Point(
-        loss,
-        len(came) / len(fates),
-        statistics.median(came) if came else None,
-        statistics.mean(fate.airtime_s for fate in fates),
-    )
+Job = Callable[[], None]
 
 
 def kit(home: Path, loss: float, seed: int) -> Fate:
@@ -86,6 +62,7 @@ def kit(home: Path, loss: float, seed: int) -> Fate:
         arrived_s = world.live(GIVEN_UP_S, until=lambda: world.core.taken == 2)
         came = world.core.taken == 2
         world.live(GIVEN_UP_S, until=lambda: world.kit.waiting == 0)
+        world.live(TRAILING_S)
         return Fate(arrived_s if came else None, sum(each.airtime_s for each in radios) - before_s)
 
 
@@ -113,150 +90,91 @@ def meshtastic(home: Path, loss: float, seed: int) -> Fate:
     return Fate(arrived_s, sum(spent))
 
 
-class UdpAir:
-    """Carries datagrams between two ports as a LoRa channel would: one at a time, for as long as it takes."""
+def lxmf_jobs(python: str, home: Path, *, count: int, into: dict[tuple[str, float], dict[int, Fate]]) -> list[Job]:
+    """For each method and loss rate some pairs, which share the messages and know nothing of each other."""
 
-    def __init__(self, loss: float, seed: int) -> None:
-        self._rng, self.loss, self._final_loss = random.Random(seed), 0.0, loss
-        self.ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
-        for end in self.ends:
-            end.bind(("127.0.0.1", 0))
-        self.listens: list[int] = []
-        for _ in self.ends:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-                taken.bind(("127.0.0.1", 0))
-                self.listens.append(int(taken.getsockname()[1]))
-        self.airtime_s = 0.0
-        self.stop = threading.Event()
+    def job(pair: LxmfPair, mine: Sequence[int], fates: dict[int, Fate]) -> None:
+        try:
+            pair.meet()
+            fates.update(zip(mine, pair.send([TEXTS[each % 3] for each in mine]), strict=True))
+        finally:
+            pair.end()
 
-    def begin_losing(self) -> None:
-        """From now on."""
-        self.loss = self._final_loss
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self.stop.is_set():
-            ready, _, _ = select.select(self.ends, [], [], 0.05)
-            for end in ready:
-                self._carry(end, end.recv(2048))
-
-    def _carry(self, end: socket.socket, packet: bytes) -> None:
-        sizes = [len(packet[at : at + RNODE_PACKET_BYTES]) for at in range(0, len(packet), RNODE_PACKET_BYTES)]
-        airtime_s = sum(phy_airtime_ms(size + 1, PRESET) for size in sizes) / 1000
-        self.airtime_s += airtime_s
-        time.sleep(airtime_s)
-        if all(self._rng.random() >= self.loss for _ in sizes):
-            other = 1 - self.ends.index(end)
-            self.ends[other].sendto(packet, ("127.0.0.1", self.listens[other]))
+    jobs: list[Job] = []
+    for method in METHODS:
+        for loss in LOSSES:
+            for number in range(min(PAIRS, count)):
+                seed = round(loss * 100) * PAIRS + number
+                at = home / f"{method}-{loss}-{number}"
+                pair = LxmfPair(python, at, method=method, preset=PRESET, loss=loss, seed=seed)
+                fates = into.setdefault((method, loss), {})
+                jobs.append(partial(job, pair, range(number, count, PAIRS), fates))
+    return jobs
 
 
-class LxmfEnd:
-    """A process that speaks LXMF."""
-
-    def __init__(self, python: str, role: str, home: Path, air: UdpAir, *messages: str) -> None:
-        number = 0 if role == "say" else 1
-        script = Path(__file__).with_name("lxmf_end.py")
-        ports = (str(air.listens[number]), str(air.ends[number].getsockname()[1]))
-        self.process = subprocess.Popen(
-            [python, str(script), role, str(home), *ports, *messages],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        self.told: queue.Queue[dict[str, Any]] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                self.told.put(json.loads(line))
-
-    def type(self, line: str) -> None:
-        """To its standard input."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def wait_for(self, key: str, seconds: float) -> dict[str, Any] | None:
-        """The next thing it says with that key."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            try:
-                told = self.told.get(timeout=left)
-            except queue.Empty:
-                return None
-            if key in told:
-                return told
-        return None
+def in_threads(jobs: Sequence[Job]) -> None:
+    """Side by side, to the end of all."""
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def lxmf(python: str, home: Path, loss: float, count: int) -> list[Fate]:
-    """So many messages, one after the other."""
-    air = UdpAir(loss, seed=int(loss * 100))
-    threading.Thread(target=air.run, daemon=True).start()
-    hearing = LxmfEnd(python, "hear", home / "hear", air)
-    saying = LxmfEnd(python, "say", home / "say", air, *[TEXTS[number % 3] for number in range(count)])
-    try:
-        for end in (hearing, saying):
-            assert end.wait_for("ready", 30), "LXMF does not start"
-        for _ in range(5):
-            hearing.type("announce")
-            if saying.wait_for("found", 6):
-                break
-        time.sleep(1.0)
-        air.begin_losing()
-        fates = []
-        saying.type("go")
-        for _ in range(count):
-            said, before_s = saying.wait_for("said", 120), air.airtime_s
-            known = saying.wait_for("known", 120)
-            assert said is not None
-            assert known is not None
-            heard = hearing.wait_for("heard", 0.5)
-            fates.append(Fate(heard["at"] - said["at"] if heard else None, air.airtime_s - before_s))
-        return fates
-    finally:
-        air.stop.set()
-        for end in (saying, hearing):
-            end.process.kill()
-            end.process.wait()
-
-
-def all_of(python: str | None, home: Path, *, messages: int) -> dict[str, list[Point]]:
-    """Every peer at every loss rate; LXMF's rates side by side, because its clock is real."""
+def all_of(python: str | None, home: Path, *, messages: int, virtual_messages: int) -> dict[str, list[Point]]:
+    """Every peer at every loss rate; LXMF's rates and methods side by side, because its clock is real."""
     told: dict[str, list[Point]] = {}
-    virtual: dict[str, Callable[[Path, float, int], Fate]] = {"this kit": kit, "Meshtastic, want_ack": meshtastic}
+    virtual: dict[str, Callable[[Path, float, int], Fate]] = {OURS: kit, "Meshtastic, want_ack": meshtastic}
     for name, run in virtual.items():
-        told[name] = [point(loss, [run(home, loss, seed) for seed in range(9)]) for loss in LOSSES]
-    if python is not None:
-        came: dict[float, list[Fate]] = {}
-
-        def one(loss: float) -> None:
-            came[loss] = lxmf(python, home / f"lxmf-{loss}", loss, messages)
-
-        threads = [threading.Thread(target=one, args=(loss,)) for loss in LOSSES]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        told["LXMF over Reticulum"] = [point(loss, came[loss]) for loss in LOSSES if loss in came]
+        told[name] = [point(loss, [run(home, loss, seed) for seed in range(virtual_messages)]) for loss in LOSSES]
+    if python is None:
+        return told
+    came: dict[tuple[str, float], dict[int, Fate]] = {}
+    in_threads(lxmf_jobs(python, home, count=messages, into=came))
+    for method, name in METHODS.items():
+        for loss in LOSSES:
+            tried = len(came[method, loss])
+            assert tried == messages, f"{name} at {loss:.0%}: only {tried} of {messages} messages were tried"
+        told[name] = [point(loss, list(came[method, loss].values())) for loss in LOSSES]
     return told
+
+
+def lines_of(told: dict[str, list[Point]]) -> Iterator[str]:
+    """The table, in Markdown."""
+    yield "| lost | by | arrive | median | airtime, mean ± sd | 95 % of means | more than this kit |"
+    yield "|---|---|---|---|---|---|---|"
+    for number, loss in enumerate(LOSSES):
+        for name, points in told.items():
+            each = points[number]
+            took = "never" if each.median_s is None else f"{each.median_s:.2f} s"
+            low_s, high_s = each.interval_s
+            more_s, (least_s, most_s) = more_than(told[OURS][number], each)
+            more = "" if name == OURS else f"{more_s:+.2f} s ({least_s:+.2f} to {most_s:+.2f})"
+            yield (
+                f"| {loss:.0%} | {name} | {each.delivered:.0%} | {took} | {each.airtime_s:.2f} ± {each.spread_s:.2f} s "
+                f"| {low_s:.2f} to {high_s:.2f} s | {more} |"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lxmf", metavar="PYTHON", help="a Python that has rns and lxmf; without it they are left out")
-    parser.add_argument("--messages", type=int, default=9, help="that LXMF sends at each loss rate")
+    parser.add_argument("--messages", type=int, default=20, help="that LXMF sends at each loss rate, in real time")
+    parser.add_argument("--virtual", type=int, default=200, help="that the others send, in virtual time")
     parser.add_argument("--svg", type=Path, help="where to draw the plot")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        told = all_of(asked.lxmf, Path(home), messages=asked.messages)
-    for name, points in told.items():
-        for each in points:
-            took = "never" if each.median_s is None else f"{each.median_s:6.2f} s"
-            cost = f"{each.airtime_s:5.2f} s of air"
-            print(f"{name:22} loss {each.loss:4.0%}: {each.delivered:4.0%} arrive, {took}, {cost}")
+        stored = stored_peers.carried_by_all(Path(home) / "stored")
+        told = all_of(asked.lxmf, Path(home), messages=asked.messages, virtual_messages=asked.virtual)
+    print(f"a message of 140 characters over one hop in {PRESET}, at each loss rate {asked.messages} by LXMF and")
+    print(f"{asked.virtual} by the others\n")
+    for line in (*lines_of(told), *stored_peers.lines_of(stored)):
+        print(line)
+    no_lxmf = [] if asked.lxmf else ["LXMF is left out: name a Python that has rns and lxmf (--lxmf)"]
+    for sentence in (*no_lxmf, *stored_peers.missing()):
+        print(sentence)
     if asked.svg is not None:
-        asked.svg.write_text(draw(told), encoding="utf-8")
+        asked.svg.write_text(draw(told, stored), encoding="utf-8")
 
 
 if __name__ == "__main__":

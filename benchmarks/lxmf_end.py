@@ -1,8 +1,9 @@
 """One end of an LXMF conversation, to be run by a Python that has `rns` and `lxmf` (see `bench_peers.py`).
 
-    python lxmf_end.py hear|say DIRECTORY LISTEN_PORT FORWARD_PORT [MESSAGES]
+    python lxmf_end.py hear|direct|opportunistic DIRECTORY LISTEN_PORT FORWARD_PORT BITS_PER_SECOND
 
-Speaks on standard output, a JSON object a line. Times are CLOCK_MONOTONIC of this machine.
+Speaks on standard output, a JSON object a line. Times are CLOCK_MONOTONIC of this machine. The interface is told how
+fast the air is, as an RNode would tell it: Reticulum's patience follows that.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ loglevel = 0
     listen_port = {listen}
     forward_ip = 127.0.0.1
     forward_port = {forward}
+    bitrate = {bits_per_s}
 """
-GIVE_UP_S = 60.0  # five attempts, ten seconds apart, and the answer to the last
+GIVE_UP_S = 240.0
+"""Longer than LXMF itself tries (five attempts, ten seconds and more apart)."""
 
 
 def tell(**what: Any) -> None:
@@ -63,8 +66,8 @@ class Listener:
         self.found = announced_identity
 
 
-def say(router: Any, identity: Any, messages: list[str]) -> None:
-    """Send one message after the other, each once the one before was delivered or given up."""
+def say(router: Any, identity: Any, method: int) -> None:
+    """Send each line of standard input, and tell once it was delivered or given up."""
     here = router.register_delivery_identity(identity, display_name="kit")
     listener = Listener()
     RNS.Transport.register_announce_handler(listener)
@@ -74,30 +77,31 @@ def say(router: Any, identity: Any, messages: list[str]) -> None:
     there = RNS.Destination(listener.found, RNS.Destination.OUT, RNS.Destination.SINGLE, "lxmf", "delivery")
     tell(found=True)
     for line in sys.stdin:
-        if not line.startswith("go"):
-            return
-        for number, text in enumerate(messages):
-            message = LXMF.LXMessage(there, here, f"{number:08}{text[8:]}", desired_method=LXMF.LXMessage.OPPORTUNISTIC)
-            tell(said=f"{number:08}")
-            router.handle_outbound(message)
-            until = time.monotonic() + GIVE_UP_S
-            while message.state not in (LXMF.LXMessage.DELIVERED, LXMF.LXMessage.FAILED) and time.monotonic() < until:
-                time.sleep(0.01)
-            tell(known=f"{number:08}", delivered=message.state == LXMF.LXMessage.DELIVERED)
-        tell(done=True)
+        text = line.rstrip("\n")
+        message = LXMF.LXMessage(there, here, text, desired_method=method)
+        tell(said=text[:8])
+        router.handle_outbound(message)
+        until = time.monotonic() + GIVE_UP_S
+        while message.state not in (LXMF.LXMessage.DELIVERED, LXMF.LXMessage.FAILED) and time.monotonic() < until:
+            time.sleep(0.05)
+        delivered = message.state == LXMF.LXMessage.DELIVERED
+        if not delivered:
+            router.cancel_outbound(message.message_id)
+        tell(known=text[:8], delivered=delivered, bytes=message.packed_size)
 
 
 def main() -> None:
-    role, directory, listen, forward = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+    role, directory, listen, forward, bits_per_s = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:6]
     directory.mkdir(parents=True)
-    (directory / "config").write_text(CONFIG.format(listen=listen, forward=forward))
+    (directory / "config").write_text(CONFIG.format(listen=listen, forward=forward, bits_per_s=bits_per_s))
     RNS.Reticulum(configdir=str(directory), loglevel=0)
     identity = RNS.Identity()
     router = LXMF.LXMRouter(identity=identity, storagepath=str(directory / "lxmf"))
+    methods = {"direct": LXMF.LXMessage.DIRECT, "opportunistic": LXMF.LXMessage.OPPORTUNISTIC}
     if role == "hear":
         hear(router, identity)
     else:
-        say(router, identity, sys.argv[5:])
+        say(router, identity, methods[role])
 
 
 if __name__ == "__main__":
