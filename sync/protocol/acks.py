@@ -40,6 +40,9 @@ class Owed:
         riding: whether something may be said if a frame goes anyway.
         at_once: whether the sender waits for it.
         priority: of the most urgent thing acknowledged: its sender repeats it until this arrives.
+        newest: the latest counter that came by this path.
+        doubted: a frame of the sender's, or an acknowledgement (for what it named came once more), was lost: say the
+            next one twice. That is a third of what it costs to have a message repeated.
     """
 
     heard: deque[int] = field(default_factory=lambda: deque(maxlen=TOLD_FRAMES))
@@ -52,6 +55,8 @@ class Owed:
     riding: bool = False
     at_once: bool = False
     priority: int = 5
+    newest: int = 0
+    doubted: bool = False
     first_at: float = 0.0
     last_at: float = 0.0
 
@@ -66,6 +71,9 @@ class Owed:
 
     def take(self, counter: int, *, uncommitted: set[RecordId]) -> None:
         """A frame came, with these records that are not committed yet."""
+        missing = 0 < self.newest < counter - 1
+        self.doubted = self.doubted or missing
+        self.newest = max(self.newest, counter)
         if not uncommitted:
             self.heard.append(counter)
             return
@@ -99,10 +107,10 @@ class Owed:
             else:
                 self.told_once[each] = priority
         self.transfers -= set(transfers)
-        self.anything = bool(self.ids or self.transfers)
-        self.riding = self.anything
-        self.at_once = False
-        self.priority = min(self.ids.values(), default=5)
+        once_more = self.doubted and self.at_once
+        self.anything = self.riding = bool(self.ids or self.transfers) or once_more
+        self.priority = min([self.priority] if once_more else self.ids.values(), default=5)
+        self.at_once, self.doubted = once_more, False
 
     def due_at(self, patience: Patience) -> float | None:
         """When to send it even if nothing else goes; None if nothing is owed."""

@@ -243,6 +243,7 @@ class Hearing:
                     events += self._what_follows(item, opened, way, now)
         owed.take(opened.counter, uncommitted=whole)
         owed.riding = owed.riding or not opened.short
+        owed.doubted = owed.doubted and way.slow  # elsewhere nothing is lost on the way
         if records:
             events.append(RecordsReceived(tuple(records.values())))
         return events
@@ -297,6 +298,7 @@ class Hearing:
         """Returns its name if it is to be committed first."""
         owed.note(now, priority=record.priority, more=opened.more)
         if record.id in self._committed and (opened.short or opened.salt == self._talk.peer_salt):
+            owed.doubted = True
             return set()
         records[record.id] = record
         return {record.id}
@@ -305,7 +307,7 @@ class Hearing:
         owed.note(now, priority=4, more=opened.more)
         known = self._committed.of_transfer(item.transfer)
         if known is not None:
-            owed.ids[known[0]] = known[1]
+            owed.ids[known[0]], owed.doubted = known[1], True
             return
         if any(self._committed.made_by(item.transfer) in each.by_name for each in self._ways.owed.values()):
             self._speech.wait_s = self._last_wait_s  # it is here whole, and still cannot be stored

@@ -31,6 +31,10 @@ from sync.protocol.records import Record
 from sync.protocol.sealing import OVERHEAD_BYTES, SHORT_OVERHEAD_BYTES, Counters, Sealer
 
 BEACON_PRIORITY = 3
+_SURE_TIMEOUTS = 1
+"""Time-outs in silence after which a frame is still short: a peer that was restarted cannot open it, but answers with a
+full one. A full frame is a fifth longer, and on a bad evening every second question stays without an answer."""
+
 UNANSWERED_BEACON_MOST_S = 3600.0
 """A core that has gone is looked for every hour even if there is nothing to say."""
 
@@ -142,7 +146,7 @@ class Speech:
 
     def _short(self, way: Path) -> bool:
         talk = self.talk
-        sure = talk.knows_life and bool(talk.secret) and not way.silent_timeouts
+        sure = talk.knows_life and bool(talk.secret) and way.silent_timeouts <= _SURE_TIMEOUTS
         return sure and way.slow and not self.show_salt and not self.behind  # an earlier life could not be told
 
     def _add_control(self, draft: Draft) -> None:
