@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.bus import Bus
     from kit.clock import Clock
     from kit.home import Home
+    from kit.model.published import PublishedFile
     from kit.settings import Settings
     from kit.store.database import Database
     from kit.store.migrations import Migration
@@ -97,6 +98,9 @@ class VillageApp:
         status_lines: for the technician; must be quick, reads the store only.
         commands: adds `kit <name> …` to the CLI: gets a parser and adds subcommands with `set_defaults(run=f)`,
             where `f(arguments) -> int`.
+        command: the word of those commands, if it is not its name.
+        prepares: kind of a file that the core publishes (`kit.model.published.KINDS`) → reads such a file as it is to
+            be sent; raises `kit.errors.KitError` with the sentence that says what is wrong with it.
         phrases: the folder of its catalogues, `<language>.po`.
     """
 
@@ -109,6 +113,8 @@ class VillageApp:
     services: Callable[[AppContext], Sequence[AppService]] | None = None
     status_lines: Callable[[AppContext], Sequence[StatusLine]] | None = None
     commands: Callable[[argparse.ArgumentParser], None] | None = None
+    command: str = ""
+    prepares: Mapping[str, Callable[[Path], PublishedFile]] = field(default_factory=dict)
     phrases: Path | None = None
 
 

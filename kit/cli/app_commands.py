@@ -14,7 +14,7 @@ def app_parser(word: str) -> KitParser:
     Raises:
         UsageError: no app has such a command; the nearest word is named.
     """
-    apps = {app.name: app for app in find_apps() if app.commands is not None}
+    apps = {app.command or app.name: app for app in find_apps() if app.commands is not None}
     app = apps.get(word)
     if app is None or app.commands is None:
         visible = [name for name, command in COMMANDS.items() if command.group]

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.core_messages import OpenCore
-from kit.cli.core_words import add_kits, kit_count, units_named
+from kit.cli.core_words import add_kits, kit_count, line, units_named
 from kit.cli.output import print_json
 from kit.errors import UsageError
-from kit.model.published import KINDS, MAX_FILE_BYTES, PublishedError, PublishedFile, published_body
+from kit.model.published import (
+    KINDS,
+    LONGEST_BY,
+    MAX_FILE_BYTES,
+    PublishedError,
+    PublishedFile,
+    published_body,
+    tidy,
+)
 from sync.protocol.records import Priority
+from village_apps.app import find_apps
 
 if TYPE_CHECKING:
     from sync.core.setup import Core
@@ -28,23 +38,15 @@ def add_core_broadcasts(words: Any, open_core: OpenCore) -> None:
     publish.add_argument("file", type=Path, metavar="FILE", help="at most 256 KiB; one of the same name is replaced")
     publish.add_argument("--kind", choices=KINDS, default="file", help="below content/KIND at the kits (default: file)")
     publish.add_argument("--name", default="", metavar="N", help="what it is called there (default: as here)")
+    publish.add_argument("--by", default="", metavar="NAME", help="who sends it (default: the core's name)")
     add_kits(publish)
     publish.set_defaults(run=lambda arguments: publish_file(arguments, open_core(arguments)))
 
 
 def publish_file(arguments: argparse.Namespace, core: Core) -> int:
     """Write the file as a record of bulk; it goes when the air is free."""
-    try:
-        with arguments.file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{arguments.file} cannot be read ({error.strerror})") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise UsageError(f"{arguments.file} is larger than {MAX_FILE_BYTES} bytes; publish it in parts")
-    try:
-        body = published_body(PublishedFile(name=arguments.name or arguments.file.name, content=content))
-    except PublishedError as error:
-        raise UsageError(f"{error}; give it another with --name") from error
+    by = line(arguments.by, "--by", LONGEST_BY) if arguments.by else tidy(core.settings.core.name)[:LONGEST_BY].strip()
+    body = published_body(replace(_file_to_send(arguments), by=by))
     with core.open_store() as store:
         units = units_named(store, arguments.kits)
         record = store.publish(
@@ -66,3 +68,39 @@ def publish_file(arguments: argparse.Namespace, core: Core) -> int:
     print(f"Published for {kit_count(units, known)}: {len(body)} bytes on the way.")
     print("kit core queue shows which kits have it.")
     return 0
+
+
+def _file_to_send(arguments: argparse.Namespace) -> PublishedFile:
+    """The file as it is to be sent: as it is, or as the app that shows files of its kind prepares it.
+
+    Raises:
+        UsageError: it cannot be read, or is too large, or has no good name.
+        KitError: its app cannot show it; the sentence says why.
+    """
+    prepares = {kind: prepare for app in find_apps() for kind, prepare in app.prepares.items()}
+    prepare = prepares.get(arguments.kind, _as_it_is)
+    try:
+        file = prepare(arguments.file)
+        return replace(file, name=_own_name(arguments, file)) if arguments.name else file
+    except PublishedError as error:
+        raise UsageError(f"{error}; give it another with --name") from error
+
+
+def _own_name(arguments: argparse.Namespace, file: PublishedFile) -> str:
+    ending = Path(file.name).suffix
+    if arguments.kind != "file" and Path(arguments.name).suffix != ending:
+        raise UsageError(
+            f"--name {arguments.name}: this {arguments.kind} must be called something that ends in {ending}"
+        )
+    return str(arguments.name)
+
+
+def _as_it_is(path: Path) -> PublishedFile:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror})") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UsageError(f"{path} is larger than {MAX_FILE_BYTES} bytes; publish it in parts")
+    return PublishedFile(name=path.name, content=content)

@@ -53,13 +53,17 @@ def status_text(status: Status) -> str:
             lines += _block("Clients", [str(status["clients"])])
         lines += _block("Sync", _links(status))
         lines += _block("City core", [_core(status)])
-        if status.get("content"):
-            lines += _block(
-                "Received", [f"{row['kind']}/{row['name']}  {row['bytes']} bytes" for row in status["content"]]
-            )
+        lines += _block("Received", _received(status))
         lines += _block("Backup", backup_words(status.get("backup"), status.get("time")))
         lines += _block("Apps", [f"{line['label']}: {line['value']}" for line in status.get("apps", [])])
     return "\n".join(lines).rstrip()
+
+
+def _received(status: Status) -> list[str]:
+    """Files from the city, and those that could not be kept."""
+    kept = [f"{row['kind']}/{row['name']}  {row['bytes']} bytes" for row in status.get("content") or []]
+    refused = [f"REFUSED a {row['kind']}: {row['why']}" for row in status.get("content_refused") or []]
+    return [*kept, *refused]
 
 
 def _title(status: Status, zone: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.health.actuator_view import actuator_rows
 from kit.health.backup_view import backup_row
-from kit.health.content_view import content_rows
+from kit.health.content_view import content_rows, refused_rows
 from kit.health.damage_view import checks_row
 from kit.health.door_view import turned_away
 from kit.health.joining_view import waiting_rows
@@ -49,6 +49,7 @@ def nothing() -> dict[str, Any]:
         "problems": [],
         "waiting": [],
         "content": [],
+        "content_refused": [],
     }
 
 
@@ -76,6 +77,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection, now_ms=now_ms),
         "content": lambda: content_rows(connection),
+        "content_refused": lambda: refused_rows(connection),
         "waiting": lambda: waiting_rows(connection, now_ms=now_ms),
         "problems": lambda: [*problem_rows(connection), *turned_away(connection, now_ms=now_ms)],
     }

@@ -12,6 +12,7 @@ MAX_FILE_BYTES = 256 * 1024
 """A record carries no more; by LoRa it is three quarters of an hour of air already."""
 
 LONGEST_NAME_BYTES = 120
+LONGEST_BY = 60
 
 _RAW_DEFLATE = -15
 
@@ -27,10 +28,12 @@ class PublishedFile:
     Attributes:
         name: as it is kept, without a folder.
         content: at most 256 KiB.
+        by: who sends it, as they call themselves; "" = not told.
     """
 
     name: str
     content: bytes
+    by: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or self.name != file_name(self.name) or len(self.name.encode()) > LONGEST_NAME_BYTES:
@@ -38,24 +41,31 @@ class PublishedFile:
                 f"'{self.name}' is no name for a published file: at most {LONGEST_NAME_BYTES} bytes of letters, digits "
                 f"and signs, no '/', and no dot in front"
             )
+        if self.by != tidy(self.by) or len(self.by) > LONGEST_BY:
+            raise PublishedError(f"'{self.by}' is no name of a sender: one line of at most {LONGEST_BY} characters")
         if len(self.content) > MAX_FILE_BYTES:
             raise PublishedError(f"the file has {len(self.content)} bytes; at most {MAX_FILE_BYTES} can be published")
 
 
 def file_name(name: str) -> str:
     """What of a name may be a file's name anywhere: no folder, no control characters, not hidden."""
-    kept = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C" and letter not in '/\\:"<>|?*')
-    return " ".join(kept.split()).lstrip(".")
+    return tidy("".join(letter for letter in name if letter not in '/\\:"<>|?*')).lstrip(".")
+
+
+def tidy(words: str) -> str:
+    """One line, without control characters."""
+    return " ".join("".join(letter for letter in words if unicodedata.category(letter)[0] != "C").split())
 
 
 def published_body(file: PublishedFile) -> bytes:
-    """As CBOR: [1, name, whether deflated (RFC 1951), content]."""
+    """As CBOR: [1, name, whether deflated (RFC 1951), content], and who sends it, if that is told."""
     import cbor2
 
     press = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
     small = press.compress(file.content) + press.flush()
     deflated = len(small) < len(file.content)
-    return cbor2.dumps([1, file.name, deflated, small if deflated else file.content])
+    sender = [file.by] if file.by else []
+    return cbor2.dumps([1, file.name, deflated, small if deflated else file.content, *sender])
 
 
 def published_from_body(body: bytes) -> PublishedFile:
@@ -71,8 +81,9 @@ def published_from_body(body: bytes) -> PublishedFile:
     except (cbor2.CBORError, ValueError, TypeError) as error:
         raise PublishedError(f"the body is no CBOR ({error})") from error
     match told:
-        case [1, str() as name, bool() as deflated, bytes() as content, *_]:
-            return PublishedFile(name=name, content=_inflated(content) if deflated else content)
+        case [1, str() as name, bool() as deflated, bytes() as content, *more]:
+            by = tidy(more[0])[:LONGEST_BY].strip() if more and isinstance(more[0], str) else ""
+            return PublishedFile(name=name, content=_inflated(content) if deflated else content, by=by)
     raise PublishedError("the body is no file that this version knows")
 
 

@@ -2,7 +2,8 @@
 
 Invariant: the record is the truth, and it is on the disk before it was acknowledged. A file is written whole under its
 name or not at all, and only then noted as written; whoever was killed in between writes it again. A newer file of the
-same name takes the older one's place: that is how a lesson is updated.
+same name takes the older one's place: that is how a lesson is updated. Newer is what the core said later, in whatever
+order it came. What cannot be kept is noted with the reason, for the technician.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 from kit.clock import Clock
-from kit.health.content_view import RECEIVED_FACT
+from kit.health.content_view import RECEIVED_FACT, REFUSED_FACT
 from kit.home import Home
-from kit.model.published import KINDS, PublishedError, PublishedFile, published_from_body
+from kit.model.published import KINDS, PublishedError, published_from_body
 from kit.store.database import Database
 from kit.store.facts import get_fact, put_fact
 from kit.store.inbox import received
-from sync.protocol.records import Record
+from sync.protocol.records import Record, RecordId
 
 AT_ONCE = 16
 """Records loaded together: 4 MiB at most."""
+
+MOST_REFUSED = 20
+"""So many of those that cannot be kept are shown."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,34 +55,54 @@ class ReceivedFiles:
         after, written = (0 if told is None else int(told[1]["after"])), 0
         while found := received(self._database.connection, kind, after=after, limit=AT_ONCE):
             for number, record in found:
-                file = _read(record)
-                if file is not None:
-                    _write(self._home.content / kind / file.name, file.content)
-                    written += 1
                 after = number
-                self._note(fact, after, kind, file)
+                written += self._keep(kind, record, fact=fact, after=after)
         return written
 
-    def _note(self, fact: str, after: int, kind: str, file: PublishedFile | None) -> None:
+    def _keep(self, kind: str, record: Record, *, fact: str, after: int) -> bool:
+        """Write the file of that record, if it is one of the core's and the newest of its name."""
+        file, why = None, ""
+        # the core passes on what other kits write, too: files are believed of the core alone
+        if record.id.origin.startswith("core-"):
+            try:
+                file = published_from_body(record.body)
+            except PublishedError as error:
+                why = str(error)
+                _log.warning("a %s of %s cannot be read: %s", record.kind, record.id.origin, error)
+        known = get_fact(self._database.connection, RECEIVED_FACT)
+        files: dict[str, Any] = {} if known is None else known[1]
+        if file is not None and _overtaken(files.get(f"{kind}/{file.name}"), record.id):
+            file = None
+        if file is not None:
+            _write(self._home.content / kind / file.name, file.content)
         at_ms = int(self._clock.now() * 1000)
         with self._database.atomic() as connection:
             put_fact(connection, fact, {"after": after}, at_ms=at_ms)
             if file is not None:
-                known = get_fact(connection, RECEIVED_FACT)
-                files = {} if known is None else known[1]
-                files[f"{kind}/{file.name}"] = {"bytes": len(file.content), "at_ms": at_ms}
+                files[f"{kind}/{file.name}"] = {
+                    "bytes": len(file.content),
+                    "at_ms": at_ms,
+                    "by": file.by,
+                    **record.id._asdict(),
+                }
                 put_fact(connection, RECEIVED_FACT, files, at_ms=at_ms)
+            if why:
+                _note_refused(connection, kind, record.id, why, at_ms=at_ms)
+        return file is not None
 
 
-def _read(record: Record) -> PublishedFile | None:
-    # the core passes on what other kits write, too: files are believed of the core alone
-    if not record.id.origin.startswith("core-"):
-        return None
-    try:
-        return published_from_body(record.body)
-    except PublishedError as error:
-        _log.warning("a %s of %s cannot be read: %s", record.kind, record.id.origin, error)
-        return None
+def _overtaken(before: dict[str, Any] | None, record: RecordId) -> bool:
+    """Whether what is here under that name is what the core said later: by radio, an older file may come after it."""
+    if before is None or before.get("origin") != record.origin:
+        return False
+    return (before["epoch"], before["seq"]) > (record.epoch, record.seq)
+
+
+def _note_refused(connection: sqlite3.Connection, kind: str, record: RecordId, why: str, *, at_ms: int) -> None:
+    told = get_fact(connection, REFUSED_FACT)
+    rows = [] if told is None else told[1]["files"]
+    rows.append({"kind": kind, "record": f"{record.epoch}.{record.seq}", "why": why, "at_ms": at_ms})
+    put_fact(connection, REFUSED_FACT, {"files": rows[-MOST_REFUSED:]}, at_ms=at_ms)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -87,11 +87,12 @@ def forecast(connection: sqlite3.Connection, unit: str) -> ForecastRow | None:
 
 
 def quizzes(connection: sqlite3.Connection, unit: str) -> list[QuizRow]:
-    """See `CoreStore.quizzes`. Versions of a lesson with another number of questions stand apart."""
+    """See `CoreStore.quizzes`. Versions of a lesson stand apart: their questions differ."""
     rows = connection.execute(
-        "SELECT lesson, questions, sum(attempts) AS attempts, "
+        "SELECT lesson, version, questions, sum(attempts) AS attempts, "
         "sum(mean_score * attempts) / sum(attempts) AS mean_score, "
-        "max(until_ms) AS until_ms FROM core_quizzes WHERE unit = ? GROUP BY lesson, questions ORDER BY lesson",
+        "max(until_ms) AS until_ms FROM core_quizzes WHERE unit = ? GROUP BY lesson, version, questions "
+        "ORDER BY lesson, version DESC",
         (unit,),
     )
     return values_of(QuizRow, rows)

@@ -269,7 +269,7 @@ class ForecastRow:
 
 @dataclass(frozen=True, kw_only=True)
 class QuizRow:
-    """All digests of one lesson of one kit, added up.
+    """All digests of one version of a lesson of one kit, added up.
 
     Attributes:
         attempts: finished quizzes.
@@ -279,6 +279,7 @@ class QuizRow:
     """
 
     lesson: str
+    version: int
     attempts: int
     questions: int
     mean_score: float

@@ -302,6 +302,7 @@ def _day_json(row: DayRow) -> dict[str, Any]:
 def _quiz_json(row: QuizRow) -> dict[str, Any]:
     return {
         "lesson": row.lesson,
+        "version": row.version,
         "attempts": row.attempts,
         "questions": row.questions,
         "mean_score": round(row.mean_score, 2),

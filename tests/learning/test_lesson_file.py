@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from village_apps.learning.lesson import LessonError, chosen_answers, lesson_words, mark, parse_lesson
-from village_apps.learning.library import LESSONS, figure, lessons
+from village_apps.learning.lesson import LessonError, chosen_answers, lesson_words, mark
+from village_apps.learning.lesson_file import parse_lesson
+from village_apps.learning.library import LESSONS, lessons
 from village_apps.web.pictures import symbols
 
 FROST = lessons()["frost"]
@@ -28,7 +29,7 @@ def test_every_picture_and_figure_of_the_lesson_exists() -> None:
     for part in FROST.parts:
         pictures |= {item.picture for item in (*part.signs, *part.steps)} | ({part.picture} - {""})
         if part.figure:
-            assert figure("frost", part.figure).startswith("<svg")
+            assert FROST.figures[part.figure].startswith("<svg")
             assert part.figure_says
     assert pictures <= set(symbols())
 
@@ -52,11 +53,11 @@ def test_whatever_a_form_holds_only_offered_answers_count(form: dict[str, str]) 
     ("change", "says"),
     [
         (("right = 1\nwhy", "right = 7\nwhy"), "right = 7 is none of them"),
-        (('title = "When frost comes"', 'titel = "x"'), "missing or unknown"),
+        (('title = "When frost comes"', 'titel = "x"'), "title is missing; is it .titel"),
         (("version = 1", "version = "), "not valid TOML"),
     ],
 )
 def test_a_lesson_with_a_mistake_says_where(change: tuple[str, str], says: str, tmp_path: Path) -> None:
     text = FILE.read_text().replace(*change, 1)
     with pytest.raises(LessonError, match=says):
-        parse_lesson(text, source="lesson.toml")
+        parse_lesson(text, source="lesson.toml", beside=lambda name: (FILE.parent / name).read_text())

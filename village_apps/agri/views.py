@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 
+from kit.health.content_view import RECEIVED_FACT
 from kit.model.forecast import FROST_FACT, NightForecast
 from kit.store.facts import get_fact
 from village_apps.agri.advice import Verdict, degrees, judge_night, out_of_ten, steps_left
+from village_apps.agri.city_advice import Advice, advice_here
 from village_apps.agri.crops import CROPS, Crop, Stage, find_crop
 from village_apps.app import AppContext
 from village_apps.web.doubts import doubt_about
 from village_apps.web.pages import cached_page
-from village_apps.web.reader import database, now_ms
+from village_apps.web.reader import context, database, now_ms
 
 COOKIE = "field"
 """Remembers crop and stage on this phone, as `apple.full-bloom`."""
@@ -25,6 +27,7 @@ def make_blueprint(context: AppContext) -> Blueprint:
     del context
     routes = Blueprint("agri", __name__, url_prefix="/agri", template_folder="templates")
     routes.add_url_rule("/", "field", _field)
+    routes.add_url_rule("/advice/<name>", "advice", _advice)
     return routes
 
 
@@ -38,7 +41,19 @@ def _field() -> Response:
     return response
 
 
-@cached_page(FROST_FACT, arguments=("crop", "stage"), cookies=(COOKIE,))
+@cached_page(RECEIVED_FACT)
+def _advice(name: str) -> str:
+    found = next((each for each in _advice_here() if each.name == name and each.text is not None), None)
+    if found is None:
+        abort(404)
+    return render_template("agri/advice.html", advice=found, now_ms=now_ms())
+
+
+def _advice_here() -> list[Advice]:
+    return advice_here(database().connection, context().home.content)
+
+
+@cached_page(FROST_FACT, RECEIVED_FACT, arguments=("crop", "stage"), cookies=(COOKIE,))
 def _page() -> str:
     crop, stage = _chosen()
     forecast = _coming_night()
@@ -56,6 +71,7 @@ def _page() -> str:
         degrees=degrees,
         out_of_ten=out_of_ten,
         now_ms=now_ms(),
+        city_advice=_advice_here(),
         doubt=None
         if forecast is None
         else doubt_about(database().connection, forecast.device, "temperature", now_ms=now_ms()),

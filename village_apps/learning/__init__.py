@@ -1,4 +1,8 @@
-"""Lessons with a quiz. The words are data below `lessons/`; results stay here, and only a digest of them is synced."""
+"""Lessons with a quiz; results stay here, and only a digest of them is synced.
+
+The words are data: below `lessons/` those that came with the kit, below the home's `content/lesson` those that the city
+has published since.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from village_apps.app import AppContext, AppService, Card, VillageApp
+from village_apps.app import AppContext, AppService, Card, StatusLine, VillageApp
 
 if TYPE_CHECKING:
+    import argparse
+
     from flask import Blueprint
 
+    from kit.model.published import PublishedFile
     from kit.store.migrations import Migration
 
 PHRASES = Path(__file__).parent / "phrases"
@@ -23,16 +30,29 @@ def _blueprint(context: AppContext) -> Blueprint:
 
 
 def _card(context: AppContext, language: str) -> Card:
-    from village_apps.phrases import phrases_in
+    from village_apps.learning.card import make_card
 
-    del context
-    phrases = phrases_in(PHRASES)
-    return Card(
-        title=phrases.gettext(language, "Learn"),
-        text=phrases.gettext(language, "When frost comes: a lesson with pictures and five questions."),
-        href="/learn/",
-        picture="book",
-    )
+    return make_card(context, language)
+
+
+def _status_lines(context: AppContext) -> Sequence[StatusLine]:
+    if not (context.home.content / "lesson").is_dir():
+        return ()
+    from village_apps.learning.card import make_status_lines
+
+    return make_status_lines(context)
+
+
+def _prepare_lesson(file: Path) -> PublishedFile:
+    from village_apps.learning.publishing import prepare_lesson
+
+    return prepare_lesson(file)
+
+
+def _commands(parser: argparse.ArgumentParser) -> None:
+    from village_apps.learning.command import add_commands
+
+    add_commands(parser)
 
 
 def _migrations() -> Sequence[Migration]:
@@ -51,6 +71,7 @@ APP = VillageApp(
     name="learning",
     blueprint=_blueprint,
     card=_card,
+    card_subjects=("received-files",),
     record_kinds={
         "quiz": (
             "Attempts at a lesson's quiz since the last digest: lesson, version, since_ms, until_ms, attempts, "
@@ -59,5 +80,9 @@ APP = VillageApp(
     },
     migrations=_migrations,
     services=_services,
+    status_lines=_status_lines,
+    commands=_commands,
+    command="lessons",
+    prepares={"lesson": _prepare_lesson},
     phrases=PHRASES,
 )

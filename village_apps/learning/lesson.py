@@ -1,14 +1,14 @@
-"""Lessons as data: a folder with a `lesson.toml`, its figures, and the words of its quiz. Parsing and marking are pure.
+"""Lessons as data: parts to read, figures, and the questions of a quiz. Pure; `lesson_file` reads them from TOML.
 
-Words are English in the file and translated through the catalogues like every other phrase, so that a lesson has one
-structure, one set of right answers, and any number of languages.
+A lesson has one structure, one set of right answers, and any number of languages: those that came with the kit are
+English in the file and translated through the catalogues like every other phrase, others carry their translations.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 WORDS = ("title", "summary", "heading", "figure_says", "text", "why", "sentences", "donts", "answers")
@@ -55,7 +55,16 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """A lesson; `version` changes when its questions do."""
+    """A lesson.
+
+    Attributes:
+        key: its name in addresses and results.
+        version: higher for what replaces an earlier one; it changes at least when the questions do.
+        source: what it was written from.
+        figures: name → SVG that may stand in a page.
+        language: of its words.
+        translations: language → word of the file → translation.
+    """
 
     key: str
     version: int
@@ -66,28 +75,13 @@ class Lesson:
     source: str
     parts: tuple[Part, ...]
     questions: tuple[Question, ...]
+    figures: Mapping[str, str] = field(default_factory=dict)
+    language: str = "en"
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-
-def parse_lesson(text: str, *, source: str) -> Lesson:
-    """Parse the text of a `lesson.toml`; `source` names it in errors.
-
-    Raises:
-        LessonError: it is no TOML, or something is missing or makes no sense.
-    """
-    try:
-        told = tomllib.loads(text)
-        lesson = _build(told)
-    except tomllib.TOMLDecodeError as error:
-        raise LessonError(f"{source} is not valid TOML: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise LessonError(f"{source}: something is missing or unknown: {error}") from error
-    for question in lesson.questions:
-        if not 0 <= question.right < len(question.answers):
-            raise LessonError(
-                f"{source}: question '{question.key}' has {len(question.answers)} answers, counted from 0; "
-                f"right = {question.right} is none of them"
-            )
-    return lesson
+    def own_word(self, word: str, language: str) -> str | None:
+        """The word in that language as the lesson itself says it; None = it does not say."""
+        return word if language == self.language else self.translations.get(language, {}).get(word)
 
 
 def chosen_answers(lesson: Lesson, form: Mapping[str, str]) -> tuple[int | None, ...]:
@@ -118,21 +112,3 @@ def _words(value: Any, *, wanted: bool = False) -> list[str]:
     if isinstance(value, dict):
         return [word for key, item in value.items() for word in _words(item, wanted=key in WORDS)]
     return []
-
-
-def _build(told: dict[str, Any]) -> Lesson:
-    parts = tuple(_part(part) for part in told.pop("parts"))
-    questions = tuple(Question(**{**item, "answers": tuple(item["answers"])}) for item in told.pop("questions"))
-    return Lesson(**told, parts=parts, questions=questions)
-
-
-def _part(told: dict[str, Any]) -> Part:
-    return Part(
-        **{
-            **told,
-            "sentences": tuple(told.get("sentences", ())),
-            "donts": tuple(told.get("donts", ())),
-            "signs": tuple(Illustrated(**item) for item in told.get("signs", ())),
-            "steps": tuple(Illustrated(**item) for item in told.get("steps", ())),
-        }
-    )

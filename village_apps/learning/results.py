@@ -74,12 +74,13 @@ def write_due_digests(connection: sqlite3.Connection, *, now_ms: int) -> int:
 
     Inside the caller's transaction.
     """
+    # by the number of questions, too: whoever wrote a lesson may have forgotten to raise its version with them
     waiting = connection.execute(
-        "SELECT lesson, version FROM learning_attempts WHERE digest_ms IS NULL GROUP BY lesson, version"
+        "SELECT lesson, version, length(marks) FROM learning_attempts WHERE digest_ms IS NULL GROUP BY 1, 2, 3"
     ).fetchall()
-    due = [(lesson, version) for lesson, version in waiting if _is_due(connection, lesson, version, now_ms)]
-    for lesson, version in due:
-        _write_digest(connection, lesson, version, now_ms)
+    due = [each for each in waiting if _is_due(connection, each[0], each[1], now_ms)]
+    for lesson, version, questions in due:
+        _write_digest(connection, lesson, version, questions, now_ms)
     return len(due)
 
 
@@ -91,12 +92,13 @@ def _is_due(connection: sqlite3.Connection, lesson: str, version: int, now_ms: i
     return last is None or not 0 <= now_ms - last < DIGEST_EVERY_MS
 
 
-def _write_digest(connection: sqlite3.Connection, lesson: str, version: int, now_ms: int) -> None:
+def _write_digest(connection: sqlite3.Connection, lesson: str, version: int, questions: int, now_ms: int) -> None:
     import cbor2
 
     rows = connection.execute(
-        "SELECT at_ms, marks FROM learning_attempts WHERE lesson = ? AND version = ? AND digest_ms IS NULL",
-        (lesson, version),
+        "SELECT at_ms, marks FROM learning_attempts WHERE lesson = ? AND version = ? AND length(marks) = ? "
+        "AND digest_ms IS NULL",
+        (lesson, version, questions),
     ).fetchall()
     right = [sum(int(marks[place]) for _, marks in rows) for place in range(len(rows[0][1]))]
     body = {
@@ -111,6 +113,7 @@ def _write_digest(connection: sqlite3.Connection, lesson: str, version: int, now
     }
     write_record(connection, kind=DIGEST_KIND, priority=Priority.SUMMARY, body=cbor2.dumps(body), created_ms=now_ms)
     connection.execute(
-        "UPDATE learning_attempts SET digest_ms = ? WHERE lesson = ? AND version = ? AND digest_ms IS NULL",
-        (now_ms, lesson, version),
+        "UPDATE learning_attempts SET digest_ms = ? WHERE lesson = ? AND version = ? AND length(marks) = ? "
+        "AND digest_ms IS NULL",
+        (now_ms, lesson, version, questions),
     )

@@ -1,24 +1,26 @@
 """Pages below `/learn/`: the lessons, a lesson, its quiz, the result.
 
 A finished quiz is stored once and answered with a redirect to its result, whose address holds the answers: a reload
-sends nothing again, the way back leads to the filled-in sheet, and nothing about anybody is kept to show it.
+sends nothing again, the way back leads to the filled-in sheet, and nothing about anybody is kept to show it. Sheets and
+results name the version of the lesson: one that was replaced meanwhile is not marked by other questions.
 """
 
 from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
 
+from kit.health.content_view import RECEIVED_FACT
 from village_apps.app import AppContext
 from village_apps.learning.lesson import Lesson, chosen_answers, mark
-from village_apps.learning.library import figure, lessons
+from village_apps.learning.library import KIND, Shelf, Shelved, library
 from village_apps.learning.results import store_attempt
 from village_apps.web.pages import cached_page
-from village_apps.web.reader import database, now_ms
+from village_apps.web.reader import context, database, frame, language, now_ms
 
-UNPROCESSABLE = 422
+UNPROCESSABLE, CONFLICT = 422, 409
 SHEET_CHARACTERS = 32
 
 
@@ -34,44 +36,71 @@ def make_blueprint(context: AppContext) -> Blueprint:
     return routes
 
 
-def _find(key: str) -> Lesson:
-    lesson = lessons().get(key)
-    if lesson is None:
+def _shelf() -> Shelf:
+    """The lessons there are; looked for once per request."""
+    if "shelf" not in g:
+        g.shelf = library(context().home.content / KIND).shelf(database().connection)
+    found: Shelf = g.shelf
+    return found
+
+
+def _find(key: str) -> Shelved:
+    shelved = _shelf().lessons.get(key)
+    if shelved is None:
         abort(404)
-    return lesson
+    return shelved
 
 
-@cached_page()
+def say_word(lesson: Lesson, word: str, wanted: str) -> str:
+    """A lesson's word in that language: as it says it itself, else as the catalogues do, else as it is written."""
+    own = lesson.own_word(word, wanted)
+    return own if own is not None else frame().phrases.translate(wanted, word)
+
+
+def _render(template: str, *, lesson: Lesson, **more: object) -> str:
+    return render_template(template, lesson=lesson, word=lambda word: say_word(lesson, word, language()), **more)
+
+
+@cached_page(RECEIVED_FACT)
 def _lessons() -> str:
-    return render_template("learning/lessons.html", lessons=lessons().values())
-
-
-@cached_page()
-def _lesson(key: str) -> str:
-    lesson = _find(key)
+    shelf = _shelf()
     return render_template(
+        "learning/lessons.html",
+        shelf=shelf.lessons.values(),
+        word=lambda lesson, word: say_word(lesson, word, language()),
+        now_ms=now_ms(),
+    )
+
+
+@cached_page(RECEIVED_FACT)
+def _lesson(key: str) -> str:
+    shelved = _find(key)
+    lesson = shelved.lesson
+    return _render(
         "learning/lesson.html",
         lesson=lesson,
-        figure=lambda name: Markup(figure(lesson.key, name)),  # noqa: S704 - the app's own file
+        shelved=shelved,
+        figure=lambda name: Markup(lesson.figures[name]),  # noqa: S704 - cleaned when it was read
+        now_ms=now_ms(),
     )
 
 
 def _quiz(key: str) -> Response:
     # not cached: every sheet that is handed out has its own name, so that handing it in twice counts once
-    return _sheet(_find(key), secrets.token_hex(8), ())
+    return _sheet(_find(key).lesson, secrets.token_hex(8), ())
 
 
-def _sheet(lesson: Lesson, sheet: str, chosen: tuple[int | None, ...]) -> Response:
+def _sheet(lesson: Lesson, sheet: str, chosen: tuple[int | None, ...], *, replaced: bool = False) -> Response:
     missing = [number for number, place in enumerate(chosen, 1) if place is None]
-    return make_response(
-        render_template("learning/quiz.html", lesson=lesson, sheet=sheet, chosen=chosen, missing=missing),
-        UNPROCESSABLE if missing else 200,
-    )
+    page = _render("learning/quiz.html", lesson=lesson, sheet=sheet, chosen=chosen, missing=missing, replaced=replaced)
+    return make_response(page, UNPROCESSABLE if missing else CONFLICT if replaced else 200)
 
 
 def _hand_in(key: str) -> Response:
-    lesson = _find(key)
+    lesson = _find(key).lesson
     sheet = request.form.get("sheet", "")[:SHEET_CHARACTERS] or secrets.token_hex(8)
+    if request.form.get("version", str(lesson.version)) != str(lesson.version):
+        return _sheet(lesson, secrets.token_hex(8), (), replaced=True)
     chosen = chosen_answers(lesson, request.form)
     complete = [place for place in chosen if place is not None]
     if len(complete) < len(chosen):
@@ -79,16 +108,23 @@ def _hand_in(key: str) -> Response:
     with database().atomic() as connection:
         store_attempt(connection, lesson, complete, sheet=sheet, at_ms=now_ms())
     answers = "-".join(str(place) for place in complete)
-    return make_response(redirect(url_for("learning.result", key=key, answers=answers), 303))
+    return make_response(redirect(url_for("learning.result", key=key, version=lesson.version, answers=answers), 303))
 
 
-@cached_page(arguments=("answers",))
-def _result(key: str) -> str:
-    lesson = _find(key)
+def _result(key: str) -> Response:
+    lesson = _find(key).lesson
+    if request.args.get("version", str(lesson.version)) != str(lesson.version):
+        return make_response(redirect(url_for("learning.lesson", key=key), 303))
+    return _marked(key)
+
+
+@cached_page(RECEIVED_FACT, arguments=("answers", "version"))
+def _marked(key: str) -> str:
+    lesson = _find(key).lesson
     sent = request.args.get("answers", "").split("-")
     form = {question.key: place for question, place in zip(lesson.questions, sent, strict=False)}
     chosen = chosen_answers(lesson, form)
     if None in chosen:
         abort(404)
     marks = mark(lesson, chosen)
-    return render_template("learning/result.html", lesson=lesson, chosen=chosen, marks=marks, score=sum(marks))
+    return _render("learning/result.html", lesson=lesson, chosen=chosen, marks=marks, score=sum(marks))

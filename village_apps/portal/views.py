@@ -7,7 +7,9 @@ from urllib.parse import quote, unquote
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
+from kit.health.content_view import RECEIVED_FACT
 from village_apps.app import AppContext, Card
+from village_apps.portal.files import add_file_routes, files_card
 from village_apps.portal.measured import measured_now
 from village_apps.portal.names import LONGEST_NAME, tidy_name
 from village_apps.portal.technician import add_technician_routes
@@ -35,11 +37,12 @@ def make_blueprint(context: AppContext) -> Blueprint:
     routes.add_url_rule("/alerts/<identifier>/seen", "seen_again", _seen_again)
     add_technician_routes(routes, context)
     add_time_routes(routes, context)
+    add_file_routes(routes)
     return routes
 
 
 def _subjects_of_cards() -> tuple[str, ...]:
-    return ("clock", *sorted({subject for app in frame().apps for subject in app.card_subjects}))
+    return ("clock", RECEIVED_FACT, *sorted({subject for app in frame().apps for subject in app.card_subjects}))
 
 
 def _first_page() -> Response:
@@ -94,7 +97,8 @@ def _cards() -> list[Card]:
             continue
         if card is not None:
             cards.append(card)
-    return sorted(cards, key=lambda card: card.urgency)
+    files = files_card()
+    return sorted([*cards, files] if files else cards, key=lambda card: card.urgency)
 
 
 def _seen(identifier: str) -> Response:

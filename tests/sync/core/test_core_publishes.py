@@ -30,6 +30,8 @@ from kit.store.database import Database
 from kit.store.records import SqliteRecordStore, set_origin
 from kit.store.schema import MIGRATIONS
 from sync.protocol.records import Record, RecordId
+from village_apps.learning.lesson_file import lesson_from_bytes
+from village_apps.learning.library import LESSONS
 
 
 @given(st.text(max_size=60), st.binary(max_size=3000))
@@ -82,9 +84,9 @@ def test_a_file_published_at_the_core_stands_below_content_and_a_newer_one_repla
 ) -> None:
     kit, source = city.joined(), tmp_path / "irrigation.txt"
     shelf = Shelf(tmp_path)
-    for words in (b"water at dusk\n" * 40, b"water at dawn\n" * 40):
+    for words in (b"Water!\n\n" + b"water at dusk\n" * 40, b"Water!\n\n" + b"water at dawn\n" * 40):
         source.write_bytes(words)
-        code = main(["core", "publish", str(source), "--kind", "lesson", "--json", "--home", str(city.core.home.path)])
+        code = main(["core", "publish", str(source), "--kind", "advice", "--json", "--home", str(city.core.home.path)])
         assert code == 0
         told = json.loads(capsys.readouterr().out)
         assert told["kits"] == 1
@@ -92,11 +94,25 @@ def test_a_file_published_at_the_core_stands_below_content_and_a_newer_one_repla
         city.store.accepted([record.id], peer=kit.unit, link="lora", at_ms=1)
         shelf.take(record)
         assert (shelf.look(), shelf.look()) == (1, 0)
-        assert (shelf.home.content / "lesson" / "irrigation.txt").read_bytes() == words
+        assert (shelf.home.content / "advice" / "irrigation.txt").read_bytes() == words
     (row,) = content_rows(shelf.database.connection)
-    assert (row["kind"], row["name"], row["bytes"]) == ("lesson", "irrigation.txt", 560)
+    assert row["by"] == city.core.settings.core.name
+    assert (row["kind"], row["name"], row["bytes"]) == ("advice", "irrigation.txt", 568)
     assert main(["core", "queue", "--home", str(city.core.home.path)]) == 0
     assert "not read" not in capsys.readouterr().out
+    shelf.database.close()
+
+
+def test_a_file_that_was_overtaken_by_its_newer_one_does_not_replace_it(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for seq, words in ((5, b"new"), (2, b"old")):
+        body = published_body(PublishedFile(name="a.txt", content=words))
+        shelf.take(Record(id=RecordId("core-a", 1, seq), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
+        shelf.look()
+    assert (shelf.home.content / "file" / "a.txt").read_bytes() == b"new"
+    body = published_body(PublishedFile(name="a.txt", content=b"another core's"))
+    shelf.take(Record(id=RecordId("core-b", 1, 1), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
+    assert shelf.look() == 1, "a kit that has joined another core believes that one"
     shelf.database.close()
 
 
@@ -136,14 +152,37 @@ def test_a_kit_killed_before_it_noted_the_file_writes_it_again(tmp_path: Path, m
     shelf.database.close()
 
 
+def test_a_lesson_is_published_under_its_key_with_its_figures_inside(city: Any, capsys: Any) -> None:
+    kit = city.joined()
+    home = str(city.core.home.path)
+    command = ["core", "publish", str(LESSONS / "frost" / "lesson.toml"), "--kind", "lesson", "--home", home]
+    assert main([*command, "--name", "frost.txt"]) == 2
+    assert "must be called something that ends in .toml" in capsys.readouterr().err
+    assert main([*command, "--by", "Asha"]) == 0
+    (record,) = city.store.outgoing(kit.unit, now_ms=int(SystemClock().now() * 1000), limit=5)
+    file = published_from_body(record.body)
+    assert (file.name, file.by) == ("frost.toml", "Asha")
+    assert set(lesson_from_bytes(file.content, source="x").figures) == {
+        "before.svg", "clear-night.svg", "during.svg", "valley.svg"
+    }  # fmt: skip
+
+
 def test_a_file_that_cannot_be_published_is_refused_in_words(city: Any, capsys: Any, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(MAX_FILE_BYTES + 1))
     home = str(city.core.home.path)
+    (tmp_path / "lesson.toml").write_text('key = "water"\nversion = 1\n')
+    (tmp_path / "advice.txt").write_text("only a title")
     for words, sentence in (
+        ([str(tmp_path / "lesson.toml"), "--kind", "lesson"], "lesson.toml: parts is missing"),
+        ([__file__, "--kind", "lesson"], "is not valid TOML"),
+        ([str(tmp_path / "none.toml"), "--kind", "lesson"], "none.toml cannot be read"),
+        ([str(tmp_path / "advice.txt"), "--kind", "advice"], "write a title in the first line"),
+        ([str(large), "--kind", "advice"], "is larger than 262144 bytes"),
+        ([__file__, "--by", "x" * 61], "--by has 61 characters"),
         ([str(large)], "is larger than 262144 bytes"),
         ([str(tmp_path / "none")], "cannot be read"),
         ([__file__, "--name", "../x"], "is no name for a published file"),
     ):
-        assert main(["core", "publish", *words, "--home", home]) == 2
+        assert main(["core", "publish", *words, "--home", home]) != 0
         assert sentence in capsys.readouterr().err
