@@ -100,7 +100,8 @@ class VillageApp:
             where `f(arguments) -> int`.
         command: the word of those commands, if it is not its name.
         prepares: kind of a file that the core publishes (`kit.model.published.KINDS`) → reads such a file as it is to
-            be sent; raises `kit.errors.KitError` with the sentence that says what is wrong with it.
+            be sent, knowing those of its kind that were sent before; raises `kit.errors.KitError` with the sentence
+            that says what is wrong with it.
         phrases: the folder of its catalogues, `<language>.po`.
     """
 
@@ -114,7 +115,7 @@ class VillageApp:
     status_lines: Callable[[AppContext], Sequence[StatusLine]] | None = None
     commands: Callable[[argparse.ArgumentParser], None] | None = None
     command: str = ""
-    prepares: Mapping[str, Callable[[Path], PublishedFile]] = field(default_factory=dict)
+    prepares: Mapping[str, Callable[[Path, Sequence[PublishedFile]], PublishedFile]] = field(default_factory=dict)
     phrases: Path | None = None
 
 

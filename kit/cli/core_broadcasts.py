@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from kit.model.published import (
     PublishedError,
     PublishedFile,
     published_body,
+    published_from_body,
     tidy,
 )
 from sync.protocol.records import Priority
@@ -25,6 +27,7 @@ from village_apps.app import find_apps
 
 if TYPE_CHECKING:
     from sync.core.setup import Core
+    from sync.core.store import CoreStore
 
 
 def add_core_broadcasts(words: Any, open_core: OpenCore) -> None:
@@ -46,8 +49,8 @@ def add_core_broadcasts(words: Any, open_core: OpenCore) -> None:
 def publish_file(arguments: argparse.Namespace, core: Core) -> int:
     """Write the file as a record of bulk; it goes when the air is free."""
     by = line(arguments.by, "--by", LONGEST_BY) if arguments.by else tidy(core.settings.core.name)[:LONGEST_BY].strip()
-    body = published_body(replace(_file_to_send(arguments), by=by))
     with core.open_store() as store:
+        body = published_body(replace(_file_to_send(arguments, store), by=by))
         units = units_named(store, arguments.kits)
         record = store.publish(
             kind=arguments.kind, priority=Priority.BULK, body=body, now_ms=core.now_ms(), units=units
@@ -70,7 +73,7 @@ def publish_file(arguments: argparse.Namespace, core: Core) -> int:
     return 0
 
 
-def _file_to_send(arguments: argparse.Namespace) -> PublishedFile:
+def _file_to_send(arguments: argparse.Namespace, store: CoreStore) -> PublishedFile:
     """The file as it is to be sent: as it is, or as the app that shows files of its kind prepares it.
 
     Raises:
@@ -78,12 +81,20 @@ def _file_to_send(arguments: argparse.Namespace) -> PublishedFile:
         KitError: its app cannot show it; the sentence says why.
     """
     prepares = {kind: prepare for app in find_apps() for kind, prepare in app.prepares.items()}
-    prepare = prepares.get(arguments.kind, _as_it_is)
+    prepare = prepares.get(arguments.kind)
     try:
-        file = prepare(arguments.file)
+        file = prepare(arguments.file, _sent_before(store, arguments.kind)) if prepare else _as_it_is(arguments.file)
         return replace(file, name=_own_name(arguments, file)) if arguments.name else file
     except PublishedError as error:
         raise UsageError(f"{error}; give it another with --name") from error
+
+
+def _sent_before(store: CoreStore, kind: str) -> list[PublishedFile]:
+    found: list[PublishedFile] = []
+    for body in store.published(kind):
+        with suppress(PublishedError):  # of an older or newer version of this program
+            found.append(published_from_body(body))
+    return found
 
 
 def _own_name(arguments: argparse.Namespace, file: PublishedFile) -> str:

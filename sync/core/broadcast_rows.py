@@ -62,6 +62,16 @@ def publish(
     return record
 
 
+def published(connection: sqlite3.Connection, kind: str) -> list[bytes]:
+    """See `CoreStore.published`."""
+    rows = connection.execute(
+        "SELECT r.body FROM core_broadcasts b JOIN core_records r ON r.number = b.number WHERE r.kind = ? "
+        "ORDER BY b.number",
+        (kind,),
+    )
+    return [bytes(body) for (body,) in rows]
+
+
 def include(connection: sqlite3.Connection, unit: str, *, now_ms: int) -> None:
     """A kit has joined: what is for all kits and still holds is for it, too."""
     connection.execute(

@@ -279,6 +279,10 @@ class SqliteCoreStore:
                 alert=alert,
             )
 
+    def published(self, kind: str) -> list[bytes]:
+        """Bodies of what was published."""
+        return broadcast_rows.published(self._database.connection, kind)
+
     def warnings(self) -> list[WarningRow]:
         """The core's own."""
         return warning_rows.warnings(self._database.connection)

@@ -368,6 +368,10 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         """
         ...
 
+    def published(self, kind: str) -> Sequence[bytes]:
+        """The bodies of that kind that were published, in the order in which they were."""
+        ...
+
     def warnings(self) -> Sequence[WarningRow]:
         """The core's own warnings and what followed them, in the order in which they were said."""
         ...

@@ -303,3 +303,10 @@ def test_what_is_packed_is_the_same_lesson(written: Any, tmp_path: Path) -> None
         ready_lesson(tmp_path / "none.toml")
     with pytest.raises(LessonError, match="is not in"):
         parse_lesson(WATER.partition("[figures]")[0], source="x")
+
+
+def test_the_lesson_of_the_documentation_can_be_published_as_it_stands(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "lessons.md").read_text(encoding="utf-8")
+    (tmp_path / "lesson.toml").write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    (tmp_path / "dusk.svg").write_text(SVG)
+    assert ready_lesson(tmp_path / "lesson.toml").lesson.key == "water"

@@ -7,6 +7,7 @@ has written for its villages. The forecast comes as the fact
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,10 @@ def _card(context: AppContext, language: str) -> Card:
     )
 
 
-def _prepare_advice(file: Path) -> PublishedFile:
+def _prepare_advice(file: Path, before: Sequence[PublishedFile]) -> PublishedFile:
     from village_apps.agri.city_advice import prepare_advice
 
+    del before  # advice has no versions: one of the same name is replaced
     return prepare_advice(file)
 
 

@@ -43,10 +43,10 @@ def _status_lines(context: AppContext) -> Sequence[StatusLine]:
     return make_status_lines(context)
 
 
-def _prepare_lesson(file: Path) -> PublishedFile:
+def _prepare_lesson(file: Path, before: Sequence[PublishedFile]) -> PublishedFile:
     from village_apps.learning.publishing import prepare_lesson
 
-    return prepare_lesson(file)
+    return prepare_lesson(file, before)
 
 
 def _commands(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from village_apps.learning.lesson import lesson_words
+
 if TYPE_CHECKING:
     from village_apps.learning.publishing import ReadyLesson
 
@@ -109,9 +111,16 @@ def _outline(ready: ReadyLesson) -> list[str]:
         *(f"  {number}. {part.heading}{_figure_words(part.figure)}" for number, part in enumerate(lesson.parts, 1)),
         f"  {len(lesson.questions)} questions; the right answers:",
         *(f"  {number}. {each.text} {each.answers[each.right]}" for number, each in enumerate(lesson.questions, 1)),
-        f"  languages: {', '.join([lesson.language, *lesson.translations])}",
+        f"  languages: {', '.join([lesson.language, *_translated(ready)])}",
         f"It can be published: {sent} bytes on the way, about {minutes} minutes by LoRa.",
     ]
+
+
+def _translated(ready: ReadyLesson) -> list[str]:
+    """Each further language, with how much of the lesson it says."""
+    words = set(lesson_words(ready.file.content.decode()))
+    told = ready.lesson.translations.items()
+    return [f"{language} ({len(said)} of {len(words)} texts)" for language, said in told]
 
 
 def _figure_words(name: str) -> str:

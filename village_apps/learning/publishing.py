@@ -7,6 +7,7 @@ a kit needs nothing but the one file. It is called by the lesson's key: a newer 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from kit.errors import KitError
 from kit.model.published import PublishedFile
 from village_apps.learning.lesson import Lesson, LessonError
-from village_apps.learning.lesson_file import MAX_LESSON_BYTES, figure_of
+from village_apps.learning.lesson_file import MAX_LESSON_BYTES, figure_of, lesson_from_bytes
 from village_apps.learning.library import ENDING, read_lesson
 
 
@@ -49,13 +50,36 @@ def ready_lesson(file: Path) -> ReadyLesson:
     return ReadyLesson(lesson, PublishedFile(name=f"{lesson.key}{ENDING}", content=content))
 
 
-def prepare_lesson(file: Path) -> PublishedFile:
+def prepare_lesson(file: Path, before: Sequence[PublishedFile]) -> PublishedFile:
     """What `kit core publish --kind lesson` sends for that file.
 
+    Args:
+        file: somebody's lesson.
+        before: the lessons that were published earlier.
+
     Raises:
-        UnreadyLessonError: as `ready_lesson`.
+        UnreadyLessonError: as `ready_lesson`, or kits would not show it, or would mix results of different questions.
     """
-    return ready_lesson(file).file
+    ready = ready_lesson(file)
+    for each in before:
+        try:
+            earlier = lesson_from_bytes(each.content, source=each.name)
+        except LessonError:
+            continue  # published before lessons were checked
+        _check_follows(ready.lesson, earlier, file.name)
+    return ready.file
+
+
+def _check_follows(lesson: Lesson, earlier: Lesson, name: str) -> None:
+    if lesson.key != earlier.key or lesson.version > earlier.version:
+        return
+    if lesson.version == earlier.version and lesson.questions == earlier.questions:
+        return  # a word was mended: results stay comparable
+    why = "with other questions " if lesson.version == earlier.version else ""
+    raise UnreadyLessonError(
+        f"{name}: version {earlier.version} of the lesson '{lesson.key}' was published {why}before; "
+        f"write version = {earlier.version + 1}"
+    )
 
 
 def _check_pictures(lesson: Lesson) -> None:

@@ -32,6 +32,7 @@ from kit.store.schema import MIGRATIONS
 from sync.protocol.records import Record, RecordId
 from village_apps.learning.lesson_file import lesson_from_bytes
 from village_apps.learning.library import LESSONS
+from village_apps.learning.publishing import ready_lesson
 
 
 @given(st.text(max_size=60), st.binary(max_size=3000))
@@ -165,6 +166,25 @@ def test_a_lesson_is_published_under_its_key_with_its_figures_inside(city: Any, 
     assert set(lesson_from_bytes(file.content, source="x").figures) == {
         "before.svg", "clear-night.svg", "during.svg", "valley.svg"
     }  # fmt: skip
+
+
+def test_a_lesson_whose_questions_changed_needs_a_higher_version(city: Any, capsys: Any, tmp_path: Path) -> None:
+    city.joined()
+    text = ready_lesson(LESSONS / "frost" / "lesson.toml").file.content.decode()
+    file = tmp_path / "mine.toml"
+
+    def publish(change: tuple[str, str], version: int) -> tuple[int, str]:
+        file.write_text(text.replace(*change).replace("version = 1", f"version = {version}"), encoding="utf-8")
+        code = main(["core", "publish", str(file), "--kind", "lesson", "--home", str(city.core.home.path)])
+        return code, capsys.readouterr().err
+
+    assert publish(("", ""), 2)[0] == 0
+    assert publish(("Why frost comes", "Why it freezes"), 2)[0] == 0
+    code, why = publish(("A windy night", "A night with wind"), 2)
+    assert (code, "with other questions before; write version = 3" in why) == (1, True)
+    code, why = publish(("", ""), 1)
+    assert (code, "version 2 of the lesson 'frost' was published before; write version = 3" in why) == (1, True)
+    assert publish(("A windy night", "A night with wind"), 3)[0] == 0
 
 
 def test_a_file_that_cannot_be_published_is_refused_in_words(city: Any, capsys: Any, tmp_path: Path) -> None:
