@@ -1,8 +1,7 @@
 """Advice for a field: what tonight's cold does to a crop at its stage, and what to do by when.
 
-`crops` (the published numbers) and `advice` (the verdict) are pure; `views` shows them. `city_advice` is what the city
-has written for its villages. The forecast comes as the fact
-`forecast/frost`; this app does not know who made it.
+`crops` (the published numbers) and `advice` (the verdict) are pure; `views` shows them. `city_advice` is what the
+city has written for its villages. The forecast comes as the fact `forecast/frost`; this app does not know who made it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from village_apps.app import AppContext, VillageApp, standing_card
+from village_apps.app import AppContext, Card, VillageApp
 
 if TYPE_CHECKING:
     from flask import Blueprint
