@@ -155,7 +155,7 @@ def wait_for_port(port: int) -> None:
 async def serve_kit(file: Path, port: int, *, ledger: bool = True) -> None:
     clock = SystemClock()
     kept = Ledger(file.parent / "ledger", "broker", clock=clock, real_s=clock.monotonic) if ledger else None
-    with Database(file, ledger=kept) as store, Database(file) as table:
+    with Database(file, ledger=kept, hurried=True) as store, Database(file) as table:
         journal = mqtt.MqttJournal(store, ingest=Ingest(clock))
         users = DeviceUsers(table, services={})
         broker = Broker(host="127.0.0.1", port=port, users=users, journal=journal, clock=clock)
@@ -165,7 +165,7 @@ async def serve_kit(file: Path, port: int, *, ledger: bool = True) -> None:
 async def serve_external(file: Path, port: int) -> None:
     clock = SystemClock()
     kept = Ledger(file.parent / "ledger", "broker", clock=clock, real_s=clock.monotonic)
-    with Database(file, ledger=kept) as store:
+    with Database(file, ledger=kept, hurried=True) as store:
         broker = ExternalBroker(
             host="127.0.0.1",
             port=port,

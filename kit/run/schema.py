@@ -22,13 +22,17 @@ def unit_migrations() -> tuple[Migration, ...]:
     return (*schema.MIGRATIONS, *own)
 
 
-def open_unit_store(home: Home) -> Database:
+def open_unit_store(home: Home, *, hurried: bool = False) -> Database:
     """The unit's store with its schema up to date; use it as a context manager.
+
+    Args:
+        home: of the unit.
+        hurried: somebody waits for each commit; see `Database`.
 
     Raises:
         StoreError: it cannot be opened (on entering).
     """
-    return Database(home.database, migrations=unit_migrations(), ledger=process_ledger(home))
+    return Database(home.database, migrations=unit_migrations(), ledger=process_ledger(home), hurried=hurried)
 
 
 def name_process(name: str) -> None:

@@ -93,7 +93,7 @@ def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None
     from kit.store.mqtt import MqttJournal
 
     passwords = load_or_create_service_passwords(unit.home)
-    with open_unit_store(unit.home) as store, open_unit_store(unit.home) as devices:
+    with open_unit_store(unit.home, hurried=True) as store, open_unit_store(unit.home) as devices:
         gate = ReadingsGate(Reserve(unit.home.database))
         journal = MqttJournal(store, gate=gate, ingest=Ingest(clock=unit.clock))
         if unit.settings.broker.kind == "external":

@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from typing import Self
 from kit.errors import KitError
 from kit.home import explain_home_error
 from kit.model.ledger import Evidence
+from kit.store.checkpoints import Checkpoints
 from kit.store.ledger import Ledger
 from kit.store.migrations import FLASH_PAGE_BYTES, Migration, migrate
 from kit.store.transactions import StoreConnection, Transaction
@@ -57,6 +59,7 @@ class Database:
         read_only: refuse writes, and do not create the file.
         page_bytes: of a file that is made.
         ledger: told what each transaction made true, between its commit and whatever is said about it.
+        hurried: somebody waits for each commit of `atomic`: the log is copied beside them, not in one of them.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Database:
         read_only: bool = False,
         page_bytes: int = FLASH_PAGE_BYTES,
         ledger: Ledger | None = None,
+        hurried: bool = False,
     ) -> None:
         self._file = file
         self._page_bytes = page_bytes
@@ -76,6 +80,8 @@ class Database:
         self._connection: StoreConnection | None = None
         self._use: int | None = None
         self._patient = True
+        self._hurried = hurried
+        self._checkpoints: Checkpoints | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -109,7 +115,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys=ON")
             if not self._read_only:
                 connection.execute("PRAGMA synchronous=FULL")
-                connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+                connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES * (2 if self._hurried else 1)}")
                 connection.execute(f"PRAGMA journal_size_limit={MOST_LOG_BYTES}")
         except OSError as error:
             self._stop_using()
@@ -119,11 +125,16 @@ class Database:
             raise StoreError(f"{self._file} cannot be opened ({error}); run `kit doctor`") from error
         connection.row_factory = sqlite3.Row
         self._connection = connection
+        if self._hurried:
+            self._checkpoints = Checkpoints(self._file, pages=CHECKPOINT_PAGES, on_error=partial(suspect, self._file))
         if self._ledger is not None:
             self._ledger.__enter__()
 
     def close(self) -> None:
         """Close the connection; nothing is pending because every change was committed by `atomic`."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -183,6 +194,8 @@ class Database:
             connection.transaction = transaction.evidence = None
         if self._ledger is not None and evidence is not None:
             self._ledger.wrote(evidence)
+        if self._checkpoints is not None:
+            self._checkpoints.look()
 
     def _begin(self, connection: StoreConnection, *, patient: bool) -> None:
         if patient is not self._patient:

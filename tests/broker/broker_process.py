@@ -22,7 +22,7 @@ def ingest(connection: sqlite3.Connection, publishes: Sequence[Published]) -> No
 
 
 async def main(file: Path) -> None:
-    with Database(file) as store, Database(file) as devices:
+    with Database(file, hurried=True) as store, Database(file) as devices:
         users = DeviceUsers(devices, services={"kit-test": "service password"})
         journal = MqttJournal(store, ingest=ingest)
         broker = Broker(host="127.0.0.1", port=0, users=users, journal=journal, clock=SystemClock())

@@ -274,7 +274,7 @@ class Thread:
             unit.port = address[1]
             self._ready.set()
 
-        with Database(unit.file) as store, Database(unit.file) as table:
+        with Database(unit.file, hurried=True) as store, Database(unit.file) as table:
             unit.broker = Broker(
                 host="127.0.0.1",
                 port=0,
