@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kit.errors import KitError
+from kit.health.services import process_began
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 30.0
@@ -206,7 +207,8 @@ class Supervisor:
         self._write_state()
 
     def _write_state(self) -> None:
-        text = json.dumps({"supervisor_pid": os.getpid(), "services": [service.view() for service in self._services]})
+        pid, services = os.getpid(), [service.view() for service in self._services]
+        text = json.dumps({"supervisor_pid": pid, "supervisor_began": process_began(pid), "services": services})
         if text == self._written:
             return
         temporary = self._state_file.with_suffix(".new")
@@ -228,7 +230,8 @@ def become_supervised(own_file: Path | None = None) -> Callable[[Mapping[str, An
     """
     told = os.environ.get(READY_FILE_VARIABLE)
     if told is None:
-        return lambda facts: _leave_word(own_file, {**facts, "pid": os.getpid()}) if own_file is not None else None
+        own = {"pid": os.getpid(), "began": process_began(os.getpid())}
+        return lambda facts: _leave_word(own_file, {**facts, **own}) if own_file is not None else None
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return lambda facts: _leave_word(Path(told), facts)

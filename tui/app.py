@@ -91,7 +91,7 @@ class KitApp(App[None]):
             self.post_message(StatusArrived(self._facts.status()))
             screen = self.screen_stack[-1] if self.screen_stack else None
             if isinstance(screen, DetailScreen):
-                self.post_message(DetailArrived(screen.load()))
+                self.post_message(DetailArrived(screen, screen.load()))
         except (KitError, OSError, sqlite3.Error) as error:
             self.post_message(FactsFailed(f"cannot be read now: {error}"))
 
@@ -101,8 +101,8 @@ class KitApp(App[None]):
         self._home.show(message.status)
 
     def on_detail_arrived(self, message: DetailArrived) -> None:
-        """Draw it, unless the person has left the screen meanwhile."""
-        if isinstance(self.screen, DetailScreen):
+        """Draw it, unless the person has left the screen meanwhile, perhaps for another one."""
+        if isinstance(self.screen, DetailScreen) and self.screen is message.screen:
             self.screen.show(message.lines)
 
     def on_facts_failed(self, message: FactsFailed) -> None:

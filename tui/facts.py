@@ -7,13 +7,15 @@ what SQLite and the system raise); the poller turns that into a sentence on the 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kit.clock import Clock
 from kit.collect.joining import accept, suggest_name
-from kit.errors import UsageError
+from kit.errors import KitError, UsageError
 from kit.health.alert_view import alert_rows
 from kit.health.joining_view import broker_address, join_address, waiting_rows
 from kit.health.logs import LogLine, last_lines, log_files
@@ -157,7 +159,7 @@ class UnitFacts:
 
     def retry(self) -> int:
         """Send again now."""
-        with Database(self.home.database) as database, database.atomic() as connection:
+        with self._writing() as connection:
             return retry(connection, "all")
 
     def logs(self) -> list[LogLine]:
@@ -202,7 +204,7 @@ class UnitFacts:
 
     def make_join_code(self) -> None:
         """Have a code."""
-        with Database(self.home.database) as database, database.atomic() as connection:
+        with self._writing() as connection:
             current_code(connection, now_ms=self._now_ms())
 
     def let_in(self, number: int, name: str, place: str, position: str) -> None:
@@ -211,13 +213,21 @@ class UnitFacts:
             where = Place.typed(place, position)
         except PlaceError as error:
             raise UsageError(str(error)) from None
-        with Database(self.home.database) as database, database.atomic() as connection:
+        with self._writing() as connection:
             accept(connection, number, name, now_ms=self._now_ms(), place=where)
 
     def turn_away(self, number: int) -> None:
         """Let it wait no longer."""
-        with Database(self.home.database) as database, database.atomic() as connection:
+        with self._writing() as connection:
             turn_away(connection, number)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction; a home in which nothing has run is not made by trying."""
+        if not self.home.database.exists():
+            raise KitError("this unit has never run; start it: kit run")
+        with Database(self.home.database) as database, database.atomic() as connection:
+            yield connection
 
     def _now_ms(self) -> int:
         return int(self.clock.now() * 1000)

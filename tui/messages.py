@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textual.message import Message
+from textual.screen import Screen
 
 from tui.line import Line
 
@@ -23,8 +24,9 @@ class StatusArrived(Message):
 
 @dataclass
 class DetailArrived(Message):
-    """The lines of the detail screen were read."""
+    """The lines of a detail screen were read."""
 
+    screen: Screen[None]
     lines: list[Line]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from hardware.ports import HardwareError, TimeFix
@@ -59,7 +59,7 @@ def _parse(line: bytes) -> dict[str, Any]:
         raise HardwareError("gpsd closed the connection; check its receiver's lead")
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 
@@ -69,6 +69,7 @@ def _fix(report: dict[str, Any], satellites: int | None) -> TimeFix | None:
     if not isinstance(mode, int) or mode < FIX_2D or not isinstance(time, str):
         return None
     try:
-        return TimeFix(datetime.fromisoformat(time).timestamp(), satellites)
+        moment = datetime.fromisoformat(time)
+        return TimeFix((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), satellites)
     except (ValueError, OverflowError):
         return None

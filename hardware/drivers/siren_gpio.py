@@ -7,6 +7,7 @@ stay.
 
 from __future__ import annotations
 
+import logging
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,12 @@ from hardware.ports import HardwareClock, HardwareError
 
 LONGEST_S = 900.0
 """No warning needs a quarter of an hour of siren; a wrong setting must not drain the battery."""
+
+
+RETRY_S = 5.0
+"""Between two tries to switch it off: nobody else will, and the battery is not endless."""
+
+_log = logging.getLogger(__name__)
 
 
 class GpioSiren:
@@ -115,8 +122,13 @@ class GpioSiren:
             # extended while this timer was already on its way: another one ends it
             if self._clock.monotonic() < self._off_at_s - 0.001 or self._device is None:
                 return
+            try:
+                self._switch(on=False)
+            except HardwareError as error:
+                _log.warning("the siren goes on sounding: %s", error)
+                self._wait_for_end(RETRY_S)
+                return
             self._off_at_s = 0.0
-            self._switch(on=False)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

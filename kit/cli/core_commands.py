@@ -11,6 +11,7 @@ from kit.cli.core_broadcasts import add_core_broadcasts
 from kit.cli.core_messages import add_core_messages
 from kit.cli.core_warnings import add_core_warnings
 from kit.cli.output import print_json, print_table
+from kit.cli.parser import whole_number
 from kit.errors import UsageError
 from kit.health.services import service_states
 from kit.health.times import rfc3339
@@ -51,7 +52,7 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     records.add_argument("--kind", metavar="KIND", help="only of that kind")
     records.add_argument("--refused", action="store_true", help="those that were not believed, and why")
     records.add_argument(
-        "--last", type=int, metavar="N", help=f"only the last N (default: {LAST} as text, all as JSON)"
+        "--last", type=whole_number, metavar="N", help=f"only the last N (default: {LAST} as text, all as JSON)"
     )
     records.set_defaults(run=list_records)
     add_core_messages(words, _core)
@@ -187,8 +188,6 @@ def list_records(arguments: argparse.Namespace) -> int:
     """What came, first to last."""
     from sync.core.view import record_json, refused_json
 
-    if arguments.last is not None and arguments.last < 1:
-        raise UsageError(f"--last {arguments.last}: write a number above 0")
     core = _core(arguments)
     last = arguments.last or (None if arguments.json else LAST)
     with core.open_store() as store:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.output import print_json, print_table
+from kit.cli.parser import whole_number
 from kit.errors import UsageError
 from kit.health.times import rfc3339
 from kit.model.letters import KIND, LetterError, letter_body, make_letter
@@ -38,7 +39,7 @@ def add_core_messages(words: Any, open_core: OpenCore) -> None:
     listing = words.add_parser("messages", help="what was written to the city and by it, the newest first")
     listing.set_defaults(run=lambda arguments: list_messages(arguments, open_core(arguments)))
     read = words.add_parser("read", help="say that you have read a message; its author is told")
-    read.add_argument("number", type=int, metavar="NUMBER", help="as kit core messages shows it")
+    read.add_argument("number", type=whole_number, metavar="NUMBER", help="as kit core messages shows it")
     read.add_argument("--by", required=True, metavar="NAME", help="who has read it")
     read.set_defaults(run=lambda arguments: say_read(arguments, open_core(arguments)))
     queue = words.add_parser("queue", help="what is on its way to the kits, and how far it has come")

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from kit.cli.output import print_json, print_table
+from kit.cli.parser import whole_number
 from kit.cli.unit import reading_store, unit_of, writing_store
 from kit.health.joining_view import JOIN_USER, broker_address, join_address, waiting_rows
 from kit.health.times import rfc3339
@@ -29,7 +30,7 @@ def add_joining_commands(words: Any) -> None:
     waiting = words.add_parser("waiting", help="new devices that wait for a person, with their last reading")
     waiting.set_defaults(run=list_all)
     accept = words.add_parser("accept", help="let a waiting device in; nothing has to be typed into it again")
-    accept.add_argument("number", type=int, metavar="NUMBER", help="as kit device waiting shows it")
+    accept.add_argument("number", type=whole_number, metavar="NUMBER", help="as kit device waiting shows it")
     accept.add_argument("name", metavar="NAME", help="what it is called from now on")
     accept.add_argument("--kind", default="", metavar="K", help="what it speaks, if it was not recognised")
     accept.add_argument("--place", default="", metavar="P", help='where it stands, for example "upper field"')
@@ -37,7 +38,7 @@ def add_joining_commands(words: Any) -> None:
     accept.add_argument("--longitude", type=float, metavar="D", help="degrees east of Greenwich")
     accept.set_defaults(run=accept_one)
     refuse = words.add_parser("refuse", help="turn a waiting device away")
-    refuse.add_argument("number", type=int, metavar="NUMBER")
+    refuse.add_argument("number", type=whole_number, metavar="NUMBER")
     refuse.set_defaults(run=refuse_one)
 
 

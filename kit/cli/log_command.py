@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from kit.cli.output import print_json
-from kit.cli.parser import nearest
+from kit.cli.parser import nearest, whole_number
 from kit.errors import UsageError
 from kit.health.logs import last_lines, log_files
 from kit.health.power_view import history_lines, power_cut_rows
@@ -26,7 +26,7 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     """`kit log [SERVICE|power] [--lines N]`."""
     one = "only this one; all of them if left out; power = power cuts, and what was found after each"
     parser.add_argument("service", nargs="?", metavar="SERVICE", help=one)
-    parser.add_argument("--lines", type=_count, default=LINES, metavar="N", help=f"how many (default {LINES})")
+    parser.add_argument("--lines", type=whole_number, default=LINES, metavar="N", help=f"how many (default {LINES})")
     parser.set_defaults(run=show_log)
 
 
@@ -64,9 +64,3 @@ def _chosen(files: dict[str, Path], service: str | None) -> dict[str, Path]:
         what = nearest(service, [*files, POWER]) if files else "; nothing has run in this home yet"
         raise UsageError(f"there is no log of '{service}'{what}")
     return {service: files[service]}
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of lines")
-    return int(text)

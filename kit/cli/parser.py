@@ -18,6 +18,10 @@ NEAR = 0.5
 """How alike two words must be to be offered (difflib's ratio): lets `sttaus` find `status`, keeps `ls` from `join`."""
 
 
+LARGEST = 2**63 - 1
+"""SQLite's largest whole number: nothing in a store is counted beyond."""
+
+
 class KitParser(argparse.ArgumentParser):
     """A parser that knows `--home` and `--json` itself, and so do all its subparsers.
 
@@ -71,6 +75,14 @@ class KitParser(argparse.ArgumentParser):
             return f"{name}: say also {missing[1]}; see {self.prog} --help"
         told = re.sub(r"^argument ([^:]+): ", r"\1: ", message)
         return f"{name}: {told}; see {self.prog} --help"
+
+
+def whole_number(text: str) -> int:
+    """An argument that numbers or counts something: from 1 on, at most what a store can hold."""
+    number = int(text) if text.isdecimal() and len(text) <= len(str(LARGEST)) else 0
+    if not 0 < number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return number
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

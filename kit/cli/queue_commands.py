@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 
 from kit.cli.output import print_json, print_table
+from kit.cli.parser import LARGEST
 from kit.cli.unit import reading_store, unit_of, writing_store
 from kit.errors import KitError
 from kit.health.queue_view import queue_rows
@@ -91,14 +92,14 @@ def retry_queue(arguments: argparse.Namespace) -> int:
 def _priority(text: str) -> int:
     if text in PRIORITY_WORDS:
         return PRIORITY_WORDS.index(text)
-    if text.isdecimal() and int(text) < len(PRIORITY_WORDS):
+    if text in map(str, range(len(PRIORITY_WORDS))):
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no priority; say {', '.join(PRIORITY_WORDS)}, or 0 to 5")
 
 
 def _record(text: str) -> tuple[int, int]:
     epoch, _, seq = text.partition(".")
-    if not (epoch.isdecimal() and seq.isdecimal()):
+    if not (epoch.isdecimal() and seq.isdecimal() and max(len(epoch), len(seq)) < len(str(LARGEST))):
         raise argparse.ArgumentTypeError(f"'{text}' names no record; `kit queue ls` names them, like 123456.7")
     return int(epoch), int(seq)
 

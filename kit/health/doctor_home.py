@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -72,14 +73,16 @@ def check_store(home: Home) -> Iterator[Check]:
     if not home.database.exists():
         yield Check("store", ok=False, sentence="there is no store yet", todo="start the unit once: kit run")
         return
-    connection = sqlite3.connect(f"file:{home.database}?mode=ro", uri=True, timeout=5.0)
     try:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
-        journal = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+        with contextlib.closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True, timeout=5.0)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+            journal = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    except sqlite3.OperationalError as error:  # held by somebody, or not this user's to read: no damage
+        todo = "run this as the user the unit runs as, or try again in a minute"
+        yield Check("store", ok=False, sentence=f"the store cannot be looked at now: {error}", todo=todo)
+        return
     except sqlite3.DatabaseError as error:
         found, journal = [str(error)], "wal"
-    finally:
-        connection.close()
     if found != ["ok"]:
         todo = (
             "start the unit: it sets the damaged file aside, and brings up the newest backup and what can be salvaged"

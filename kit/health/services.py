@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+BEGAN = 22 - 3
+"""`starttime` is field 22 of /proc/PID/stat; counted from the third."""
+
 
 @dataclass(frozen=True)
 class ServiceStates:
@@ -29,40 +32,55 @@ class ServiceStates:
 
 def process_lives(pid: int) -> bool:
     """Whether a process of that number exists and is no zombie."""
+    return process_began(pid) is not None
+
+
+def process_began(pid: int) -> int | None:
+    """When a living process began, in the kernel's ticks since boot; tells it from an earlier one of the same number.
+
+    None where there is none, or a zombie.
+    """
     try:
-        # "pid (name) S …": the name may hold anything, so the state is what follows the last bracket
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
+        # "pid (name) S …" (proc(5)): the name may hold anything, so the third field is what follows the last bracket
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if fields[0] == b"Z" else int(fields[BEGAN])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
-def service_states(file: Path, *, lives: Callable[[int], bool] = process_lives) -> ServiceStates:
+def service_states(file: Path, *, began: Callable[[int], int | None] = process_began) -> ServiceStates:
     """The services as they are now; none where the unit has never run."""
     try:
         told = json.loads(file.read_text())
         pid, services = int(told["supervisor_pid"]), list(told["services"])
     except (OSError, ValueError, KeyError, TypeError):
-        return _unsupervised(file.parent, lives)
-    if lives(pid):
+        return _unsupervised(file.parent, began)
+    if _is_the_same(pid, told.get("supervisor_began"), began):
         return ServiceStates(running=True, services=[_as_told(service) for service in services])
-    alone = _unsupervised(file.parent, lives)
+    alone = _unsupervised(file.parent, began)
     if alone.running:
         return alone
     return ServiceStates(services=[_as_told(service) | {"state": "stopped", "pid": None} for service in services])
 
 
-def _unsupervised(folder: Path, lives: Callable[[int], bool]) -> ServiceStates:
+def _unsupervised(folder: Path, began: Callable[[int], int | None]) -> ServiceStates:
     """Services that systemd keeps alive: each has left a file of its own."""
     services = []
     for file in sorted(folder.glob("*.self")):
         try:
             told = json.loads(file.read_text())
-            alive = lives(int(told["pid"]))
+            alive = _is_the_same(int(told["pid"]), told.pop("began", None), began)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         state = {"state": "running"} if alive else {"state": "stopped", "pid": None}
         services.append(_as_told({"name": file.stem, "restarts": 0, "last_error": "", **told, **state}))
     return ServiceStates(running=any(service["pid"] for service in services), services=services)
+
+
+def _is_the_same(pid: int, then: object, began: Callable[[int], int | None]) -> bool:
+    """Whether the process lives that left its word; after a power cut another one may have its number."""
+    now = began(pid)
+    return now is not None and then in (None, now)
 
 
 def _as_told(service: dict[str, Any]) -> dict[str, Any]:

@@ -93,3 +93,13 @@ def test_a_short_password_is_refused(home: Home) -> None:
     code, said = change_password(home, f"{first}\nshort\n")
     assert code == 2
     assert "it takes at least 10" in said
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "9" * 30, "9" * 5000, "²", "seven"])
+def test_a_number_that_nothing_can_have_is_refused_in_words(
+    home: Home, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    for words in (["device", "refuse", number], ["log", "--lines", number], ["queue", "retry", f"x.{number}"]):
+        assert main([*words, "--home", str(home.path)]) == 2
+        assert number in capsys.readouterr().err
+    assert not home.path.exists()

@@ -102,3 +102,24 @@ def test_it_sounds_again_after_it_was_silenced(siren: Siren) -> None:
     siren.silence()
     siren.sound(60)
     assert siren.sounding
+
+
+def test_a_relay_that_does_not_switch_off_is_tried_again() -> None:
+    from gpiozero.pins.mock import MockFactory, MockPin
+
+    class StickyPin(MockPin):  # type: ignore[misc]  # gpiozero ships no type information
+        tries_in_vain = 0
+
+        def _set_state(self, value: bool) -> None:
+            if not value and StickyPin.tries_in_vain:
+                StickyPin.tries_in_vain -= 1
+                raise OSError("input/output error")
+            super()._set_state(value)
+
+    factory = MockFactory(pin_class=StickyPin)
+    with GpioSiren(17, FastClock(), pin_factory=factory) as siren:
+        siren.sound(2)
+        StickyPin.tries_in_vain = 2
+        assert _within(10, lambda: not siren.sounding)
+        assert StickyPin.tries_in_vain == 0
+    factory.reset()

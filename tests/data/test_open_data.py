@@ -135,3 +135,9 @@ def test_a_silence_is_a_gap_in_the_line_and_a_constant_has_a_scale() -> None:
 def test_json_is_json_even_when_there_are_no_rows(reader: FlaskClient) -> None:
     answer = reader.get("/api/v1/series/1?since=2030-01-01")
     assert json.loads(answer.data)["rows"] == []
+
+
+@pytest.mark.parametrize("address", ["/api/v1/series/{}", "/data/{}/"])
+def test_a_number_that_no_series_can_have_is_no_page(reader: FlaskClient, address: str) -> None:
+    for number in (999, 2**63, "9" * 200):
+        assert reader.get(address.format(number)).status_code == 404

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import sqlite3
 import threading
 from typing import Any
 
@@ -67,6 +69,17 @@ def test_a_damaged_store_is_found(village: Any) -> None:
     assert not check.ok
     assert "damaged" in check.sentence
     assert "sets the damaged file aside" in check.todo
+
+
+def test_a_store_that_somebody_holds_is_not_called_damaged(village: Any) -> None:
+    village.database.close()
+    with contextlib.closing(sqlite3.connect(village.home.database)) as holder:
+        holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        (check,) = found(village, "store")
+    assert not check.ok
+    assert "cannot be looked at now: database is locked" in check.sentence
+    assert "damaged" not in check.sentence
 
 
 def test_a_setting_that_is_misspelt_is_a_finding_and_the_other_checks_go_on(village: Any) -> None:

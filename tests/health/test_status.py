@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from typing import Any
 
@@ -12,6 +13,7 @@ from kit.alerts.lifecycle import Alerts
 from kit.cli.status_text import status_text
 from kit.health import sensor_view
 from kit.health.attention import attention
+from kit.health.services import process_began
 from kit.health.status import unit_status
 from kit.health.words import named_value_words, uncarried_words
 from kit.home import Home
@@ -168,6 +170,15 @@ def test_a_supervisor_that_was_killed_leaves_no_service_running(village: Any) ->
     assert status["running"] is False
     assert {service["state"] for service in status["services"]} == {"stopped"}
     assert attention(status)[0] == "the unit is stopped; start it with `kit run`"
+
+
+def test_another_process_that_got_the_supervisors_number_after_a_power_cut_is_not_taken_for_it(village: Any) -> None:
+    village.supervise(RUNNING)
+    told = json.loads(village.home.services_file.read_text())
+    village.home.services_file.write_text(json.dumps(told | {"supervisor_began": process_began(os.getpid())}))
+    assert status_of(village)["running"] is True
+    village.home.services_file.write_text(json.dumps(told | {"supervisor_began": 1}))
+    assert status_of(village)["running"] is False
 
 
 def test_a_service_that_keeps_dying_is_told_with_its_last_error(village: Any) -> None:

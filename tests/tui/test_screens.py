@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from screens import SIZES, on_screen, until
 
+from kit.clock import ManualClock
+from kit.errors import KitError
+from kit.home import Home
+from kit.settings import Settings
 from tui.app import KitApp
+from tui.facts import UnitFacts
+from tui.line import Line
+from tui.messages import DetailArrived
 from tui.panel import Panel
 from tui.screens.detail import DetailScreen
 from tui.screens.home import HomeScreen
@@ -132,17 +140,14 @@ async def test_the_command_palette_knows_every_screen(frost_night: Any) -> None:
 
 
 async def test_leaving_ends_the_reading_thread_at_once(frost_night: Any) -> None:
-    import threading
-
     app = KitApp(frost_night, poll_s=60.0)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: frost_night.looks == 1)
+        (reading,) = [worker for worker in app.workers if worker.name == "_read"]
+        left_s = time.monotonic()
         await pilot.press("q")
-    for _ in range(100):
-        if not any(thread.name.startswith("asyncio_") and thread.is_alive() for thread in threading.enumerate()):
-            break
-        await asyncio.sleep(0.01)
-    assert not app.is_running
+    assert reading.is_finished
+    assert time.monotonic() - left_s < 30  # it would have slept for 60
 
 
 async def test_the_queue_can_be_filtered_and_sent_again(frost_night: Any) -> None:
@@ -158,3 +163,24 @@ async def test_the_queue_can_be_filtered_and_sent_again(frost_night: Any) -> Non
         await pilot.press("t")
         await until(pilot, lambda: "40 records are due now" in on_screen(app))
     assert frost_night.retried == 1
+
+
+async def test_what_was_read_for_one_screen_is_not_shown_on_the_next(frost_night: Any) -> None:
+    app = KitApp(frost_night, poll_s=0.05)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("a")
+        await until(pilot, lambda: "Light the heaters" in on_screen(app))
+        left = app.screen
+        assert isinstance(left, DetailScreen)
+        await pilot.press("l")
+        app.post_message(DetailArrived(left, [Line("a warning among the logs")]))
+        await until(pilot, lambda: "look 59" in on_screen(app))
+        assert "among the logs" not in on_screen(app)
+
+
+def test_a_home_in_which_nothing_has_run_is_not_made_by_a_key(tmp_path: Path) -> None:
+    facts = UnitFacts(Home(tmp_path / "unit"), Settings(), ManualClock())
+    for change in (facts.make_join_code, facts.retry, lambda: facts.turn_away(1)):
+        with pytest.raises(KitError, match="has never run"):
+            change()
+    assert not (tmp_path / "unit").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, abort, g, request
+from werkzeug.routing import IntegerConverter, Map
 
 from village_apps.phrases import LANGUAGE_NAMES, SOURCE_LANGUAGE, Phrases, direction
 from village_apps.web import PHRASES, errors, machine, pages, probes
@@ -33,7 +34,17 @@ FORM_FIELDS = 100
 ADDED = (*HEADERS.items(), ("Vary", "Accept-Encoding, Accept-Language, Cookie"), ("Cache-Control", "no-cache"))
 """Headers of every answer that does not set them itself."""
 
+LARGEST_NUMBER = 2**63 - 1
+"""SQLite's largest whole number."""
+
 LOG = logging.getLogger("web")
+
+
+class RowNumber(IntegerConverter):
+    """A number in an address, for every app: one that no row can have is no page, not an error inside the kit."""
+
+    def __init__(self, url_map: Map, **wanted: Any) -> None:
+        super().__init__(url_map, **{"max": LARGEST_NUMBER, **wanted})
 
 
 def build_app(context: AppContext, apps: Sequence[VillageApp]) -> Flask:
@@ -56,6 +67,7 @@ def build_app(context: AppContext, apps: Sequence[VillageApp]) -> Flask:
         moments=Moments(context.settings.unit.timezone),
     )
     app.extensions[EXTENSION] = found
+    app.url_map.converters["int"] = RowNumber
     _prepare_templates(app, found)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]  # Flask's own way to wrap it
     app.before_request(_begin)
