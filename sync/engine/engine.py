@@ -134,6 +134,7 @@ class SyncEngine:
         self._talks.renew_if_due()
         self._offering.refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
+        self._sending.note_up(up)
         for link in up:
             self._sending.send_by(link, up)
         self._reporting.report()

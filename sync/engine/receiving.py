@@ -272,8 +272,14 @@ class Receiving:
             link.send(frame, priority=HELLO_PRIORITY, to=arrival.via)
             return
         conversation = self._talks.with_peer(answer)
-        conversation.vias[link.name] = arrival.via
-        conversation.session.welcome(self._name)
+        # anybody may play a hello again that the air once carried: it must not turn the kit's frames away from it,
+        # nor make us talk without end
+        if link.reaches_everybody and link.name in conversation.heard_at:
+            if conversation.vias.get(link.name) != arrival.via:
+                conversation.vias.pop(link.name, None)  # said to everybody until the kit's own frames tell where it is
+        else:
+            conversation.vias[link.name] = arrival.via
+        conversation.session.welcome(self._name, now=self._clock.monotonic())
         conversation.touch()
         self._offering.anew()  # what is for every kit is for this one, too
         link.last_heard_ms = self._now_ms()

@@ -59,6 +59,22 @@ class Sending:
         self._talks, self._store, self._keeping, self._standing = talks, store, keeping, standing
         self._offering, self._broadcasting, self._clock = offering, broadcasting, clock
         self._refused_until: dict[tuple[str, str], float] = {}
+        self._up: dict[str, int] = {}
+
+    def note_up(self, up: Sequence[WatchedLink]) -> None:
+        """Once a round: which links there are decides what each of them carries.
+
+        Args:
+            up: those that are up, the preferred one first.
+        """
+        before, self._up = self._up, {link.name: link.lowest_priority for link in up}
+        if self._up == before:
+            return
+        for conversation in self._talks.all():
+            for link in up:
+                if link.name not in before:
+                    conversation.session.came_up(link.name, now=self._clock.monotonic())
+            conversation.touch()
 
     def send_by(self, link: WatchedLink, up: Sequence[WatchedLink]) -> None:
         """Send what is due by that link.
@@ -89,6 +105,8 @@ class Sending:
         now, session = self._clock.monotonic(), conversation.session
         if now < conversation.wake_at.get(link.name, float("-inf")) or not reaches(conversation, link):
             return False
+        way = session.path(link.name, link.mtu_bytes)
+        doubtful = way.doubtful
         refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))
         carried_here = carries(conversation, link, up) if self._standing.may_send_records else frozenset()
         out = session.frame_to_send(
@@ -99,6 +117,8 @@ class Sending:
             carries=carried_here,
             urgent_only=urgent_only or refused,
         )
+        if way.doubtful is not doubtful:
+            conversation.touch()  # the next link is to carry as well
         if out is None:
             at = session.wake_at(path=link.name, mtu_bytes=link.mtu_bytes, now=now, carries=carried_here)
             conversation.wake_at[link.name] = float("inf") if at is None else max(at, now + LOOK_AGAIN_S)

@@ -74,6 +74,8 @@ class Standing:
                 LOG.warning("not enrolled: %s", event.reason.sentence)
             self._joining.was_refused(event.reason, now)
             return
+        if event.reason is not RefusalReason.TWIN:
+            return  # the answer to a hello: we say none any more, so that is an old one, which somebody plays again
         if self._core_refuses is not event.reason:
             LOG.warning("refused: %s", event.reason.sentence)
         self._core_refuses = event.reason

@@ -50,6 +50,9 @@ from sync.protocol.sealing import Counters, Opened, Opener
 from sync.protocol.speech import Speech
 from sync.protocol.ways import Ways
 
+OUTSIDE = 0
+"""The counter of what is sealed outside any session (`sync.protocol.refusal`)."""
+
 
 class Hearing:
     """Takes what the peer says.
@@ -120,11 +123,13 @@ class Hearing:
             RemoteSyncError: it is foreign, forged, a replay or malformed; nothing has changed.
         """
         opened = self._open(frame, now)
-        self._check_replay(opened, now)
+        if opened.counter == OUTSIDE and not opened.short:
+            return self._take_refusal(opened)
+        self._check_replay(opened, path, now)
         items = decode_items(opened.plain, sender=self._peer.unit, epoch=self._talk.peer_epoch)
         refused = next((item for item in items if isinstance(item, Refused)), None)
         if refused is not None:
-            # sealed outside any session: its counter says nothing about the core's
+            self._counters.take(opened.counter)  # so that it is believed once
             return [EnrolmentRefused(refused.reason)] if self._peer.role is Role.CORE else []
         self._check_origins(items)
         twin = self._note_taken(opened)
@@ -181,6 +186,14 @@ class Hearing:
             for owed in self._ways.owed.values():
                 owed.by_name.pop(each, None)
 
+    def _take_refusal(self, opened: Opened) -> list[Event]:
+        """A word from outside any session: its counter says nothing, and nothing but a refusal is taken from it."""
+        items = decode_items(opened.plain, sender=self._peer.unit)
+        refused = next((item for item in items if isinstance(item, Refused)), None)
+        if refused is None or self._peer.role is not Role.CORE:
+            raise ForgedFrame("a counter that no session uses")
+        return [EnrolmentRefused(refused.reason)]
+
     def _open(self, frame: bytes, now: float) -> Opened:
         talk = self._talk
         try:
@@ -194,7 +207,7 @@ class Hearing:
                 self._speech.show_salt = True
             raise
 
-    def _check_replay(self, opened: Opened, now: float) -> None:
+    def _check_replay(self, opened: Opened, path: str, now: float) -> None:
         try:
             self._counters.check(opened.counter)
         except ReplayedFrame as replayed:
@@ -203,7 +216,13 @@ class Hearing:
             set_back = replayed.too_old or opened.salt != self._talk.peer_salt
             if set_back and self._talk.may_tell(now):
                 self._speech.behind = True
+                self._ask_at_once((path,))  # a core that was set back does not hold what it did
             raise
+
+    def _ask_at_once(self, paths: Iterable[str]) -> None:
+        """Ask the core what it holds."""
+        if self._peer.role is Role.CORE:
+            self._speech.ask.update(dict.fromkeys(paths, float("-inf")))
 
     def _check_origins(self, items: Iterable[Item]) -> None:
         if self._peer.role is Role.CORE:
@@ -220,8 +239,8 @@ class Hearing:
         if known != self._talk.peer_salt:
             self._ways.forget_what_was_told()
             self._committed.begin_anew()
-        if known is not None and known != self._talk.peer_salt and self._peer.role is Role.CORE:
-            self._speech.ask = set(self._ways.paths)  # it was restarted, perhaps from a backup: what does it hold?
+        if known is not None and known != self._talk.peer_salt:
+            self._ask_at_once(self._ways.paths)  # it was restarted, perhaps from a backup: what does it hold?
         return twin
 
     def _take_items(self, items: Sequence[Item], opened: Opened, way: Path, now: float) -> list[Event]:
@@ -253,8 +272,7 @@ class Hearing:
             case Heard() | Received() | Accepted():
                 return self._take_word(item, opened, way, now)
             case Behind():
-                if self._counters.jump_past(item.highest):
-                    self._ledger.make_due()
+                self._jump_past(item, way)
             case Context():
                 self._talk.peer_epoch = item.epoch
             case Life() if opened.salt == self._talk.peer_salt:
@@ -263,13 +281,24 @@ class Hearing:
                 self.wait_until = now + item.seconds
                 return [PeerMustWait(item.seconds)]
             case Beacon():
-                if item.wants_answer:
-                    self._speech.answer.add(way.name)
-                newest = opened.counter == self._counters.highest
-                return [BeaconHeard(item.time_ms, item.trusted, item, newest)]
+                return [self._take_beacon(item, opened, way)]
             case Welcome() if self._peer.role is Role.CORE:
                 return [Welcomed(item.name)]
         return []
+
+    def _jump_past(self, item: Behind, way: Path) -> None:
+        """We were set back ourselves: what was said since then was thrown away over there."""
+        if self._counters.jump_past(item.highest):
+            self._ledger.make_due()
+            self._ask_at_once((way.name,))
+
+    def _take_beacon(self, item: Beacon, opened: Opened, way: Path) -> BeaconHeard:
+        if item.wants_answer:
+            self._speech.answer.add(way.name)
+        newest = opened.counter == self._counters.highest
+        if newest and item.holdings:
+            self._speech.ask.clear()  # it has told what it holds
+        return BeaconHeard(item.time_ms, item.trusted, item, newest)
 
     def _take_word(self, item: Heard | Received | Accepted, opened: Opened, way: Path, now: float) -> list[Event]:
         """The peer says what has come."""

@@ -40,6 +40,13 @@ URGENT_ONLY = frozenset({0})
 ASK_EVERY = (64, 24, 16, 12, 8)
 """Frames that a long transfer sends by radio between two that ask for an acknowledgement; fewer after some in vain."""
 
+ASK_WITHIN_S = 8.0
+"""After a connection has come up a kit asks the core what it holds: a thousand kits whose connections all broke when
+the core restarted are spread by `sync.links.reconnect`, and by this once more."""
+
+ASK_AGAIN_S = 60.0
+"""On a network that comes and goes, a kit asks no more often than this."""
+
 JITTER = 0.3
 """Attempts are spread over this share of their wait, so that two radios do not collide for ever."""
 
@@ -106,6 +113,7 @@ class Session:
         self._ledger = Ledger(unit)
         self._talk = Conversation()
         self._ways = Ways()
+        self._asked_at: dict[str, float] = {}
         reassembly = Reassembly()
         self._speech = Speech(
             unit=unit, peer=peer, sealer=sealer, counters=self._counters, ledger=self._ledger,
@@ -175,13 +183,21 @@ class Session:
         """They were accepted in another way, or are not true any more."""
         self._ledger.accept(ids)
 
-    def welcome(self, name: str) -> None:
-        """Say to the kit that it is enrolled."""
-        self._speech.welcome = name
+    def welcome(self, name: str, *, now: float) -> None:
+        """Say to the kit that it is enrolled; to one that has already answered, at most once a minute."""
+        if self._talk.peer_salt is None or self._talk.may_tell(now):
+            self._speech.welcome = name
 
-    def ask_for_beacon(self, path: str) -> None:
-        """Ask the core for a sign of life by that link, and what it holds."""
-        self._speech.ask.add(path)
+    def came_up(self, path: str, *, now: float) -> None:
+        """That link's connection stands: a kit soon asks the core what it holds, which may have been rebuilt meanwhile.
+
+        A radio that is back says nothing of the core.
+        """
+        if self.peer.role is not Role.CORE or path not in self._ways.paths or self._ways.paths[path].slow:
+            return
+        due_at = now + ASK_WITHIN_S * self._rng.random()
+        self._speech.ask[path] = max(due_at, self._asked_at.get(path, float("-inf")) + ASK_AGAIN_S)
+        self._asked_at[path] = self._speech.ask[path]
 
     def due_now(self, ids: Iterable[RecordId] | None = None) -> None:
         """Send these records, or all, without waiting for their back-off."""

@@ -50,7 +50,8 @@ class Speech:
         life: the public half of this life's ephemeral key.
         wait_s: nothing can be stored here.
         refusal: the peer is not talked to.
-        ask: the paths by which to ask for a beacon; `answer`: by which one was asked for.
+        ask: when to ask for a beacon at the latest (kit seconds), by path; it is forgotten once the core has told.
+        answer: the paths by which one was asked for.
     """
 
     unit: str
@@ -67,7 +68,7 @@ class Speech:
     show_salt: bool = False
     wait_s: int | None = None
     refusal: RefusalReason | None = None
-    ask: set[str] = field(default_factory=set)
+    ask: dict[str, float] = field(default_factory=dict)
     answer: set[str] = field(default_factory=set)
 
     def note_epoch(self, records: Iterable[Record]) -> None:
@@ -80,7 +81,7 @@ class Speech:
     def pressing(self, way: Path) -> bool:
         """Whether there is something to say at once."""
         said = (self.behind, self.show_salt, self.welcome is not None, self.wait_s is not None)
-        return any(said) or self.refusal is not None or way.name in self.ask or way.name in self.answer
+        return any(said) or self.refusal is not None or way.name in self.answer
 
     def beacon_due_at(self, way: Path) -> float | None:
         """When a kit asks for a sign of life; the core only answers, so that a hundred are not greeted by a hundred."""
@@ -92,7 +93,8 @@ class Speech:
         answered = way.beacon_at is None or (way.heard_at is not None and way.heard_at > way.beacon_at)
         growth, most_s = (4.0, way.patience.beacon_most_s) if answered else (2.0, UNANSWERED_BEACON_MOST_S)
         wait_s = way.patience.beacon_s * growth ** min(max(way.idle_beacons - 1, 0), 8)
-        return latest + min(wait_s, max(most_s, way.patience.beacon_s))
+        asked_at = self.ask.get(way.name, float("inf"))
+        return min(latest + min(wait_s, max(most_s, way.patience.beacon_s)), asked_at)
 
     def draft(self, way: Path, owed: Owed, *, now: float, facts: BeaconFacts, carries: frozenset[int]) -> Draft:
         """The most urgent frame for that path; empty if nothing is due."""
@@ -133,7 +135,7 @@ class Speech:
             way.beacon_at = now
             way.idle_beacons += 1
             self.answer.discard(way.name)
-            self.ask.discard(way.name)
+            self.ask.pop(way.name, None)
         if draft.behind:
             self.behind = False
         if draft.welcome:
@@ -212,8 +214,7 @@ class Speech:
 
     def _add_beacon(self, draft: Draft, way: Path, owed: Owed, *, now: float, facts: BeaconFacts) -> None:
         at = self.beacon_due_at(way)
-        asked = way.name in self.answer or way.name in self.ask
-        if not asked and (at is None or at > now):
+        if way.name not in self.answer and (at is None or at > now):
             return
         item = encode_beacon(
             Beacon(

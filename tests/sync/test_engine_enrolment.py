@@ -8,6 +8,7 @@ import pytest
 
 from sync.protocol.enrolment import Invite
 from sync.protocol.peers import RefusalReason, SinglePeerBook
+from sync.protocol.sealing import Counters
 
 HOUR_S = 3600.0
 
@@ -106,3 +107,57 @@ def test_a_refusal_that_was_forged_by_somebody_else_is_not_believed(world: Any) 
     world.air.carry(world.core.links[0], frame, world.clock.monotonic(), 1)
     world.live(1.0)
     assert world.kit.engine.refused is None
+
+
+def test_a_refusal_is_heard_by_a_kit_that_has_taken_thousands_of_frames_of_the_core(world: Any) -> None:
+    counters = Counters()
+    counters.take(9000)
+    world.kit.store.save_session("core-city", counters.dump())  # it belonged to this core before
+    joining(world, world.invite(lasts_s=-1))
+    world.live(300)
+    assert world.kit.engine.refused is RefusalReason.EXPIRED
+
+
+def test_an_old_refusal_played_again_does_not_silence_a_kit_that_was_taken_in_meanwhile(world: Any) -> None:
+    joining(world, world.invite(lasts_s=-1))
+    world.live(300, until=lambda: world.kit.engine.refused is not None)
+    refusals = [frame for _, who, _, frame in world.air.log if "core" in who]
+    token, _ = world.core.peers.tokens[7]
+    world.core.peers.tokens[7] = (token, world.now_ms + 10**9)  # somebody has made the invite good for longer
+    world.live(2 * HOUR_S, until=lambda: world.kit.engine.enrolled)
+    assert world.kit.engine.enrolled
+    world.live(60)
+    world.air.carry(world.core.links[0], refusals[0], world.clock.monotonic(), 1)
+    world.live(10)
+    world.kit.write(body=b"still heard")
+    world.air.faults.loss = 0.0
+    assert world.live(600, until=lambda: world.kit.waiting == 0) < 60
+    assert world.kit.reports[0].fault == ""
+
+
+def test_a_hello_played_again_neither_turns_the_core_s_frames_away_nor_makes_it_talk(world: Any, tmp_path: Any) -> None:
+    joining(world, world.invite())
+    world.live(300, until=lambda: world.kit.engine.enrolled)
+    hello = next(frame for _, who, _, frame in world.air.log if "kit" in who)
+    world.kit.write(body=b"here")
+    world.live(300, until=lambda: world.kit.waiting == 0)
+    (radio,) = world.core.links
+    thief = type(world.kit)("kit-thief", tmp_path, world, 9)
+    theirs = world.lora(thief)
+    told: list[str | None] = []
+    send = radio.send
+
+    def look_on(frame: bytes, *, priority: int, to: str | None = None) -> bool:
+        told.append(to)
+        return bool(send(frame, priority=priority, to=to))
+
+    radio.send = look_on
+    for _ in range(20):
+        world.air.carry(theirs, hello, world.clock.monotonic(), 1)
+        world.live(3)
+    assert len(told) <= 2
+    world.core.write("alert", priority=0, body=b"frost tonight", addressee="kit-orchard")
+    world.live(60, until=lambda: world.core.waiting == 0)
+    assert world.kit.taken
+    assert "!kit-thief" not in told
+    thief.database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from zmq.utils import z85
 
 from hardware.drivers.modem_always import AlwaysOnModem
-from kit.clock import SystemClock
+from kit.clock import SystemClock, accelerate
 from kit.identity import load_or_create_curve_keys
 from kit.store import facts, records
 from kit.store.database import Database
@@ -91,53 +92,109 @@ def live(engines: list[SyncEngine], until: Callable[[], bool]) -> bool:
     return False
 
 
-def test_a_kit_knocks_with_its_invite_joins_and_its_warning_and_receipt_arrive(city: Any, tmp_path: Any) -> None:
-    clock, rng = SystemClock(), random.Random(1)
-    city.clock.at_s = clock.now()
-    curve = load_or_create_curve_keys(city.core.home)
+class Network:
+    """The mobile network of one kit: the core's end and the kit's, over a real socket each."""
 
-    def allowed(public: bytes) -> bool:
-        with city.core.open_store() as store:
-            return bool(store.may_connect(z85.decode(public), now_ms=city.now_ms))
+    def __init__(self, city: Any, home: Any, clock: Any, rng: random.Random) -> None:
+        self.city, self.clock, self.rng = city, clock, rng
+        self.curve = load_or_create_curve_keys(city.core.home)
+        self.core_link = self._listening_at("tcp://127.0.0.1:0")
+        self.invite = Invite.decode(make_invite(city.core, "Orchard village", days=1, address=self.core_link.address))
+        self.town = Town(city, home, clock)
+        self.public, self.secret = zmq.curve_keypair()
+        self.town.kit.curve_public = z85.decode(self.public)
 
-    core_link = CellularCoreLink(listen="tcp://127.0.0.1:0", public=curve.public, secret=curve.secret, allowed=allowed)
-    core = core_engine(city, [core_link], clock, rng)
-    core_link.open()
-    invite = Invite.decode(make_invite(city.core, "Orchard village", days=1, address=core_link.address))
-    town = Town(city, tmp_path, clock)
-    public, secret = zmq.curve_keypair()
-    town.kit.curve_public = z85.decode(public)
-    town.write("alert", city.alert(town.kit).body, 0)
-    town.write("receipt", city.receipt(town.kit, "Amina").body, 1)
+    def _listening_at(self, listen: str) -> CellularCoreLink:
+        def allowed(public: bytes) -> bool:
+            with self.city.core.open_store() as store:
+                return bool(store.may_connect(z85.decode(public), now_ms=self.city.now_ms))
 
-    def kit_link(public: bytes, secret: bytes) -> CellularKitLink:
+        link = CellularCoreLink(listen=listen, public=self.curve.public, secret=self.curve.secret, allowed=allowed)
+        link.open()
+        return link
+
+    def restart_core(self) -> SyncEngine:
+        """Another process at the same address."""
+        self.core_link.close()
+        self.core_link = self._listening_at(self.invite.address)
+        return self.core()
+
+    def core(self) -> SyncEngine:
+        return core_engine(self.city, [self.core_link], self.clock, self.rng)
+
+    def kit_link(self, *, knocks: bool = False) -> CellularKitLink:
+        """Under the key from the token, or under the kit's own."""
+        public, secret = self.public, self.secret
+        if knocks:
+            knock = curve_keys_from_token(self.invite.token)
+            public, secret = z85.encode(knock.public), z85.encode(knock.secret)
         return CellularKitLink(
-            core=invite.address,
-            server_public=curve.public,
+            core=self.invite.address,
+            server_public=self.curve.public,
             public=public,
             secret=secret,
             modem=AlwaysOnModem(),
-            clock=clock,
-            rng=rng,
+            clock=self.clock,
+            rng=self.rng,
         )
 
-    knock = curve_keys_from_token(invite.token)
-    link = kit_link(z85.encode(knock.public), z85.encode(knock.secret))
-    assert live([core, town.engine(invite, [link], rng)], lambda: town.enrolled), "never enrolled"
-    link.close()
+    def join(self) -> None:
+        link = self.kit_link(knocks=True)
+        joined = live([self.core(), self.town.engine(self.invite, [link], self.rng)], lambda: self.town.enrolled)
+        link.close()
+        assert joined, "never enrolled"
+
+
+def test_a_kit_knocks_with_its_invite_joins_and_its_warning_and_receipt_arrive(city: Any, tmp_path: Any) -> None:
+    clock, rng = SystemClock(), random.Random(1)
+    city.clock.at_s = clock.now()
+    network = Network(city, tmp_path, clock, rng)
+    town = network.town
+    town.write("alert", city.alert(town.kit).body, 0)
+    town.write("receipt", city.receipt(town.kit, "Amina").body, 1)
+    network.join()
     assert [kit.name for kit in city.store.kits()] == ["Orchard village"]
 
-    link = kit_link(public, secret)  # from now on under its own key
+    link = network.kit_link()  # from now on under its own key
     try:
-        assert live([core, town.engine(invite, [link], rng)], lambda: town.waiting == 0), "never accepted"
+        engines = [network.core(), town.engine(network.invite, [link], rng)]
+        assert live(engines, lambda: town.waiting == 0), "never accepted"
     finally:
         link.close()
-        core_link.close()
+        network.core_link.close()
     (state,) = city.store.alerts(town.kit.unit, until_after_ms=0)
     assert [receipt.person for receipt in state.receipts] == ["Amina"]
     (known,) = city.store.kits()
     assert known.last_heard is not None
     assert known.last_heard.link == "cellular"
+    town.database.close()
+
+
+def test_a_core_rebuilt_from_its_backup_is_refilled_by_an_idle_kit_as_soon_as_it_connects_again(
+    city: Any, tmp_path: Any
+) -> None:
+    # fast, and yet each wait of the network's is a real one
+    clock, rng = accelerate(tmp_path / "clock.json", start_s=city.clock.now(), speed=20.0), random.Random(1)
+    network = Network(city, tmp_path, clock, rng)
+    town = network.town
+    network.join()
+    link = network.kit_link()
+    kit, core = town.engine(network.invite, [link], rng), network.core()
+    backup = sqlite3.connect(":memory:")
+    city.store._database.connection.backup(backup)
+    for number in range(3):
+        town.write("readings", city.readings(town.kit, {number * 1000 + 1: float(number)}).body, 4)
+    assert live([core, kit], lambda: town.waiting == 0), "never accepted"
+    backup.backup(city.store._database.connection)
+    assert not list(city.store.taken(unit=town.kit.unit))
+    core, began_s = network.restart_core(), clock.monotonic()
+    try:
+        assert live([core, kit], lambda: len(list(city.store.taken(unit=town.kit.unit))) == 3), "never refilled"
+        # an idle kit asks for a sign of life only every five minutes
+        assert clock.monotonic() - began_s < 280.0
+    finally:
+        link.close()
+        network.core_link.close()
     town.database.close()
 
 
