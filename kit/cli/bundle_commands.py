@@ -119,6 +119,7 @@ def _tell_import(arguments: argparse.Namespace, told: Imported, answers: Exporte
                 "bundles": told.bundles,
                 "records": told.records,
                 "accepted": told.accepted,
+                "unlike": told.unlike,
                 "foreign": told.foreign,
                 "kept": told.kept,
                 "expired": told.expired,
@@ -162,6 +163,11 @@ def import_words(told: Imported, answers: Exported | None) -> list[str]:
         lines = ["There is nothing for us here."]
     if told.accepted:
         lines.append(f"{_count(told.accepted, 'record')} of ours have arrived over there and count as accepted now.")
+    if told.unlike:
+        lines.append(
+            f"{_count(told.unlike, 'record')} of ours stay here: over there other ones are held under their names. "
+            f"Was this kit's SD card copied? Switch one of the two off."
+        )
     lines += [f"{unit} has joined by this stick; it is welcomed on it." for unit in told.enrolled]
     if told.foreign:
         kept = f"; {told.kept} were copied and go on with the next stick" if told.kept else ""

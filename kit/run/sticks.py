@@ -186,6 +186,8 @@ def stick_words(label: str, imported: Imported, exported: Exported) -> str:
         parts.append(f"{imported.records} were taken from it")
     if imported.accepted:
         parts.append(f"{imported.accepted} of ours have arrived")
+    if imported.unlike:
+        parts.append(f"{imported.unlike} of ours stay, because others are held under their names (a copied SD card?)")
     if imported.damaged:
         parts.append(f"{len(imported.damaged)} files on it were not used")
     if exported.trouble:

@@ -24,7 +24,7 @@ from kit.store.holdings import holdings
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
 from sync.protocol.beacons import Holding, Position, lacking
-from sync.protocol.records import CannotStoreNow, Priority, Record, RecordId
+from sync.protocol.records import CannotStoreNow, Held, Priority, Record, RecordId, digest_of
 
 __all__ = [
     "MIGRATIONS",
@@ -243,26 +243,26 @@ class SqliteRecordStore:
             yield from map(record_of, rows)
             after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
 
-    def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
+    def held_from(self, peer: str, *, since_ms: int) -> list[Held]:
         """What came from the core since then."""
         del peer
         rows = self._database.connection.execute(
-            "SELECT origin, epoch, seq FROM records WHERE taken_ms >= ?", (since_ms,)
+            "SELECT origin, epoch, seq, kind, body FROM records WHERE taken_ms >= ?", (since_ms,)
         )
-        return [RecordId(*row) for row in rows]
+        return [_held_as(*row) for row in rows]
 
-    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
+    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[Held]:
         """Those of our own records that the core has not accepted yet."""
         del peer
-        found: list[RecordId] = []
+        found: list[Held] = []
         for some in _chunks(ids):
             values = ", ".join(["(?, ?, ?)"] * len(some))
             rows = self._database.connection.execute(
-                f"WITH wanted (o, e, s) AS (VALUES {values}) SELECT origin, epoch, seq FROM wanted "  # noqa: S608 - question marks
+                f"WITH wanted (o, e, s) AS (VALUES {values}) SELECT origin, epoch, seq, kind, body FROM wanted "  # noqa: S608 - question marks
                 "CROSS JOIN records ON origin = o AND epoch = e AND seq = s WHERE pending = 1",
                 [part for each in some for part in each],
             )
-            found += [RecordId(*row) for row in rows]
+            found += [_held_as(*row) for row in rows]
         return found
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
@@ -443,6 +443,10 @@ def _at_most_bytes(rows: Iterable[sqlite3.Row], limit: int) -> Iterator[Record]:
         limit -= len(row["body"])
         if limit <= 0:
             return
+
+
+def _held_as(origin: str, epoch: int, seq: int, kind: str, body: bytes) -> Held:
+    return Held(RecordId(origin, epoch, seq), digest_of(kind, body))
 
 
 def _chunks(ids: Iterable[RecordId]) -> Iterator[list[RecordId]]:

@@ -2,7 +2,7 @@
 
 Invariants
 - A record put on a stick has left the village; only the other side's acknowledgement, sealed and carried back, makes it
-  accepted. Nothing is forgotten because it was copied.
+  accepted, and only if what is held there is what was written here. Nothing is forgotten because it was copied.
 - What is taken is committed before it is acknowledged, in one transaction per bundle.
 - Whatever is done twice changes nothing the second time: a stick that was pulled out, carried twice or carried half is
   simply carried again. A unit opens its own bundles to see what is on the stick already.
@@ -17,13 +17,13 @@ from typing import Protocol
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import Found, ShelfError, Stick
 from sync.protocol.bundle import Bundle, encode_payload, read_payload
-from sync.protocol.carried import SALT_BYTES, CarriedFrames, accepted_frame, plain_frames
+from sync.protocol.carried import SALT_BYTES, CarriedFrames, accepted_frames, plain_frames
 from sync.protocol.enrolment import Hello
 from sync.protocol.errors import ForgedFrame, RemoteSyncError
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.items import encode_welcome
 from sync.protocol.peers import Peer, Role
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import Held, Record, RecordId
 
 LINK = "stick"
 """The name under which custody is shown."""
@@ -47,12 +47,12 @@ class CarriedStore(Protocol):
         """Everything that waits for that peer and has not expired, the most urgent first."""
         ...
 
-    def held_from(self, peer: str, *, since_ms: int) -> Iterable[RecordId]:
+    def held_from(self, peer: str, *, since_ms: int) -> Iterable[Held]:
         """What was received from that peer since then and is committed here."""
         ...
 
-    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
-        """Those of our own records that the peer has not accepted yet."""
+    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[Held]:
+        """Those of our own records that the peer has not accepted yet, with what we hold."""
         ...
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
@@ -115,6 +115,7 @@ class Imported:
         bundles: that were for us.
         records: in them, those held already included.
         accepted: own records that the other side says it has committed, newly.
+        unlike: own records that it says it holds, but with other contents: another unit has our keys and our names.
         foreign: bundles for somebody else, left where they are.
         kept: of those, how many were copied to go on with another stick.
         damaged: names of files that are no whole bundle, or hold something that nobody we know has sealed; each with
@@ -127,6 +128,7 @@ class Imported:
     bundles: int = 0
     records: int = 0
     accepted: int = 0
+    unlike: int = 0
     foreign: int = 0
     expired: int = 0
     welcomed: str | None = None
@@ -201,7 +203,7 @@ class Exchange:
 
     def _take(self, name: str, bundle: Bundle, told: Imported) -> None:
         records: dict[Peer, list[Record]] = {}
-        accepted: dict[Peer, list[RecordId]] = {}
+        accepted: dict[Peer, list[Held]] = {}
         try:
             for frame in read_payload(bundle.payload):
                 self._open(frame, records, accepted, told)
@@ -211,11 +213,8 @@ class Exchange:
         for peer, theirs in records.items():
             self._store.take(theirs, peer=peer.unit, link=LINK, at_ms=self._now_ms)
             told.records += len(theirs)
-        for peer, ours in accepted.items():
-            waiting = self._store.waiting_among(ours, peer=peer.unit)
-            if waiting:
-                self._store.accepted(waiting, peer=peer.unit, link=LINK, at_ms=self._now_ms)
-            told.accepted += len(waiting)
+        for peer, theirs_of_ours in accepted.items():
+            self._note_accepted(peer, theirs_of_ours, told)
         if self._heard is not None:
             for unit in {peer.unit for peer in (*records, *accepted)}:
                 self._heard(unit)
@@ -226,7 +225,7 @@ class Exchange:
         self,
         frame: bytes,
         records: dict[Peer, list[Record]],
-        accepted: dict[Peer, list[RecordId]],
+        accepted: dict[Peer, list[Held]],
         told: Imported,
     ) -> None:
         if frame_type(frame) is FrameType.HELLO:
@@ -240,9 +239,17 @@ class Exchange:
             told.welcomed = items.welcome
         if items.records:
             records.setdefault(sealed.peer, []).extend(items.records)
-        for each in items.accepted:
-            origin = each.origin or self._unit
-            accepted.setdefault(sealed.peer, []).extend(RecordId(origin, each.epoch, seq) for seq in each.seqs)
+        if items.accepted:
+            accepted.setdefault(sealed.peer, []).extend(items.accepted)
+
+    def _note_accepted(self, peer: Peer, held: Sequence[Held], told: Imported) -> None:
+        """What they hold as we have written it is accepted; the rest under our names was written by another."""
+        waiting = self._store.waiting_among([each.id for each in held], peer=peer.unit)
+        same = {each.id for each in set(waiting) & set(held)}
+        if same:
+            self._store.accepted(sorted(same), peer=peer.unit, link=LINK, at_ms=self._now_ms)
+        told.accepted += len(same)
+        told.unlike += len(waiting) - len(same)
 
     def _greet(self, frame: bytes, told: Imported) -> None:
         """A kit joins by stick: only who holds the invite's token gets in, as by any other way."""
@@ -313,7 +320,7 @@ class Exchange:
         waiting = 0
         for link_id, ids in held.items():
             still = self._store.waiting_among(ids, peer=self._sealed[link_id].peer.unit)
-            there.setdefault(link_id, set()).update(still)
+            there.setdefault(link_id, set()).update(each.id for each in still)
             waiting += len(still)
         told.already += waiting
         if not waiting:
@@ -327,13 +334,20 @@ class Exchange:
             self._ship(target, sealed, [self._hello], told)
             return
         held = list(self._store.held_from(peer, since_ms=self._now_ms - ACKNOWLEDGED_MS))
-        welcome = encode_welcome(self._name) if sealed.peer.role is Role.KIT else b""
-        if held or welcome:
-            told.acknowledged += len(held)
-            self._write(target, sealed, [(welcome + accepted_frame(held, peer=peer), [])], told)
+        told.acknowledged += len(held)
+        answers: list[tuple[bytes, list[RecordId]]] = [(each, []) for each in accepted_frames(held, peer=peer)]
+        if sealed.peer.role is Role.KIT:
+            answers.insert(0, (encode_welcome(self._name), []))
+        self._write_all(target, sealed, answers, told)
         fresh = (each for each in self._store.backlog(peer, now_ms=self._now_ms) if each.id not in already)
+        self._write_all(target, sealed, plain_frames(self._unit, fresh), told)
+
+    def _write_all(
+        self, target: Target, sealed: CarriedFrames, frames: Iterable[tuple[bytes, list[RecordId]]], told: Exported
+    ) -> None:
+        """As many bundles as it takes."""
         some: list[tuple[bytes, list[RecordId]]] = []
-        for plain, ids in plain_frames(self._unit, fresh):
+        for plain, ids in frames:
             some.append((plain, ids))
             if sum(len(each) for each, _ in some) >= BUNDLE_BYTES:
                 self._write(target, sealed, some, told)

@@ -16,7 +16,7 @@ from kit.model.custody import KIND as CUSTODY
 from kit.store.database import Database, StoreError
 from sync.core.applied_rows import UNREADABLE, apply, known_kinds
 from sync.core.store import Outcome
-from sync.protocol.records import Priority, Record, RecordId
+from sync.protocol.records import Held, Priority, Record, RecordId, digest_of
 
 PAGE_RECORDS = 200
 """Loaded at once when everything is wanted."""
@@ -126,13 +126,20 @@ def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterat
         after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
 
 
-def held_from(connection: sqlite3.Connection, peer: str, *, since_ms: int) -> list[RecordId]:
+def held_from(connection: sqlite3.Connection, peer: str, *, since_ms: int) -> list[Held]:
     """What came from that kit since then and was committed."""
     rows = connection.execute(
-        "SELECT origin, epoch, seq FROM core_records WHERE origin = ? AND outcome IS NOT NULL AND received_ms >= ?",
+        "SELECT origin, epoch, seq, kind, body FROM core_records "
+        "WHERE origin = ? AND outcome IS NOT NULL AND received_ms >= ?",
         (peer, since_ms),
     )
-    return [RecordId(*row) for row in rows]
+    return [Held(RecordId(*row[:3]), digest_of(*row[3:])) for row in rows]
+
+
+def as_held(connection: sqlite3.Connection, ids: Iterable[RecordId]) -> list[Held]:
+    """These records with what is held under their names."""
+    found = ((each, _held_as(connection, each)) for each in ids)
+    return [Held(each, digest_of(*before)) for each, before in found if before is not None]
 
 
 def waiting_among(connection: sqlite3.Connection, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:

@@ -51,7 +51,7 @@ from sync.protocol.beacons import Holding, Position
 from sync.protocol.broadcast import PlannedBroadcast
 from sync.protocol.enrolment import Hello
 from sync.protocol.peers import Peer, Refusal
-from sync.protocol.records import CannotStoreNow, Record, RecordId
+from sync.protocol.records import CannotStoreNow, Held, Record, RecordId
 
 
 def store_file(home: Home, settings: CoreSettings) -> Path:
@@ -122,15 +122,15 @@ class SqliteCoreStore:
         yield from broadcast_rows.backlog(self._database.connection, peer, now_ms=now_ms)
         yield from record_rows.backlog(self._database.connection, peer, now_ms=now_ms)
 
-    def held_from(self, peer: str, *, since_ms: int) -> list[RecordId]:
+    def held_from(self, peer: str, *, since_ms: int) -> list[Held]:
         """What came from that kit since then."""
         return record_rows.held_from(self._database.connection, peer, since_ms=since_ms)
 
-    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[RecordId]:
+    def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[Held]:
         """The core's own records that the kit has not accepted."""
         connection = self._database.connection
         shared = [each for each in ids if broadcast_custody.waits(connection, each, peer=peer)]
-        return record_rows.waiting_among(connection, ids, peer=peer) + shared
+        return record_rows.as_held(connection, record_rows.waiting_among(connection, ids, peer=peer) + shared)
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:
         """They were handed whole to that link."""

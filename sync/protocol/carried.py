@@ -11,24 +11,25 @@ stick may lie in a drawer for a month while a unit restarts twenty times, so nei
 window can apply. Neither is needed: a record is committed once however often it comes, and "accepted" stays true. What
 must not repeat, key and nonce together, does not, because a salt of 128 random bits does not.
 
-Only records and acknowledgements are taken from such a frame.
+Only records and acknowledgements are taken from such a frame. An acknowledgement says what is held, not only under
+which name: two kits with one SD card that meet the core on sticks alone give their records the same names, and no
+session notices it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sync.protocol.errors import ForeignFrame, ForgedFrame
 from sync.protocol.frames import FrameType, first_byte, frame_link_id, frame_type
-from sync.protocol.items import Accepted, Code, RecordPacker, Welcome, decode_items
+from sync.protocol.items import AcceptedAs, Code, RecordPacker, Welcome, decode_items
 from sync.protocol.keys import agree, derive
 from sync.protocol.peers import Peer, Role
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import DIGEST_BYTES, Held, Record, RecordId
 from sync.protocol.wire import short_text, varint
 
 SALT_BYTES = 16
@@ -39,7 +40,6 @@ FRAME_BYTES = 32 * 1024
 """A frame is closed once it holds this much: what a damaged block of the stick costs."""
 
 _MAX_FRAMES = 1 << 32
-_BITMAP_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class CarriedItems:
     """What a carried frame told. `welcome` is the core's name, where the core has welcomed us."""
 
     records: tuple[Record, ...]
-    accepted: tuple[Accepted, ...]
+    accepted: tuple[Held, ...]
     welcome: str | None = None
 
 
@@ -105,7 +105,12 @@ class CarriedFrames:
         if self.peer.role is Role.KIT and any(record.id.origin != sender for record in records):
             raise ForgedFrame(f"{sender} sends a record of another unit")
         welcome = next((item.name for item in items if isinstance(item, Welcome)), None)
-        return CarriedItems(records, tuple(item for item in items if isinstance(item, Accepted)), welcome)
+        told = (each for item in items if isinstance(item, AcceptedAs) for each in self._named(item))
+        return CarriedItems(records, tuple(told), welcome)
+
+    def _named(self, item: AcceptedAs) -> Iterator[Held]:
+        for seq, digest in enumerate(item.digests, start=item.first):
+            yield Held(RecordId(item.origin or self._unit, item.epoch, seq), digest)
 
     def _cipher(self, kind: FrameType, salt: bytes) -> ChaCha20Poly1305:
         info = b"village-kit carried 1 " + (b"up" if kind is FrameType.CARRIED_UP else b"down")
@@ -126,24 +131,28 @@ def plain_frames(unit: str, records: Iterable[Record]) -> Iterator[tuple[bytes, 
         yield bytes(plain), names
 
 
-def accepted_frame(ids: Iterable[RecordId], *, peer: str) -> bytes:
-    """Acknowledgements of everything that is held, as one frame's items: 2,041 in a row cost 260 bytes."""
+def accepted_frames(held: Iterable[Held], *, peer: str) -> Iterator[bytes]:
+    """Acknowledgements of everything that is held, as the items of frames: a record in a row costs four bytes."""
     told = bytearray()
-    for (origin, epoch), group in groupby(sorted(set(ids)), key=lambda each: each[:2]):
-        head = bytes((Code.ACCEPTED,)) if origin == peer else bytes((Code.ACCEPTED_OF,)) + short_text(origin)
-        for first, bitmap in _bitmaps([each.seq for each in group]):
-            told += head + varint(epoch) + varint(first) + bytes((len(bitmap),)) + bitmap
-    return bytes(told)
+    for run in _runs(sorted(held)):
+        origin, epoch, first = run[0].id
+        head = bytes((Code.ACCEPTED_AS,)) + short_text("" if origin == peer else origin) + varint(epoch)
+        told += head + varint(first) + varint(len(run)) + b"".join(each.digest for each in run)
+        if len(told) >= FRAME_BYTES:
+            yield bytes(told)
+            told.clear()
+    if told:
+        yield bytes(told)
 
 
-def _bitmaps(seqs: list[int]) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(seqs):
-        first, bits = seqs[at], bytearray()
-        at += 1
-        while at < len(seqs) and seqs[at] - first <= 8 * _BITMAP_BYTES:
-            byte, bit = divmod(seqs[at] - first - 1, 8)
-            bits.extend(bytes(byte + 1 - len(bits)))
-            bits[byte] |= 1 << bit
-            at += 1
-        yield first, bytes(bits)
+def _runs(held: Iterable[Held]) -> Iterator[list[Held]]:
+    """What lies side by side, in runs that fit into a frame."""
+    run: list[Held] = []
+    for each in held:
+        follows = run and run[-1].id[:2] == each.id[:2] and run[-1].id.seq + 1 == each.id.seq
+        if run and not (follows and len(run) * DIGEST_BYTES < FRAME_BYTES):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run

@@ -13,6 +13,8 @@
     0x09  heard by this link: the last two bytes of a counter, bitmap length (1), bitmap of the counters before it
     0x0A  context: our epoch, which records in this frame and in later short ones need not spell
     0x0C  life: the ephemeral X25519 key of the sender's present life (32)
+    0x0E  accepted, in what is carried by hand: origin (text, empty = the receiver), epoch, first seq, count, of each
+          from there the digest of what is held (4)
     0x0D  to: the salt (4) of the life that what this full frame says has come is said to
     0x0B  wait: for so many seconds nothing can be stored here
     0x40-0x7f  later versions: length, then that many bytes to skip
@@ -32,7 +34,7 @@ from sync.protocol.errors import MalformedFrame
 from sync.protocol.peers import RefusalReason
 from sync.protocol.ranges import Ranges
 from sync.protocol.record_items import KINDS, MAX_KIND, RECORD, WIRE_EPOCH_MS, Before, RecordPacker, read_record
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import DIGEST_BYTES, Record, RecordId
 from sync.protocol.wire import Reader, short_text, varint
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "MAX_KIND",
     "WIRE_EPOCH_MS",
     "Accepted",
+    "AcceptedAs",
     "Beacon",
     "Behind",
     "Code",
@@ -92,6 +95,7 @@ class Code(IntEnum):
     WAIT = 11
     LIFE = 12
     TO = 13
+    ACCEPTED_AS = 14
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,16 @@ class Accepted:
     origin: str
     epoch: int
     seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AcceptedAs:
+    """The records from `first` on are committed over there, with these digests. `origin` "" = the receiver of this."""
+
+    origin: str
+    epoch: int
+    first: int
+    digests: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,22 @@ class To:
     salt: int
 
 
-Item = Record | Piece | Accepted | Received | Beacon | Behind | Welcome | Refused | Heard | Context | Wait | Life | To
+Item = (
+    Record
+    | Piece
+    | Accepted
+    | AcceptedAs
+    | Received
+    | Beacon
+    | Behind
+    | Welcome
+    | Refused
+    | Heard
+    | Context
+    | Wait
+    | Life
+    | To
+)
 
 
 def encode_piece(piece: Piece, *, to_the_end: bool = False) -> bytes:
@@ -321,6 +350,8 @@ def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911, PLR09
             origin = reader.short_text() if head == Code.ACCEPTED_OF else ""
             epoch, first = reader.varint(), reader.varint()
             return Accepted(origin, epoch, (first, *(first + 1 + bit for bit in _bits(reader.take(reader.byte())))))
+        case Code.ACCEPTED_AS:
+            return _read_accepted_as(reader)
         case Code.RECEIVED:
             return Received(reader.take(_TRANSFER_BYTES), read_ranges(reader, 0))
         case Code.BEACON:
@@ -345,6 +376,13 @@ def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911, PLR09
             return Wait(min(reader.varint(), MAX_WAIT_S))
         case _:
             raise MalformedFrame(f"an item of the unknown type {head:#x}")
+
+
+def _read_accepted_as(reader: Reader) -> AcceptedAs:
+    origin, epoch, first, count = reader.short_text(), reader.varint(), reader.varint(), reader.varint()
+    told = reader.take(count * DIGEST_BYTES)
+    digests = tuple(told[at : at + DIGEST_BYTES] for at in range(0, len(told), DIGEST_BYTES))
+    return AcceptedAs(origin, epoch, first, digests)
 
 
 def _bits(bitmap: Sequence[int]) -> Iterator[int]:

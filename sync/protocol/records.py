@@ -6,6 +6,7 @@ starts a new epoch. Whoever receives one may receive it again: committing is ide
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
@@ -70,6 +71,22 @@ class Record:
     addressee: str = ""
     body: bytes
     age_s: int | None = None
+
+
+DIGEST_BYTES = 4
+"""Enough to tell apart two records of one name, which only a unit whose card was copied writes."""
+
+
+class Held(NamedTuple):
+    """A record that is committed somewhere, and what it holds there."""
+
+    id: RecordId
+    digest: bytes
+
+
+def digest_of(kind: str, body: bytes) -> bytes:
+    """By which a record is known from another one of the same name: the first bytes of a SHA-256."""
+    return hashlib.sha256(kind.encode() + b"\0" + body).digest()[:DIGEST_BYTES]
 
 
 class CannotStoreNow(LocalSyncError):  # noqa: N818 - the project's style

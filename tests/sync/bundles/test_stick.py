@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,18 @@ import pytest
 
 from kit.cli.__main__ import main
 from kit.errors import KitError
+from kit.home import Home
 from kit.run.bundles import core_exchange, take
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
 from sync.join import join, read_membership
 from sync.protocol import keys
 from sync.protocol.bundle import Bundle, read_bundle, read_payload
-from sync.protocol.carried import CarriedFrames
+from sync.protocol.carried import CarriedFrames, accepted_frames
 from sync.protocol.errors import RemoteSyncError
 from sync.protocol.items import WIRE_EPOCH_MS, RecordPacker
 from sync.protocol.peers import Peer, Role
-from sync.protocol.records import Priority, Record, RecordId
+from sync.protocol.records import Held, Priority, Record, RecordId
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "bundles.md"
 
@@ -96,6 +98,59 @@ def test_a_stick_carried_twice_changes_nothing(valley: Any, copy_of: Callable[..
     assert kit.empty(copy).accepted == 40
     assert kit.empty(stick).accepted == 0
     assert kit.empty(stick).accepted == 0
+
+
+def test_a_copied_kit_does_not_take_the_other_one_s_records_for_its_own(
+    valley: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two kits from one SD card that meet the city on sticks alone: no session is there to notice it."""
+    kit = valley.kit()
+    kit.write(b"written before the card was copied")
+    shutil.copytree(kit.home.path, tmp_path / "copy")
+    copy = type(kit)(Home(tmp_path / "copy"), valley.clock)
+    assert kit.write(b"mine") == copy.write(b"theirs")
+    stick, later = valley.stick(), valley.stick()
+    kit.fill(stick)
+    copy.fill(later)
+    valley.city.read(stick)
+    # the stick comes back, and is read by the wrong one of the two
+    told = copy.empty(stick)
+    assert (told.accepted, told.unlike) == (1, 1)  # what both have is there, what only one has is not
+    assert [(row["seq"], row["state"]) for row in copy.queue()] == [(2, "left"), (1, "accepted")]
+    assert main(["bundle", "import", str(stick.path), "--home", str(copy.home.path)]) == 0
+    assert "1 record of ours stay here" in capsys.readouterr().out
+    assert kit.empty(stick).accepted == 2
+    # nor does the copy's own stick help it: the city keeps its record apart, and says only what it holds
+    valley.city.read(later)
+    assert copy.empty(later).unlike == 1
+    with valley.city.core.open_store() as store:
+        assert len(store.refused(limit=9)) == 1
+
+
+def test_a_season_s_records_are_acknowledged_in_frames_of_a_bearable_size() -> None:
+    held = [
+        Held(RecordId(origin, epoch, seq), seq.to_bytes(4, "big"))
+        for origin, epoch, seqs in (("kit-a", 5, range(1, 20_000)), ("kit-a", 9, range(1, 9, 2)), ("kit-b", 2, (7,)))
+        for seq in seqs
+    ]
+    kit, core = bytes(range(32)), bytes(range(32, 64))
+    there = CarriedFrames(
+        unit="core-b",
+        exchange_private=core,
+        peer=Peer(unit="kit-a", link_id=7, exchange_public=keys.public_of(kit)),
+    )
+    here = CarriedFrames(
+        unit="kit-a",
+        exchange_private=kit,
+        peer=Peer(unit="core-b", link_id=7, exchange_public=keys.public_of(core), role=Role.CORE),
+    )
+    frames = [
+        there.seal(plain, salt=bytes(16), number=number)
+        for number, plain in enumerate(accepted_frames(held[::-1], peer="kit-a"))
+    ]
+    assert len(frames) == 3
+    assert max(map(len, frames)) < 70_000
+    assert [each for frame in frames for each in here.open(frame).accepted] == held
 
 
 def test_several_kits_records_travel_on_one_stick(valley: Any) -> None:

@@ -53,7 +53,7 @@ def test_a_warning_is_for_each_kit_and_its_receipt_says_who_has_read_it(city: An
     city.store.left([record.id], peer=first.unit, link="lora", at_ms=now())
     city.store.accepted([record.id], peer=first.unit, link="lora", at_ms=now())
     assert city.store.outgoing(first.unit, now_ms=now(), limit=9) == []
-    assert city.store.waiting_among([record.id], peer=second.unit) == [record.id]
+    assert [each.id for each in city.store.waiting_among([record.id], peer=second.unit)] == [record.id]
     assert [r.id for r in city.store.backlog(second.unit, now_ms=now())] == [record.id]
     seen = receipt_body(Receipt(alert=told["alert"], person="Asha", channel="web", at_ms=now()))
     city.take(first.record("receipt", seen, priority=1))
