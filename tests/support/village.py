@@ -56,7 +56,7 @@ class Village:
         process = self.processes.pop(home, None)
         if process is not None:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
     def kit(self, *words: str, home: Path | None = None) -> Any:
         done = subprocess.run(
@@ -96,9 +96,11 @@ class Village:
         """Everything of that home is gone at once."""
         services = json.loads((home / "run" / "services.json").read_text())["services"]
         process = self.processes.pop(home)
-        process.kill()
+        # the supervisor last: at its death the kernel asks its services to end, and some would still end cleanly
+        process.send_signal(signal.SIGSTOP)
         pids = [service["pid"] for service in services if service["pid"]]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
+        process.kill()
         process.wait()
-        wait_until(lambda: not any(map(process_lives, pids)), seconds=10, what="every process is gone")
+        wait_until(lambda: not any(map(process_lives, pids)), seconds=60, what="every process is gone")

@@ -17,7 +17,7 @@ def unit(tmp_path: Path) -> Iterator[Unit]:
     yield unit
     if unit.process is not None and unit.process.poll() is None:
         unit.process.terminate()
-        unit.process.wait(timeout=20)
+        unit.process.wait(timeout=60)
 
 
 @pytest.fixture

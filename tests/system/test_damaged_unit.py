@@ -7,6 +7,7 @@ import sqlite3
 import urllib.request
 from typing import TYPE_CHECKING
 
+import pytest
 from stored import measure
 from whole_unit import wait_until
 
@@ -14,6 +15,8 @@ from kit.home import Home
 
 if TYPE_CHECKING:
     from village import Village
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def spoil_a_leaf(home: Home) -> None:
@@ -44,13 +47,13 @@ def test_a_unit_with_a_spoiled_page_serves_again_within_a_minute_and_says_what_i
     village.start(village.home, "run")
     (damage,) = wait_until(lambda: village.kit("status")["damage"], seconds=60, what="the damage is found and mended")
     assert "readings" in damage["incomplete"]
-    wait_until(lambda: village.serves(village.home), seconds=30, what="all services are back")
-    with urllib.request.urlopen(f"http://127.0.0.1:{village.web}/", timeout=10) as answer:
+    wait_until(lambda: village.serves(village.home), seconds=60, what="all services are back")
+    with urllib.request.urlopen(f"http://127.0.0.1:{village.web}/", timeout=30) as answer:
         assert answer.status == 200
     village.measure(roof, range(3, 6))
     values = [row["value"] for row in village.kit("readings", "--device", "roof")]
     assert values == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    events = wait_until(lambda: village.kit("log", "power"), seconds=20, what="the unclean ends are settled")
+    events = wait_until(lambda: village.kit("log", "power"), seconds=60, what="the unclean ends are settled")
     accounts = [account for event in events for account in event["accounts"] if account["who"] == "roof"]
     assert sum(account["acknowledged"] for account in accounts) >= 3
     assert sum(account["lost"] for account in accounts) == 0

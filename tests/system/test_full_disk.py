@@ -26,6 +26,9 @@ from kit.run.schema import open_unit_store
 DISK_MB = 24
 
 
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Village]:
     place = tmp_path / "small"
@@ -105,25 +108,25 @@ def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Vi
     home = Home(small.home)
     roof = small.kit("device", "add", "roof")
     small.measure(roof, range(5))
-    wait_until((small.home / "reserve").exists, seconds=20, what="the reserve is made")
+    wait_until((small.home / "reserve").exists, seconds=60, what="the reserve is made")
     ballast = fill(small)
-    wait_until(lambda: not (small.home / "reserve").exists(), seconds=20, what="the reserve is given up")
+    wait_until(lambda: not (small.home / "reserve").exists(), seconds=60, what="the reserve is given up")
     for number in range(20):
         raise_alert(home, f"frost-{number}")
     assert len(hears(small, roof, count=1, seconds=20)) >= 1
-    with urllib.request.urlopen(f"http://127.0.0.1:{small.web}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{small.web}/", timeout=30) as answer:
         page = answer.read().decode()
     assert "Frost tonight" in page
     wait_until(
-        lambda: any("disk" in problem for problem in small.kit("status")["problems"]), seconds=20, what="it is told"
+        lambda: any("disk" in problem for problem in small.kit("status")["problems"]), seconds=60, what="it is told"
     )
     ballast.unlink()
-    wait_until((small.home / "reserve").exists, seconds=20, what="the reserve is made again")
+    wait_until((small.home / "reserve").exists, seconds=60, what="the reserve is made again")
     small.measure(roof, range(5, 10))
     values = [row["value"] for row in small.kit("readings", "--device", "roof")]
     assert values == [float(value) for value in range(10)]
     wait_until(
-        lambda: not any("disk" in problem for problem in small.kit("status")["problems"]), seconds=20, what="it is over"
+        lambda: not any("disk" in problem for problem in small.kit("status")["problems"]), seconds=60, what="it is over"
     )
     connection = sqlite3.connect(home.database)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

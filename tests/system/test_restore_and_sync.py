@@ -8,10 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from whole_unit import wait_until
 
 if TYPE_CHECKING:
     from village import Village
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def core_values(core: Path) -> list[float]:
@@ -34,7 +37,7 @@ def test_after_a_restore_the_core_holds_everything_once(village: Village, tmp_pa
     village.measure(roof, range(5, 10))
     village.batch()
     wait_until(lambda: len(core_values(village.core)) == 10 or None, seconds=90, what="the core has all ten readings")
-    wait_until(village.all_accepted, seconds=30, what="all is accepted")
+    wait_until(village.all_accepted, seconds=60, what="all is accepted")
     village.stop(village.home)
     before = village.records()
     restored = village.kit("restore", file)
@@ -43,7 +46,7 @@ def test_after_a_restore_the_core_holds_everything_once(village: Village, tmp_pa
     village.measure(roof, range(10, 15))
     village.batch()
     wait_until(lambda: len(core_values(village.core)) >= 15 or None, seconds=90, what="the core has the new readings")
-    wait_until(village.all_accepted, seconds=30, what="all is accepted again")
+    wait_until(village.all_accepted, seconds=60, what="all is accepted again")
     time.sleep(1)
     after = village.records()
     assert core_values(village.core) == [float(value) for value in range(15)]

@@ -104,9 +104,11 @@ class Side:
         """SIGKILL to everything of this half, until nothing is left."""
         deadline = time.monotonic() + START_S
         while left := self.processes():
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            # all stand still first: at their supervisor's death the kernel asks services to end, and some would in time
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
             if time.monotonic() > deadline:
                 raise ChaosError(f"processes that cannot be killed: {left}")
             time.sleep(0.01)

@@ -19,6 +19,8 @@ from sync.links.meshtastic import MeshtasticLink
 from sync.links.port import Arrival, LinkState
 
 SPEED = 400.0
+PATIENCE_S = 30.0
+"""Real seconds that a busy machine may take for what an idle one does at once."""
 
 
 class Radios:
@@ -54,7 +56,7 @@ class Radios:
             },
         )
         self._thread.start()
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE_S)
 
     def stop(self) -> None:
         self._stop.set()
@@ -90,7 +92,7 @@ class Radios:
         return pair
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 8.0, what: str = "") -> Any:
+def wait_for(condition: Callable[[], Any], *, seconds: float = PATIENCE_S, what: str = "") -> Any:
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
@@ -102,9 +104,12 @@ def is_up(link: MeshtasticLink) -> bool:
     return link.state() is LinkState.UP
 
 
-def receive_all(link: MeshtasticLink, *, seconds: float = 0.5) -> list[Arrival]:
-    """Everything that comes within that time."""
+def receive_all(link: MeshtasticLink, *, seconds: float = 0.5, until: bytes | None = None) -> list[Arrival]:
+    """Everything that comes within that time; `until`: counted from that frame, which has as long as any wait."""
     arrivals: list[Arrival] = []
+    patience = time.monotonic() + PATIENCE_S
+    while until is not None and until not in [each.frame for each in arrivals] and time.monotonic() < patience:
+        arrivals += link.receive(0.05)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         arrivals += link.receive(0.05)
@@ -129,5 +134,5 @@ def wait() -> Callable[..., Any]:
 
 @pytest.fixture
 def drain() -> Callable[..., list[Arrival]]:
-    """`drain(link, seconds=…)`: everything that comes within that time."""
+    """`drain(link, seconds=…, until=…)`: see `receive_all`."""
     return receive_all

@@ -20,7 +20,7 @@ def test_a_silent_close_is_noticed_and_the_link_comes_back(radios: Any, wait: An
     radios.do(0, "close")
     wait(lambda: near.state() is LinkState.UP, what=near.explain())
     wait(lambda: near.send(b"after the gap", priority=1), what=near.explain())
-    assert [arrival.frame for arrival in drain(far)] == [b"after the gap"]
+    assert [arrival.frame for arrival in drain(far, until=b"after the gap")] == [b"after the gap"]
 
 
 def test_a_frame_sent_while_the_radio_is_gone_is_refused_not_lost(radios: Any, wait: Any) -> None:
@@ -52,7 +52,7 @@ def test_a_radio_that_says_nothing_any_more_is_noticed(radios: Any, wait: Any, d
     radios.set(radios={})
     wait(lambda: near.state() is LinkState.UP, seconds=25, what=near.explain())
     wait(lambda: near.send(b"well again", priority=1), what=near.explain())
-    assert b"well again" in [arrival.frame for arrival in drain(far)]
+    assert b"well again" in [arrival.frame for arrival in drain(far, until=b"well again")]
 
 
 def test_a_stuck_queue_makes_the_link_busy_never_hangs_it(radios: Any, wait: Any, drain: Any) -> None:
@@ -67,7 +67,7 @@ def test_a_stuck_queue_makes_the_link_busy_never_hangs_it(radios: Any, wait: Any
     radios.set(radios={})
     wait(lambda: near.state() is LinkState.UP, what=near.explain())
     wait(lambda: near.send(b"drains again", priority=2), what=near.explain())
-    assert b"drains again" in [arrival.frame for arrival in drain(far)]
+    assert b"drains again" in [arrival.frame for arrival in drain(far, until=b"drains again")]
 
 
 def test_a_truncated_frame_costs_some_packets_but_not_the_link(radios: Any, wait: Any, drain: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_truncated_frame_costs_some_packets_but_not_the_link(radios: Any, wait
     assert 1 <= len(drain(far, seconds=1.0)) <= 8
     wait(lambda: far.state() is LinkState.UP, what=far.explain())
     wait(lambda: near.send(b"whole", priority=2), what=near.explain())
-    assert b"whole" in [arrival.frame for arrival in drain(far)]
+    assert b"whole" in [arrival.frame for arrival in drain(far, until=b"whole")]
 
 
 def test_a_reboot_is_survived(radios: Any, wait: Any, drain: Any) -> None:
@@ -87,7 +87,7 @@ def test_a_reboot_is_survived(radios: Any, wait: Any, drain: Any) -> None:
     wait(lambda: far.state() is not LinkState.UP, what="down")
     wait(lambda: far.state() is LinkState.UP, what=far.explain())
     wait(lambda: near.send(b"after the reboot", priority=1), what=near.explain())
-    assert [arrival.frame for arrival in drain(far)] == [b"after the reboot"]
+    assert [arrival.frame for arrival in drain(far, until=b"after the reboot")] == [b"after the reboot"]
 
 
 def test_a_reboot_in_the_middle_of_a_transfer_loses_what_the_radio_held_and_no_more(
@@ -101,7 +101,7 @@ def test_a_reboot_in_the_middle_of_a_transfer_loses_what_the_radio_held_and_no_m
         frame = b"part %d" % number
         wait(lambda frame=frame: near.send(frame, priority=4), seconds=20, what=near.explain())
         taken.append(frame)
-    arrived = [arrival.frame for arrival in drain(far, seconds=2.0)]
+    arrived = [arrival.frame for arrival in drain(far, until=b"part 19")]
     lost = [frame for frame in taken if frame not in arrived]
     assert len(arrived) == len(set(arrived))
     assert len(lost) <= 4, lost  # two in the radio, two in the link; the session sends them again
@@ -112,7 +112,7 @@ def test_what_the_mesh_delivers_twice_arrives_once(radios: Any, wait: Any, drain
     near, far = radios.open_pair()
     radios.set(duplicate=1.0)
     wait(lambda: near.send(b"twice on the air", priority=1), what=near.explain())
-    assert [arrival.frame for arrival in drain(far)] == [b"twice on the air"]
+    assert [arrival.frame for arrival in drain(far, until=b"twice on the air")] == [b"twice on the air"]
 
 
 def test_a_radio_with_the_wrong_region_is_set_right(radios: Any, wait: Any) -> None:
@@ -207,7 +207,7 @@ def test_a_frame_that_the_radio_refuses_is_counted_and_what_a_person_can_mend_is
     assert near.state() in (LinkState.UP, LinkState.BUSY)
     radios.set(radios={})
     wait(lambda: near.send(b"goes again", priority=1), what=near.explain())
-    assert b"goes again" in [arrival.frame for arrival in drain(far)]
+    assert b"goes again" in [arrival.frame for arrival in drain(far, until=b"goes again")]
 
 
 def test_a_radio_whose_own_share_of_air_is_spent_is_left_alone_for_a_minute(radios: Any, wait: Any, drain: Any) -> None:
@@ -220,7 +220,7 @@ def test_a_radio_whose_own_share_of_air_is_spent_is_left_alone_for_a_minute(radi
     assert not near.send(b"not even an alert while the radio refuses", priority=0)
     radios.set(radios={})
     wait(lambda: near.send(b"goes again", priority=1), what=near.explain())
-    assert b"goes again" in [arrival.frame for arrival in drain(far)]
+    assert b"goes again" in [arrival.frame for arrival in drain(far, until=b"goes again")]
 
 
 def test_a_client_that_says_nothing_is_closed_after_a_quarter_of_an_hour_and_the_kit_never_is(
@@ -257,7 +257,7 @@ def test_a_message_in_the_gap_is_not_taken_as_sent(radios: Any, wait: Any, drain
             taken.append(frame)
         time.sleep(0.002)
     wait(lambda: near.send(b"after", priority=1), what=near.explain())
-    arrived = [arrival.frame for arrival in drain(far, seconds=1.5)]
+    arrived = [arrival.frame for arrival in drain(far, until=b"after")]
     assert b"after" in arrived
     # what was in the radio's hands when it hung up may be lost: two frames and the two of the outbox
     assert len([frame for frame in taken if frame not in arrived]) <= 4
@@ -289,7 +289,7 @@ def test_a_radio_on_a_serial_lead_is_used_the_same_way(radios: Any, wait: Any, d
     far.open()
     wait(lambda: near.state() is LinkState.UP and far.state() is LinkState.UP, what=near.explain())
     wait(lambda: near.send(b"over the lead", priority=1), what=near.explain())
-    assert [arrival.frame for arrival in drain(far, seconds=1.0)] == [b"over the lead"]
+    assert [arrival.frame for arrival in drain(far, until=b"over the lead")] == [b"over the lead"]
     before = time.monotonic()
     near.close()
     assert time.monotonic() - before < 1.0
