@@ -49,11 +49,12 @@ class Mosquitto:
 
     def start(self) -> None:
         self._process = subprocess.Popen(["mosquitto", "-c", self._config], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 30
+        while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
+                assert time.monotonic() < deadline, "mosquitto does not start"
                 time.sleep(0.02)
             else:
                 return
@@ -120,8 +121,17 @@ def shelf() -> Shelf:
 @pytest.fixture
 def kit(mosquitto: Mosquitto, shelf: Shelf, eventually: Callable[..., bool]) -> Iterator[Kit]:
     made = Kit(mosquitto.port, shelf)
-    assert made.ready.wait(5)
-    time.sleep(0.2)  # until the subscription is there; nobody outside sees its SUBACK
+    assert made.ready.wait(30)
+
+    def listens() -> bool:
+        """Nobody outside sees the SUBACK of its subscription, but what is published after it arrives."""
+        mosquitto.publish("sensors/probe", "listens?")
+        return bool(shelf.kept)
+
+    assert eventually(listens)
+    mosquitto.publish("sensors/probe", "it does")
+    assert eventually(lambda: shelf.kept[-1].payload == b"it does")
+    shelf.kept.clear()
     yield made
     made.stop()
 
