@@ -7,7 +7,7 @@ import re
 import threading
 
 from kit.cli.output import print_json, print_table
-from kit.cli.unit import reading_store, unit_of, writing_store
+from kit.cli.unit import Unit, reading_store, unit_of, writing_store
 from kit.errors import KitError
 from kit.health.actuator_view import command_row
 from kit.health.services import service_states
@@ -69,8 +69,7 @@ def set_one(arguments: argparse.Namespace) -> int:
 
     unit = unit_of(arguments)
     on = arguments.state == "on"
-    if not service_states(unit.home.services_file).running:
-        raise KitError("the unit is stopped, so nobody can tell the actuator; start it: kit run")
+    _must_run(unit)
     with writing_store(unit) as database:
         identifier = ask_for(
             database,
@@ -95,6 +94,11 @@ def set_one(arguments: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
+def _must_run(unit: Unit) -> None:
+    if not service_states(unit.home.services_file).running:
+        raise KitError("the unit is stopped, so nobody can tell the actuator; start it: kit run")
+
+
 def simulate_one(arguments: argparse.Namespace) -> int:
     """A simulated actuator in the foreground, with credentials of its own."""
     from hardware.simulated.actuator import SimulatedActuator
@@ -103,6 +107,7 @@ def simulate_one(arguments: argparse.Namespace) -> int:
     from kit.supervise import stop_on_signals
 
     unit = unit_of(arguments)
+    _must_run(unit)
     with writing_store(unit) as database, database.atomic() as connection:
         known = arguments.name in [device.name for device in list_devices(connection)]
         make = rotate_password(connection, arguments.name) if known else None

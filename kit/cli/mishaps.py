@@ -21,6 +21,9 @@ def explain_mishap(error: Exception, words: Sequence[str]) -> str:
     """The sentence for `error`; `words` are the command line, which may name the home."""
     home = find_home(_home_word(words))
     if isinstance(error, sqlite3.Error):
+        from kit.store.database import suspect
+
+        suspect(home.database, error)
         return _explain_sqlite(error)
     if isinstance(error, OSError) and error.strerror:
         return _explain_system(error, home.path)
@@ -43,7 +46,7 @@ def _explain_sqlite(error: sqlite3.Error) -> str:
     if "full" in text:
         return "the disk that holds the store is full; free some space, then run `kit doctor`"
     if "malformed" in text or "not a database" in text:
-        return "the store is damaged; stop the unit, restore the latest backup, then run `kit doctor`"
+        return "the store is damaged; a running unit mends it by itself within minutes, so start it: kit run"
     if "no such table" in text or "no such column" in text:
         return f"the store was made by another version of the kit ({text}); start the unit once with `kit run`"
     if "readonly" in text:

@@ -150,7 +150,7 @@ def test_a_defect_becomes_a_sentence_and_keeps_its_traceback_in_a_file(tmp_path:
     [
         ("database is locked", "the store is busy"),
         ("database or disk is full", "free some space"),
-        ("file is not a database", "restore the latest backup"),
+        ("file is not a database", "mends it by itself"),
         ("no such table: series", "start the unit once"),
         ("attempt to write a readonly database", "use the user the unit runs as"),
     ],

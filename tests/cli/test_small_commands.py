@@ -14,6 +14,7 @@ from kit.cli.__main__ import main
 from kit.home import Home
 from kit.identity import check_technician_password, create_technician_password
 from kit.settings import Settings, load_settings
+from kit.store.database import suspect_file
 
 
 @pytest.fixture
@@ -102,4 +103,18 @@ def test_a_number_that_nothing_can_have_is_refused_in_words(
     for words in (["device", "refuse", number], ["log", "--lines", number], ["queue", "retry", f"x.{number}"]):
         assert main([*words, "--home", str(home.path)]) == 2
         assert number in capsys.readouterr().err
+    assert not home.path.exists()
+
+
+def test_damage_that_a_command_meets_is_looked_into_by_the_unit(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.path.mkdir()
+    home.database.write_bytes(b"no database at all, but for its length" * 500)
+    assert main(["alerts", "ls", "--home", str(home.path)]) == 1
+    assert "start it: kit run" in capsys.readouterr().err
+    assert suspect_file(home.database).exists()
+
+
+def test_nobody_is_a_valve_for_a_unit_that_is_stopped(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["actuator", "simulate", "valve", "--home", str(home.path)]) == 1
+    assert "the unit is stopped" in capsys.readouterr().err
     assert not home.path.exists()
