@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -283,17 +283,15 @@ def _boot_id() -> str:
 
 def _kernel_clock_is_synchronised() -> bool:
     ask = _adjtimex()
-    if ask is None:
-        return False
-    # struct timex is 208 bytes; zeroed, modes=0 only reads
-    return 0 <= int(ask(ctypes.create_string_buffer(512))) < _TIME_ERROR
+    return ask is not None and 0 <= ask() < _TIME_ERROR
 
 
 @lru_cache(maxsize=1)
-def _adjtimex() -> Callable[[ctypes.Array[ctypes.c_char]], int] | None:
+def _adjtimex() -> Callable[[], int] | None:
     # opening the library takes a hundred times as long as asking it
     try:
-        found: Callable[[ctypes.Array[ctypes.c_char]], int] = ctypes.CDLL(None, use_errno=True).adjtimex
+        found = ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):
         return None
-    return found
+    # struct timex is 208 bytes; modes=0 only reads, and what it reads is of no interest, so all may share it
+    return partial(found, ctypes.create_string_buffer(512))

@@ -19,7 +19,7 @@ from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
 from kit.collect.joining import Waiters
 from kit.collect.judgement import find_quantity, judge_known, judge_time
 from kit.collect.neighbours import Member, Neighbours
-from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Speaker, Speakers
+from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Route, Speaker, Speakers
 from kit.model.consistency import SAME_TIME_MS, can_contradict, contradictions, partners
 from kit.model.messages import Published
 from kit.model.quantities import Quantity, printable
@@ -47,6 +47,7 @@ TIDY_EVERY = 10_000
 """Undated messages between two clean-ups of what is remembered about them."""
 
 
+_CROWDED_OUT = Outcome.CROWDED_OUT
 _INCONSISTENT, _UNIT_UNKNOWN = int(Quality.INCONSISTENT), int(Quality.UNIT_UNKNOWN)
 _RANGE_OR_TIME = int(Quality.IMPOSSIBLE | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN)
 """With one of these a value says nothing about others."""
@@ -110,6 +111,7 @@ class Ingest:
         self._since_tidied = 0
         self._dating = Dating()
         self._offset_ms: int | None = None
+        self._boot: tuple[str, int] | None = None
 
     def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
         """Take the messages, inside the caller's transaction."""
@@ -118,6 +120,8 @@ class Ingest:
         self._taken = None
         anew = self._writer.begin(connection)
         self._neighbours.begin(connection, anew=anew)
+        if anew:
+            self._boot = None
         if anew or self._writer.series_known != self._series_known:
             self._tracks.clear()
             self._series_known = self._writer.series_known
@@ -151,41 +155,46 @@ class Ingest:
         self._offset_ms = offset_ms
         if clock.firm:
             return Dating(trusted=True, jumped_ms=jumped_ms)
-        number = boot_number(connection, clock.boot, mono_ms=up_ms, offset_ms=offset_ms)
-        trusted = clock.trusted
-        return Dating(trusted=trusted, jumped_ms=jumped_ms, undated=Undated(number, offset_ms, held=not trusted))
+        trusted, boot = clock.trusted, clock.boot
+        if self._boot is None or self._boot[0] != boot:
+            self._boot = boot, boot_number(connection, boot, mono_ms=up_ms, offset_ms=offset_ms)
+        undated = Undated(self._boot[1], offset_ms, held=not trusted)
+        return Dating(trusted=trusted, jumped_ms=jumped_ms, undated=undated)
 
     def _take(self, connection: sqlite3.Connection, published: Published) -> None:
-        if self._waiters.takes(published):
+        route = self._speakers.route(published.username, published.topic) or self._find_route(published)
+        if route is None:
             return
-        if is_ack_topic(published.topic):
-            return  # an actuator's word: kit.collect.actuation listens to it
-        speaker = self._speakers.find(published)
-        if speaker is None:
-            return  # not a topic for readings
-        parsed = self._parse(connection, speaker, published)
+        parsed = self._parse(connection, route, published)
         if parsed is None:
             return
+        speaker = route.speaker
         if self._dating.jumped_ms:
             published = published._replace(received_ms=published.received_ms + self._dating.jumped_ms)
         self._writer.saw(speaker.device, published.received_ms)
-        for reason in parsed.ignored:
+        observations, ignored, learned = parsed
+        for reason in ignored:
             self._note(IGNORED, speaker.device, published, reason)
-        if parsed.learned:
-            self._learn(connection, speaker, parsed.learned, published)
-        if self._came_before(connection, parsed.observations, published):
-            return
-        for observation in parsed.observations:
-            self._keep(connection, speaker, observation, published)
+        if learned:
+            self._learn(connection, speaker, learned, published)
+        if not self._came_before(connection, observations, published):
+            self._keep(connection, speaker, observations, published)
 
-    def _parse(self, connection: sqlite3.Connection, speaker: Speaker, published: Published) -> Parsed | None:
+    def _find_route(self, published: Published) -> Route | None:
+        """Whose message it is, if its words may be readings."""
+        if self._waiters.takes(published) or is_ack_topic(published.topic):
+            return None  # an actuator's word is for kit.collect.actuation
+        return self._speakers.find(published)
+
+    def _parse(self, connection: sqlite3.Connection, route: Route, published: Published) -> Parsed | None:
+        speaker, below = route
         device = speaker.device
         if not device:
             self._note(
                 MALFORMED, published.username, published, "the topic names no device; publish to sensors/<device>"
             )
             return None
-        heard = speaker.heard(connection, published)
+        heard = speaker.heard(connection, published.topic, published.payload, below)
         try:
             return speaker.dialect.parse(heard)
         except DialectError as error:
@@ -209,47 +218,45 @@ class Ingest:
         self,
         connection: sqlite3.Connection,
         speaker: Speaker,
-        observation: Observation,
+        observations: Sequence[Observation],
         published: Published,
     ) -> None:
-        quantity, unit, value, time_s, relative, raw, unit_unknown, part = observation
-        device, arrived_ms = speaker.device, published.received_ms
-        if part:
-            if not self._admits(connection, speaker, part, published):
-                return
-            device = f"{device}/{part}"
-        track = self._tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
-        if track is None:
-            many = f"the device has {MAX_SERIES_PER_DEVICE} series already; '{quantity}' in '{unit}' is one too many"
-            self._note(IGNORED, device, published, many)
-            return
-        time_ms = round(time_s * 1000) + (arrived_ms if relative else 0)
-        own_time = not relative
-        quality = judge_time(
-            time_ms=time_ms, own_time=own_time, arrived_ms=arrived_ms, clock_trusted=self._dating.trusted
-        )
-        if track.known is not None:
-            quality |= judge_known(track.known, value, time_ms, track.series)
-        if unit_unknown:
-            quality |= _UNIT_UNKNOWN
-        elif not quality & _RANGE_OR_TIME:
-            if track.others:
-                quality |= self._compare(track, time_ms, value)
-            if track.member is not None:
-                quality |= self._neighbours.judge(track.member, time_ms=time_ms, value=value, quality=quality)
-        outcome = self._writer.add(
-            connection,
-            track.series,
-            time_ms=time_ms,
-            value=value,
-            quality=quality,
-            raw=raw,
-            arrived_ms=arrived_ms,
-            own_time=own_time,
-            undated=None if own_time else self._dating.undated,
-        )
-        if outcome is Outcome.CROWDED_OUT:
-            self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
+        tracks, dating, add, arrived_ms = self._tracks, self._dating, self._writer.add, published.received_ms
+        for quantity, unit, value, time_s, relative, raw, unit_unknown, part in observations:
+            device = speaker.device
+            if part:
+                if not self._admits(connection, speaker, part, published):
+                    continue
+                device = f"{device}/{part}"
+            track = tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
+            if track is None:
+                self._note(IGNORED, device, published, _too_many(quantity, unit))
+                continue
+            time_ms = round(time_s * 1000) + (arrived_ms if relative else 0)
+            quality = judge_time(
+                time_ms=time_ms, own_time=not relative, arrived_ms=arrived_ms, clock_trusted=dating.trusted
+            )
+            if track.known is not None:
+                quality |= judge_known(track.known, value, time_ms, track.series)
+            if unit_unknown:
+                quality |= _UNIT_UNKNOWN
+            elif not quality & _RANGE_OR_TIME:
+                quality |= self._compare(track, time_ms, value) if track.others else 0
+                if track.member is not None:
+                    quality |= self._neighbours.judge(track.member, time_ms=time_ms, value=value, quality=quality)
+            outcome = add(
+                connection,
+                track.series,
+                time_ms=time_ms,
+                value=value,
+                quality=quality,
+                raw=raw,
+                arrived_ms=arrived_ms,
+                own_time=not relative,
+                undated=dating.undated if relative else None,
+            )
+            if outcome is _CROWDED_OUT:
+                self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
 
     def _admits(self, connection: sqlite3.Connection, speaker: Speaker, part: str, published: Published) -> bool:
         room = speaker.admits(connection, part)
@@ -340,3 +347,7 @@ class Ingest:
         if self._since_tidied >= TIDY_EVERY:
             self._since_tidied = 0
             forget_old_undated(connection, now_ms=now_ms)
+
+
+def _too_many(quantity: str, unit: str) -> str:
+    return f"the device has {MAX_SERIES_PER_DEVICE} series already; '{quantity}' in '{unit}' is one too many"

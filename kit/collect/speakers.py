@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from kit.collect.dialects import NATIVE, discovery, meshtastic
 from kit.collect.dialects.port import Dialect, DialectError, Heard, Parsed
@@ -23,8 +24,8 @@ from kit.store.learned import learned_by
 PARTS_PER_GATEWAY = 250
 """Devices behind a gateway; one that invents names without end must not fill the disk."""
 
-TOPICS_REMEMBERED = 16
-"""Of one device, with what follows its own topic; it speaks on the same few for years."""
+ROUTES_REMEMBERED = 4_096
+"""Users and topics, with who that is; a device speaks on the same few for years."""
 
 OWNERS_REMEMBERED = 4_096
 """Topics at an external broker, with the device whose own they are."""
@@ -58,22 +59,16 @@ class Speaker:
     own: tuple[str, ...]
     known: dict[str, str] | None = None
     parts: set[str] | None = field(default=None)
-    _below: dict[str, str | None] = field(default_factory=dict)
 
     def below(self, topic: str) -> str | None:
         """What follows its own topic; None if the topic is not its own."""
         return next((topic[len(own) + 1 :] for own in self.own if f"{topic}/".startswith(f"{own}/")), None)
 
-    def heard(self, connection: sqlite3.Connection, published: Published) -> Heard:
-        """The message, as its dialect wants it."""
+    def heard(self, connection: sqlite3.Connection, topic: str, payload: bytes, below: str | None) -> Heard:
+        """The message, as its dialect wants it; `below` from `Route`."""
         if self.known is None:
             self.known = learned_by(connection, self.device)
-        topic = published.topic
-        if topic not in self._below:
-            if len(self._below) >= TOPICS_REMEMBERED:
-                self._below.clear()
-            self._below[topic] = self.below(topic)
-        return Heard(topic, published.payload, self._below[topic], self.base, self.known)
+        return Heard(topic, payload, below, self.base, self.known)
 
     def admits(self, connection: sqlite3.Connection, part: str) -> Room:
         """Whether there is room for this device behind it."""
@@ -89,6 +84,18 @@ class Speaker:
             return Room.NONE
         self.parts.add(part)
         return Room.NEW
+
+
+class Route(NamedTuple):
+    """Whose a user's messages on a topic are.
+
+    Attributes:
+        speaker: who says it; one named "" forgot its name.
+        below: what follows its own topic; None if the topic is not its own.
+    """
+
+    speaker: Speaker
+    below: str | None
 
 
 class _Missing(SenMLDialect):
@@ -113,6 +120,7 @@ class Speakers:
     def __init__(self, dialects: Mapping[str, Dialect]) -> None:
         self._dialects = dialects
         self._version: int | None = None
+        self._routes: dict[tuple[str, str], Route] = {}
         self._speakers: dict[str, Speaker] = {}
         self._passing: dict[str, Speaker] = {}
         self._owners: dict[str, Speaker | None] = {}
@@ -127,7 +135,7 @@ class Speakers:
                 device.name: self._speaker(connection, device.name, device.kind, device.base)
                 for device in list_devices(connection)
             }
-            self._passing, self._owners = {}, {}
+            self._passing, self._owners, self._routes = {}, {}, {}
             self._version = version
 
     def forget_changes(self) -> None:
@@ -136,8 +144,23 @@ class Speakers:
             speaker.known = speaker.parts = None
         self._mesh.parts = None
 
-    def find(self, published: Published) -> Speaker | None:
-        """Who said this; None if nobody whose words are readings. A speaker named "" is one that forgot its name."""
+    def route(self, username: str, topic: str) -> Route | None:
+        """What `find` found for this user and topic, if it was asked."""
+        return self._routes.get((username, topic))
+
+    def find(self, published: Published) -> Route | None:
+        """Who said this; None if nobody whose words are readings."""
+        speaker = self._who(published)
+        if speaker is None:
+            return None
+        route = Route(speaker, speaker.below(published.topic))
+        if published.username or not discovery.is_discovery(published.topic):  # which is about whom its payload names
+            if len(self._routes) >= ROUTES_REMEMBERED:
+                self._routes.clear()
+            self._routes[published.username, published.topic] = route
+        return route
+
+    def _who(self, published: Published) -> Speaker | None:
         if published.username == MESH_USER:
             return self._mesh
         signed_in = self._speakers.get(published.username)
@@ -154,6 +177,7 @@ class Speakers:
         if name not in self._passing:
             if len(self._passing) > PARTS_PER_GATEWAY:
                 self._passing.clear()
+                self._routes.clear()
             self._passing[name] = Speaker(name, NATIVE, PREFIX + name, (PREFIX + name,))
         return self._passing[name]
 

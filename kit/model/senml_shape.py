@@ -54,6 +54,19 @@ class Shape:
     pattern: re.Pattern[bytes]
     places: tuple[Place, ...]
 
+    @property
+    def undated(self) -> bool:
+        """Whether it says no times: each of its holes is a place's value, in the order of the places."""
+        return all(place.time < 0 and place.value == number for number, place in enumerate(self.places))
+
+    def values(self, payload: bytes) -> list[float] | None:
+        """The values alone, by place, of an `undated` shape; None if the message has to go the long way."""
+        match = self.pattern.fullmatch(payload)
+        if match is None:
+            return None
+        found = [float(number) + 0.0 for number in match.groups()]  # -0 is 0 when a base value is added
+        return found if min(found) > -LARGE and max(found) < LARGE else None
+
     def read(self, payload: bytes) -> list[tuple[float, float, bool]] | None:
         """Value, time and whether that is relative, for each place; None if the message has to go the long way."""
         match = self.pattern.fullmatch(payload)

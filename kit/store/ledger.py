@@ -197,7 +197,8 @@ class Ledger:
         if self._flusher is None:
             self._flusher = threading.Thread(target=self._keep_flushing, name="ledger", daemon=True)
             self._flusher.start()
-        self._dirty.set()
+        if not self._dirty.is_set():
+            self._dirty.set()
 
     def _flush(self) -> None:
         self._dirty.clear()

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
-from kit.store.ingest_state import load_token, save_token
+from kit.store.ingest_state import save_token
+from kit.store.many_rows import insert_rows
 from kit.store.packed_value import DECIMAL_BITS, pack_keys, pack_value, unpack_value
-from kit.store.rollups import HOUR_MS, NEVER_MS, horizon_ms
+from kit.store.rollups import HOUR_MS, NEVER_MS
 from kit.store.transactions import Lifetime
 
 SHIFT_AT_MOST_MS = 999
@@ -35,6 +36,9 @@ KEYS_AT_ONCE = 1_000
 _TIME_DOUBTFUL, _TIME_SHIFTED, _IMPOSSIBLE = (
     int(flag) for flag in (Quality.TIME_DOUBTFUL, Quality.TIME_SHIFTED, Quality.IMPOSSIBLE)
 )
+
+_BEGINNING = "SELECT (SELECT token FROM ingest_token), (SELECT horizon_ms FROM rollup_state)"
+"""Who wrote readings last (`kit.store.ingest_state`), and before when they are late (`kit.store.rollups`)."""
 
 MAX_SERIES_PER_DEVICE = 256
 """A device that invents names without end must not fill the disk."""
@@ -87,6 +91,9 @@ class Outcome(Enum):
     CROWDED_OUT = "crowded out"
 
 
+_STORED, _SHIFTED = Outcome.STORED, Outcome.SHIFTED
+
+
 class ReadingWriter:
     """Collects readings of one transaction. Call `begin`, then `series` and `add`, then `flush`."""
 
@@ -101,7 +108,8 @@ class ReadingWriter:
         self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
         self._arrived_ms = 0
-        self._undated: dict[tuple[int, int], Undated] = {}
+        self._undated: list[tuple[int, int, int, int, int, bool]] = []
+        self._held: set[tuple[int, int]] = set()
         self._horizon_ms = NEVER_MS
         self._late: set[tuple[int, int]] = set()
         self._touched: dict[int, Series] = {}
@@ -110,15 +118,16 @@ class ReadingWriter:
 
     def begin(self, connection: sqlite3.Connection) -> bool:
         """Start a transaction's worth; forgets what may not be in the store, and says whether it did."""
-        self._wrote_last = load_token(connection) == self._mark
+        wrote_last, horizon_ms = connection.execute(_BEGINNING).fetchone()
+        self._wrote_last = wrote_last == self._mark
         anew = not (self._wrote_last and self._flushed and self._lifetime and self._lifetime.lasts(connection))
         if anew:
             for memory in (self._series, self._absent, self._per_device, self._heard):
                 memory.clear()
         self._flushed, self._lifetime = False, Lifetime(connection)
-        self._horizon_ms, self._arrived_ms = horizon_ms(connection), 0
-        for pending in (self._rows, self._raw, self._undated, self._touched, self._seen, self._late):
-            pending.clear()
+        self._horizon_ms, self._arrived_ms = NEVER_MS if horizon_ms is None else horizon_ms, 0
+        self._drop_pending()
+        self._seen.clear()
         return anew
 
     def known(self, connection: sqlite3.Connection, device: str, quantity: str, unit: str) -> Series | None:
@@ -158,7 +167,7 @@ class ReadingWriter:
                 note_series(connection, known.id, key)
         return known
 
-    def add(
+    def add(  # noqa: C901, PLR0912 - once for every reading the kit ever keeps; a call costs as much as what it would do
         self,
         connection: sqlite3.Connection,
         series: Series,
@@ -185,34 +194,46 @@ class ReadingWriter:
                 it, two messages in one millisecond are two readings.
             undated: the kit dated it and may have to correct that.
         """
-        outcome = Outcome.STORED
+        outcome = _STORED
         newest_ms = series.newest_ms
         if newest_ms is None or time_ms > newest_ms:
             if newest_ms is None or time_ms != newest_ms + 1:
                 series.run_ms = time_ms
             series.newest_ms = time_ms
+        elif not own_time and time_ms >= series.run_ms:
+            # a burst of undated readings: nothing before the newest is free
+            outcome, time_ms = _SHIFTED, newest_ms + 1
+            series.newest_ms = time_ms
+            quality |= _TIME_SHIFTED
         else:
             placed_ms = self._place(connection, series, time_ms=time_ms, value=value, own_time=own_time)
             if isinstance(placed_ms, Outcome):
                 return placed_ms
             if placed_ms != time_ms:
-                outcome, time_ms = Outcome.SHIFTED, placed_ms
+                outcome, time_ms = _SHIFTED, placed_ms
                 quality |= _TIME_SHIFTED
         stored, series.decimals = pack_value(value, series.decimals)
-        if not self._arrived_ms:
-            self._arrived_ms = arrived_ms
-        key = (series.id, time_ms)
-        self._rows[key] = (*key, stored, quality << DECIMAL_BITS | series.decimals)
+        self._arrived_ms = self._arrived_ms or arrived_ms
+        number = series.id
+        self._rows[number, time_ms] = (number, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
         if undated is not None:
-            self._undated[key] = undated
+            boot, offset_ms, held = undated
+            self._undated.append((boot, 0, time_ms - offset_ms, number, time_ms, held))
+            if held:
+                self._held.add((number, time_ms))
         if time_ms < self._horizon_ms:
-            self._late.add((series.id, time_ms // HOUR_MS))
+            self._late.add((number, time_ms // HOUR_MS))
         if raw is not None:
-            self._raw.append((*key, raw.value, raw.unit))
+            self._raw.append((number, time_ms, raw.value, raw.unit))
         # a time from the future would hide every later reading behind it
         from_the_future = quality & _TIME_DOUBTFUL and time_ms > arrived_ms
         if not from_the_future and (series.latest_ms is None or time_ms >= series.latest_ms):
-            self._remember(series, time_ms, value, quality)
+            if value != series.value or series.latest_ms is None:
+                series.same_since_ms = time_ms
+            series.latest_ms, series.value, series.quality = time_ms, value, quality
+            if not quality & _IMPOSSIBLE:
+                series.good_ms, series.good_value = time_ms, value
+            self._touched[number] = series
         return outcome
 
     def saw(self, device: str, at_ms: int) -> None:
@@ -239,18 +260,10 @@ class ReadingWriter:
         return count
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
-        connection.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", self._rows.values())
-        undated = self._undated
-        if undated:
-            connection.executemany(
-                "INSERT INTO undated_readings VALUES (?, 0, ?, ?, ?, ?)",
-                [
-                    (by.boot, time_ms - by.offset_ms, series, time_ms, by.held)
-                    for (series, time_ms), by in undated.items()
-                ],
-            )
-        leaving = [key for key in self._rows if key not in undated or not undated[key].held] if undated else self._rows
-        keys = list(chain.from_iterable(leaving))
+        insert_rows(connection, "INSERT OR FAIL INTO readings", list(self._rows.values()))
+        insert_rows(connection, "INSERT OR FAIL INTO undated_readings", self._undated)
+        held = self._held
+        keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))
         for at in range(0, len(keys), 2 * KEYS_AT_ONCE):
             packed = pack_keys(keys[at : at + 2 * KEYS_AT_ONCE])
             connection.execute("INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)", (self._arrived_ms, packed))
@@ -258,14 +271,18 @@ class ReadingWriter:
             connection.executemany("INSERT OR IGNORE INTO rollup_dirty VALUES (?, ?)", self._late)
         if self._raw:
             connection.executemany("INSERT INTO raw_readings VALUES (?, ?, ?, ?)", self._raw)
-        connection.executemany(
-            "INSERT OR REPLACE INTO latest_readings VALUES (?, ?, ?, ?, ?, ?, ?)",
+        insert_rows(
+            connection,
+            "INSERT OR REPLACE INTO latest_readings",
             [
                 (s.id, s.latest_ms, s.value, s.quality, s.same_since_ms, s.good_ms, s.good_value)
                 for s in self._touched.values()
             ],
         )
-        for pending in (self._rows, self._raw, self._undated, self._touched, self._late):
+        self._drop_pending()
+
+    def _drop_pending(self) -> None:
+        for pending in (self._rows, self._raw, self._undated, self._held, self._touched, self._late):
             pending.clear()
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:
@@ -298,7 +315,10 @@ class ReadingWriter:
             return Outcome.REPEATED
         if own_time and free_ms > time_ms + SHIFT_AT_MOST_MS:
             return Outcome.CROWDED_OUT
-        series.newest_ms = max(series.newest_ms or free_ms, free_ms)
+        if series.newest_ms is None or free_ms > series.newest_ms:
+            if not own_time:
+                series.run_ms = time_ms  # all from there on is taken: the next of this burst need not look
+            series.newest_ms = free_ms
         return free_ms
 
     def _free_time(
@@ -306,8 +326,6 @@ class ReadingWriter:
     ) -> int | None:
         """The first free millisecond from `time_ms` on; None if this very reading is already there."""
         newest_ms = series.newest_ms or 0
-        if not own_time and time_ms >= series.run_ms:
-            return newest_ms + 1  # a burst of undated readings: nothing before it is free
         candidate = time_ms
         while candidate <= newest_ms:
             end_ms = candidate + SHIFT_AT_MOST_MS + 1
@@ -331,11 +349,3 @@ class ReadingWriter:
             if own_time:
                 break
         return candidate
-
-    def _remember(self, series: Series, time_ms: int, value: float, quality: int) -> None:
-        if series.latest_ms is None or value != series.value:
-            series.same_since_ms = time_ms
-        series.latest_ms, series.value, series.quality = time_ms, value, quality
-        if not quality & _IMPOSSIBLE:
-            series.good_ms, series.good_value = time_ms, value
-        self._touched[series.id] = series

@@ -52,6 +52,8 @@ def test_whatever_a_shape_reads_the_long_way_reads_too(pack: list[dict[str, obje
     found = read(shape, payload)
     if found is not None:
         assert long_way(payload) == (found, [])
+    if shape.undated:
+        assert shape.values(payload) == (None if found is None else [record.value for record in found])
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,38 @@ def test_a_device_that_speaks_often_is_noted_once_a_second(database: Database, w
     assert seen_ms() == NOON - MINUTE, "the kit's clock was set back"
 
 
+def test_a_burst_that_goes_on_after_a_restart_is_kept_whole_without_looking_through_it_each_time(
+    database: Database,
+) -> None:
+    """Two messages in a millisecond run ahead of the clock; whoever starts then finds no gap to put the next in."""
+
+    def burst(writer: ReadingWriter, count: int) -> None:
+        with database.atomic() as connection:
+            writer.begin(connection)
+            series = writer.series(connection, "a", "temperature", "Cel")
+            assert series is not None
+            for number in range(count):
+                writer.add(
+                    connection,
+                    series,
+                    time_ms=NOON,
+                    value=float(number),
+                    quality=0,
+                    raw=None,
+                    arrived_ms=NOON,
+                    own_time=False,
+                )
+            writer.flush(connection)
+
+    burst(ReadingWriter(), 3_000)
+    looked: list[str] = []
+    database.connection.set_trace_callback(looked.append)
+    burst(ReadingWriter(), 100)
+    assert len([statement for statement in looked if "FROM readings WHERE series" in statement]) < 10
+    times = [row.time_ms for row in find_readings(database.connection)]
+    assert times == list(range(NOON, NOON + 3_100))
+
+
 def test_memory_lasts_only_as_far_as_its_transaction_reached(database: Database) -> None:
     connection = database.connection
     with database.atomic():

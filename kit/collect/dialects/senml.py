@@ -37,6 +37,9 @@ SHAPES_PER_TOPIC = 4
 TOPICS_REMEMBERED = 512
 """A few kilobytes each. A device says one or two kinds of message; one that never says the same twice is parsed."""
 
+_new = tuple.__new__
+"""Makes a named tuple at half the price."""
+
 
 class _Meaning(NamedTuple):
     """What a record's name and unit mean: the quantity, the stored unit, and whether the quantity is of the table."""
@@ -104,23 +107,45 @@ class SenMLDialect:
 DIALECT = SenMLDialect()
 
 
+class _Pack:
+    """A shape, and what its places mean. How it is read is decided once: nearly every message comes this way."""
+
+    def __init__(self, shape: Shape, meanings: list[_Meaning]) -> None:
+        self._shape, self._meanings = shape, meanings
+        as_told = all(p.unit in ("", m.unit) or not m.known for p, m in zip(shape.places, meanings, strict=True))
+        self._bare = as_told and shape.undated
+        self._series = [(m.quantity, m.unit, p.since_s) for p, m in zip(shape.places, meanings, strict=True)]
+
+    def read(self, payload: bytes) -> list[Observation] | None:
+        """The observations of a message; None if it looks otherwise."""
+        if self._bare:
+            values = self._shape.values(payload)
+            if values is None:
+                return None
+            return [
+                _new(Observation, (quantity, unit, value, since_s, True, None, False, ""))
+                for (quantity, unit, since_s), value in zip(self._series, values)  # noqa: B905 - each place has its value
+            ]
+        found = self._shape.read(payload)
+        if found is None:
+            return None
+        places = zip(self._shape.places, found, self._meanings, strict=True)
+        return [_observe(place.unit, *one, meaning) for place, one, meaning in places]
+
+
 class _Packs:
     """What each topic's messages look like, so that only their numbers have to be read."""
 
     def __init__(self) -> None:
-        self._known: dict[str, list[tuple[Shape, list[_Meaning], bool]]] = {}
+        self._known: dict[str, list[_Pack]] = {}
         self._tries: dict[str, int] = {}
 
     def read(self, topic: str, payload: bytes) -> Parsed | None:
         """The observations of a message that looks like an earlier one; None if it has to be parsed."""
-        for shape, meanings, as_told in self._known.get(topic, ()):
-            found = shape.read(payload)
-            if found is None:
-                continue
-            if as_told:
-                return Parsed([Observation(m[0], m[1], *one) for m, one in zip(meanings, found, strict=True)])
-            places = zip(shape.places, found, meanings, strict=True)
-            return Parsed([_observe(place.unit, *one, meaning) for place, one, meaning in places])
+        for pack in self._known.get(topic, ()):
+            found = pack.read(payload)
+            if found is not None:
+                return Parsed(found)
         return None
 
     def learn(self, topic: str, payload: bytes, meanings: list[_Meaning]) -> None:
@@ -134,8 +159,7 @@ class _Packs:
         self._tries[topic] = tries + 1
         shape = learn_shape(payload)
         if shape is not None:
-            as_told = all(p.unit in ("", m.unit) or not m.known for p, m in zip(shape.places, meanings, strict=True))
-            self._known.setdefault(topic, []).append((shape, meanings, as_told))
+            self._known.setdefault(topic, []).append(_Pack(shape, meanings))
 
 
 _PACKS = _Packs()
