@@ -98,7 +98,8 @@ def set_clock(arguments: argparse.Namespace) -> int:
 
 def list_boots(arguments: argparse.Namespace) -> int:
     """Every boot with how its time became known."""
-    from kit.store.boots import boots, count_undated
+    from kit.store.boots import boots
+    from kit.store.undated import count_undated
 
     unit = unit_of(arguments)
     with reading_store(unit) as database:

@@ -17,6 +17,7 @@ from functools import partial
 from hardware.ports import HardwareError, TimeSource
 from kit.clock import Clock
 from kit.store import boots as store
+from kit.store import undated
 from kit.store.boots import BootRow, Marks
 from kit.store.database import Database
 from kit.store.facts import count_change, get_fact, put_fact
@@ -172,11 +173,11 @@ class Timekeeper:
             patience_ms = None if final else self._patience_ms(row, up_ms)
             if patience_ms is not None and row is not rows[-1]:
                 patience_ms = 2**61 if patience_ms > 0 else 0
-            while self._some(partial(store.release_readings, row=row, limit=limit, before_mono_ms=patience_ms)):
+            while self._some(partial(undated.release_readings, row=row, limit=limit, before_mono_ms=patience_ms)):
                 pass
             if row.firm or (settled and row is not rows[-1]):
-                self._some(partial(store.forget_undated, row=row))
-        self._some(store.bound_undated)
+                self._some(partial(undated.forget_undated, row=row))
+        self._some(undated.bound_undated)
 
     def _patience_ms(self, row: BootRow, up_ms: int) -> int:
         """What came in before it (ms since boot) has waited long enough for its true time."""
@@ -237,7 +238,7 @@ def _move_some(connection: sqlite3.Connection, *, row: BootRow, final: bool, lim
         "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND (? OR mono_ms + ? != time_ms) LIMIT 1",
         (row.number, final, row.offset_ms),
     ).fetchone()
-    return store.move_readings(connection, row, limit=limit) if due is not None else 0
+    return undated.move_readings(connection, row, limit=limit) if due is not None else 0
 
 
 def _worth_writing(before: TimeState, state: TimeState) -> bool:

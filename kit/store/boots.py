@@ -3,7 +3,7 @@
 While the time is a guess, a reading that the kit dates carries (boot, milliseconds since boot) beside it
 (`undated_readings`). Own records and alerts need no mark of their own: `boots` remembers their numbers at the start of
 each boot, and numbers count in the order of writing, whatever the clock says. When the time of a boot becomes known,
-`settle_boot` moves records, alerts and receipts at once, and `move_readings` the readings, some thousand at a time;
+`settle_boot` moves records, alerts and receipts at once, and `kit.store.undated` the readings, some thousand at a time;
 killed in between, it goes on where it was, because every move is to an absolute time.
 """
 
@@ -15,15 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from kit.clock import EARLIEST_BELIEVABLE_S
 from kit.model.alert import Alert, Receipt, receipt_body, receipt_from_body, to_record_body
 from kit.model.cap import from_json, to_json
-from kit.model.readings import Quality
-from kit.store.ingest_state import save_token
 from kit.store.migrations import sql
-from kit.store.packed_value import DECIMAL_BITS, DECIMAL_MASK, QUALITY_SQL, VALUE_SQL, pack_keys, unpack_keys
-from kit.store.reading_writer import KEYS_AT_ONCE
-from kit.store.rollups import mark_late
 
 MIGRATIONS = (
     sql(
@@ -70,17 +64,7 @@ MIGRATIONS = (
     ),
 )
 
-BELIEVABLE_MS = EARLIEST_BELIEVABLE_S * 1000
-
 REPORTS_KEPT = 200
-UNDATED_AT_MOST = 200_000
-"""Of readings whose date is trusted and might yet be corrected; the oldest are then left as they are. 30 bytes each."""
-
-SAME_FOR_AT_MOST_MS = 7 * 86_400_000
-"""Nobody asks for how much longer a value has stood still; the longest limit of `kit.model.quantities` is 72 h."""
-
-GUESSED = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
-
 
 _STAMPS = (
     ("heard_devices", ("last_seen_ms",)),
@@ -238,102 +222,6 @@ def settle_boot(
     )
 
 
-def move_readings(connection: sqlite3.Connection, row: BootRow, *, limit: int) -> int:
-    """Move some of a boot's undated readings to where its offset puts them; returns how many were looked at."""
-    up = connection.execute(
-        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND mono_ms + ? > time_ms LIMIT 1",
-        (row.number, row.offset_ms),
-    ).fetchone()
-    # away from where the others still are: nothing then stands in the way but readings that the device itself dated
-    order = "DESC" if up else "ASC"
-    waiting = connection.execute(
-        f"SELECT series, time_ms, mono_ms, held FROM undated_readings WHERE boot = ? AND moved = 0 "  # noqa: S608 - one of two words
-        f"ORDER BY mono_ms {order} LIMIT ?",
-        (row.number, limit),
-    ).fetchall()
-    moved: list[tuple[int, int, int]] = []
-    for series, time_ms, mono_ms, held in waiting:
-        to_ms, shifted = _free(connection, series, time_ms, mono_ms + row.offset_ms)
-        keep = ~GUESSED if row.known else ~int(Quality.TIME_DOUBTFUL) if to_ms >= BELIEVABLE_MS else -1
-        _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted)
-        connection.execute(
-            "UPDATE undated_readings SET time_ms = ?, moved = 1 "
-            "WHERE boot = ? AND moved = 0 AND mono_ms = ? AND series = ? AND time_ms = ?",
-            (to_ms, row.number, mono_ms, series, time_ms),
-        )
-        if not held and to_ms != time_ms:
-            moved.append((to_ms, series, time_ms))
-    if moved:
-        _move_unsynced(connection, moved)
-    if waiting:
-        for series in {each[0] for each in waiting}:
-            _renew_latest(connection, series)
-        import secrets
-
-        save_token(connection, secrets.token_bytes(8))  # whoever writes readings must forget what it remembers
-    return len(waiting)
-
-
-def release_readings(
-    connection: sqlite3.Connection, row: BootRow, *, limit: int, before_mono_ms: int | None = None
-) -> int:
-    """Let the boot's readings leave for the core, in the order in which they were taken; returns how many.
-
-    Args:
-        connection: inside a transaction.
-        row: the boot.
-        limit: at most so many at once.
-        before_mono_ms: only those older than this, whose time is still a guess: they have waited long enough.
-    """
-    places = connection.execute(
-        "SELECT boot, moved, mono_ms, series, time_ms FROM undated_readings "
-        "WHERE boot = ? AND held = 1 AND mono_ms < ? AND (moved = 1 OR ?) ORDER BY mono_ms LIMIT ?",
-        (row.number, 2**62 if before_mono_ms is None else before_mono_ms, before_mono_ms is not None, limit),
-    ).fetchall()
-    rows = [(series, time_ms) for *_, series, time_ms in places]
-    connection.executemany(
-        "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
-        [
-            (some[0][1], pack_keys([number for key in some for number in key]))
-            for some in (rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE))
-        ],
-    )
-    connection.executemany(
-        "UPDATE undated_readings SET held = 0 "
-        "WHERE boot = ? AND moved = ? AND mono_ms = ? AND series = ? AND time_ms = ?",
-        places,
-    )
-    return len(rows)
-
-
-def forget_undated(connection: sqlite3.Connection, row: BootRow) -> int:
-    """Everything of that boot has its final time; returns how many were undated."""
-    return connection.execute(
-        "DELETE FROM undated_readings WHERE boot = ? AND held = 0 AND moved = 1", (row.number,)
-    ).rowcount
-
-
-def bound_undated(connection: sqlite3.Connection) -> int:
-    """Keep the table small: the oldest whose time is trusted already stay as they are. Returns how many went."""
-    count = connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0]
-    if count <= UNDATED_AT_MOST:
-        return 0
-    return connection.execute(
-        "DELETE FROM undated_readings WHERE (boot, moved, mono_ms, series, time_ms) IN (SELECT boot, moved, mono_ms, "
-        "series, time_ms FROM undated_readings WHERE held = 0 ORDER BY boot, mono_ms LIMIT ?)",
-        (count - UNDATED_AT_MOST,),
-    ).rowcount
-
-
-def count_undated(connection: sqlite3.Connection, boot: int, *, unmoved_only: bool = False) -> int:
-    """How many readings of a boot may still move."""
-    return int(
-        connection.execute(
-            "SELECT count(*) FROM undated_readings WHERE boot = ? AND (moved = 0 OR NOT ?)", (boot, unmoved_only)
-        ).fetchone()[0]
-    )
-
-
 def moved_times(connection: sqlite3.Connection, time_ms: int) -> list[int]:
     """Where a reading that the kit once dated so may be now, if its boot's time was corrected since."""
     try:
@@ -346,76 +234,6 @@ def moved_times(connection: sqlite3.Connection, time_ms: int) -> list[int]:
             time_ms += delta_ms
             times.append(time_ms)
     return times
-
-
-def _free(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int) -> tuple[int, int]:
-    """The wanted time or the first free one after it, and the flag that says so."""
-    wanted = to_ms
-    while to_ms != from_ms:
-        held = connection.execute("SELECT 1 FROM readings WHERE series = ? AND time_ms = ?", (series, to_ms)).fetchone()
-        if held is None:
-            break
-        to_ms += 1
-    return to_ms, int(Quality.TIME_SHIFTED) if to_ms != wanted else 0
-
-
-def _move_one(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int, *, keep: int, add: int) -> None:
-    connection.execute(
-        "UPDATE readings SET time_ms = ?, code = (code & ?) | ? WHERE series = ? AND time_ms = ?",
-        (to_ms, keep << DECIMAL_BITS | DECIMAL_MASK, add << DECIMAL_BITS, series, from_ms),
-    )
-    for time_ms in (from_ms, to_ms):
-        mark_late(connection, series, time_ms)
-    if to_ms != from_ms:
-        connection.execute(
-            "UPDATE OR REPLACE raw_readings SET time_ms = ? WHERE series = ? AND time_ms = ?", (to_ms, series, from_ms)
-        )
-
-
-def _move_unsynced(connection: sqlite3.Connection, moved: list[tuple[int, int, int]]) -> None:
-    """What waits for a batch is named by its time: rename it."""
-    to = {(series, old_ms): new_ms for new_ms, series, old_ms in moved}
-    for number, packed in connection.execute("SELECT id, keys FROM unsynced").fetchall():
-        keys = unpack_keys(packed)
-        if any(key in to for key in keys):
-            renamed = [part for key in keys for part in (key[0], to.get(key, key[1]))]
-            connection.execute("UPDATE unsynced SET keys = ? WHERE id = ?", (pack_keys(renamed), number))
-
-
-def _renew_latest(connection: sqlite3.Connection, series: int) -> None:
-    """The newest reading of a series anew, by the times as they are now."""
-    newest = None
-    for doubtful in (int(Quality.TIME_DOUBTFUL), 0):
-        newest = (
-            newest
-            or connection.execute(
-                f"SELECT time_ms, {VALUE_SQL}, {QUALITY_SQL} FROM readings WHERE series = ? AND code & ? = 0 "  # noqa: S608 - our constants
-                "ORDER BY time_ms DESC LIMIT 1",
-                (series, doubtful << DECIMAL_BITS),
-            ).fetchone()
-        )
-    if newest is None:
-        return
-    oldest_ms = newest[0] - SAME_FOR_AT_MOST_MS
-    differs = connection.execute(
-        f"SELECT time_ms FROM readings WHERE series = ? AND time_ms < ? AND time_ms > ? AND {VALUE_SQL} != ? "  # noqa: S608 - as above
-        "ORDER BY time_ms DESC LIMIT 1",
-        (series, newest[0], oldest_ms, newest[1]),
-    ).fetchone()
-    since = connection.execute(
-        "SELECT min(time_ms) FROM readings WHERE series = ? AND time_ms > ?",
-        (series, differs[0] if differs else oldest_ms),
-    ).fetchone()
-    good = connection.execute(
-        f"SELECT time_ms, {VALUE_SQL} FROM readings WHERE series = ? AND time_ms <= ? AND code & ? = 0 "  # noqa: S608 - as above
-        "ORDER BY time_ms DESC LIMIT 1",
-        (series, newest[0], int(Quality.IMPOSSIBLE) << DECIMAL_BITS),
-    ).fetchone() or (None, None)
-    connection.execute(
-        "UPDATE latest_readings SET time_ms = ?, value = ?, quality = ?, same_since_ms = ?, good_ms = ?, "
-        "good_value = ? WHERE series = ?",
-        (newest[0], newest[1], newest[2], since[0], good[0], good[1], series),
-    )
 
 
 def _move_alerts(connection: sqlite3.Connection, row: BootRow, delta: int, marks: Marks) -> None:

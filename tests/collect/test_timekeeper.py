@@ -24,13 +24,14 @@ from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType
 from kit.model.batch import decode_batch
 from kit.model.ledger import LedgerFile
 from kit.model.messages import Published
-from kit.store.boots import boots, count_undated, latest_time_in
+from kit.store.boots import boots, latest_time_in
 from kit.store.database import Database
 from kit.store.joining import current_code, use_code
 from kit.store.readings import count_unsynced, find_readings, latest_readings, sensors
 from kit.store.reckoning import reckon
 from kit.store.records import set_origin
 from kit.store.schema import MIGRATIONS
+from kit.store.undated import count_undated
 from kit.unit_clock import UnitClock
 
 TRUE = EARLIEST_BELIEVABLE_S + 300 * 86_400

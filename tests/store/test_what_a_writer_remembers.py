@@ -14,6 +14,7 @@ from kit.store.ingest_state import load_token
 from kit.store.reading_writer import HEARD_EVERY_MS, Outcome, ReadingWriter
 from kit.store.readings import find_readings, sensors
 from kit.store.transactions import Lifetime
+from kit.store.undated import count_undated
 
 NOON = 1_460_462_400_000
 MINUTE = 60_000
@@ -241,4 +242,4 @@ def test_what_an_older_kit_held_undated_is_held_in_the_new_order(tmp_path: Path)
             "SELECT boot, mono_ms, series, time_ms, held, moved FROM undated_readings ORDER BY boot, mono_ms DESC"
         ).fetchall()
         assert list(map(tuple, kept)) == rows
-        assert boots.count_undated(new.connection, 1, unmoved_only=True) == 1
+        assert count_undated(new.connection, 1, unmoved_only=True) == 1
