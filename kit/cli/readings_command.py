@@ -7,8 +7,9 @@ import itertools
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kit.cli.parser import nearest
@@ -20,7 +21,7 @@ from kit.health.words import zone_of
 from kit.model.local_days import LocalDays
 from kit.model.quantities import QUANTITIES
 from kit.store.devices import list_devices
-from kit.store.readings import known_names
+from kit.store.readings import StoredReading, known_names, raw_reading
 from kit.store.rollup_rows import RESOLUTIONS, Row, find_rows, stand_ins
 
 
@@ -37,7 +38,11 @@ def add_readings(parser: argparse.ArgumentParser) -> None:
         help="every reading, or hours or days (minimum, mean, maximum)",
     )
     parser.add_argument("--format", choices=("json", "csv"), help="instead of a table")
-    parser.add_argument("--explain", action="store_true", help="say below each doubtful reading what is doubtful")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="say below each reading what is doubtful and what the device said",
+    )
     parser.set_defaults(run=show_readings)
 
 
@@ -70,7 +75,7 @@ def show_readings(arguments: argparse.Namespace) -> int:
         elif with_buckets:
             _print_table(rows)
         else:
-            _print_text(map(row_json, rows), explain=arguments.explain)
+            _print_text(rows, notes=partial(_notes, database.connection) if arguments.explain else lambda _: ())
     return 0
 
 
@@ -126,20 +131,29 @@ def _print_table(rows: Iterator[Row]) -> None:
         )
 
 
-def _print_text(rows: Iterator[dict[str, Any]], *, explain: bool) -> None:
+def _notes(connection: sqlite3.Connection, row: Row) -> Iterator[str]:
+    """What the device really said, where the kit converted it, and what is doubtful."""
+    told = raw_reading(connection, row) if isinstance(row, StoredReading) else None
+    if told is not None:
+        yield f"The device said {told[0]:.6g} {told[1]}."
+    yield from row_json(row)["quality_words"]
+
+
+def _print_text(stored: Iterator[Row], *, notes: Callable[[Row], Iterable[str]]) -> None:
     # widths are taken from the first rows: nothing waits for the last one
+    rows = ((row_json(row), row) for row in stored)
     first = list(itertools.islice(rows, 200))
     if not first:
         print("No readings.")
         return
-    device = max(6, *(len(row["device"]) for row in first))
-    quantity = max(8, *(len(row["quantity"]) for row in first))
+    device = max(6, *(len(row["device"]) for row, _ in first))
+    quantity = max(8, *(len(row["quantity"]) for row, _ in first))
     print(f"{'TIME':<20}  {'DEVICE':<{device}}  {'QUANTITY':<{quantity}}  {'VALUE':>9}  UNIT   QUALITY")
-    for row in itertools.chain(first, rows):
+    for row, reading in itertools.chain(first, rows):
         value = f"{row['value']:>9.6g}"
         print(
             f"{row['time']:<20}  {row['device']:<{device}}  {row['quantity']:<{quantity}}  "
             f"{value}  {row['unit']:<5}  {row['quality']}"
         )
-        for sentence in row["quality_words"] if explain else ():
+        for sentence in notes(reading):
             print(f"{'':<20}  {sentence}")

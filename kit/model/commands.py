@@ -25,6 +25,9 @@ LEASE_S = 30.0
 RENEWALS_PER_LEASE = 3
 """Two may be lost."""
 
+SHORTEST_S = 1.0
+"""No device is told a shorter lease: rounded to nothing, one refuses it, and another's timer never runs out."""
+
 EARLY_S = 1.0
 """A device's own timer may run so much fast over a lease (3 %): off so shortly before the end is no failure."""
 
@@ -203,4 +206,4 @@ def _send(
     if command.sent_s is not None and now_s - command.sent_s < every_s:
         return command, None
     sent = replace(command, sent_s=now_s)
-    return sent, Send(sent, on, lease_s, answer_within_s)
+    return sent, Send(sent, on, max(lease_s, SHORTEST_S) if on else 0.0, answer_within_s)

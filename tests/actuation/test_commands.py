@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,19 @@ from hypothesis import strategies as st
 
 from hardware.simulated.actuator import ActuatorCore
 from kit.collect.actuation.speech import Actuator, answers_on, is_ack_topic, listen, tell
-from kit.model.commands import ANSWER_WITHIN_S, LEASE_S, RETRY_S, Ack, Command, CommandState, Send, end, hear, step
+from kit.model.commands import (
+    ANSWER_WITHIN_S,
+    LEASE_S,
+    RETRY_S,
+    SHORTEST_S,
+    Ack,
+    Command,
+    CommandState,
+    Send,
+    end,
+    hear,
+    step,
+)
 
 VALVE = Actuator("valve", "native", "valve")
 
@@ -58,6 +71,17 @@ def test_a_device_whose_last_lease_runs_out_before_the_kit_tells_it_has_done_as_
     command = hear(step(_open(25.0), 0.0)[0], _ack(on=True), 3.0)
     command = hear(command, _ack(on=False, error="somebody pressed its button"), 20.0)
     assert command.state is CommandState.FAILED
+
+
+def test_the_last_lease_is_never_so_short_that_a_device_would_take_it_for_none() -> None:
+    command = hear(step(_open(20.0), 0.0)[0], _ack(on=True), 0.0)
+    command, send = step(command, math.nextafter(20.0, 0.0))
+    assert send is not None
+    assert (send.on, send.lease_s) == (True, SHORTEST_S)
+    assert step(command, 20.1)[1] == replace(send, command=step(command, 20.1)[0], on=False, lease_s=0.0)
+    _, send = step(_open(0.0001), 0.0)
+    assert send is not None
+    assert send.lease_s == SHORTEST_S
 
 
 def test_a_device_that_falls_silent_is_not_said_to_be_on() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.cli.__main__ import parser_for
+from kit.settings import describe_settings
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("kit", "sync", "village_apps", "hardware", "tui")
@@ -75,6 +76,13 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
 def test_every_example_on_a_page_could_be_typed_as_it_stands(page: Path) -> None:
     for words in (words_of(command) for block, command in commands_of(page) if block):
         parser_for(words[0]).parse_args(words[1:])
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
+    known = [(section, name) for section, name, *_ in describe_settings()]
+    named = re.findall(r"`\[([a-z.]+)\] ([a-z_]+)", page.read_text(encoding="utf-8"))
+    assert [each for each in named if each not in known] == []
 
 
 def anchors_of(page: Path) -> set[str]:

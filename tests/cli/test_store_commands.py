@@ -16,7 +16,7 @@ from kit.certificates import authority_file, broker_context
 from kit.cli.__main__ import main
 from kit.home import Home
 from kit.model.local_days import LocalDays
-from kit.model.readings import Quality
+from kit.model.readings import Quality, Raw
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
 from kit.store.packed_value import DECIMAL_BITS
@@ -38,7 +38,7 @@ def text(capsys: pytest.CaptureFixture[str], home: Home, *words: str, code: int 
     return streams.out if code == 0 else streams.err
 
 
-def measure(home: Home, device: str, quantity: str, *values: float) -> None:
+def measure(home: Home, device: str, quantity: str, *values: float, raw: Raw | None = None) -> None:
     writer = ReadingWriter()
     with Database(home.database) as database, database.atomic() as connection:
         writer.begin(connection)
@@ -51,7 +51,7 @@ def measure(home: Home, device: str, quantity: str, *values: float) -> None:
                 time_ms=1_460_419_200_000 + hour * HOUR_MS,
                 value=value,
                 quality=Quality.GOOD,
-                raw=None,
+                raw=raw,
                 arrived_ms=0,
                 own_time=True,
             )
@@ -199,6 +199,12 @@ def test_a_doubtful_reading_is_explained_on_request(unit: Home, capsys: pytest.C
     assert "physically possible" not in text(capsys, unit, "readings")
     assert "The value lies outside what is physically possible" in text(capsys, unit, "readings", "--explain")
     assert told(capsys, unit, "readings")[0]["qc"] == "X"
+
+
+def test_what_a_device_said_in_its_own_unit_is_told_on_request(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    measure(unit, "low", "temperature", 25.0, raw=Raw(77.0, "degF"))
+    assert "degF" not in text(capsys, unit, "readings")
+    assert "The device said 77 degF." in text(capsys, unit, "readings", "--explain")
 
 
 def test_since_is_within_and_until_is_without(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,8 +101,15 @@ def test_a_long_log_is_copied_beside_the_commits_and_begins_anew(hurried: Databa
 def test_the_log_stays_bounded_while_somebody_writes_without_a_pause(hurried: Database, file: Path) -> None:
     for _ in range(600):
         write(hurried, 2)
-    # 1,800 pages in all; how much is written while the log is being copied is up to the machine
-    assert not Log(file).reaches(10 * PAGES)
+    log = Log(file)
+
+    def bounded_while_writing() -> bool:
+        write(hurried, 2)
+        return not log.reaches(4 * PAGES)
+
+    # 1,800 pages are written; on a busy machine it takes a while until the copying has its turn
+    assert soon(bounded_while_writing)
+    log.close()
     checkpoints = hurried._checkpoints
     assert checkpoints is not None
     assert checkpoints.made

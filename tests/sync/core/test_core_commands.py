@@ -96,7 +96,7 @@ def test_without_a_public_address_the_invite_carries_this_machine_s_and_says_so(
         (("invite", "x", "--days", "nan"), 2, "an invite cannot be good for nan days"),
         (("invite", "x", "--days", "soon"), 2, "invalid float value: 'soon'"),
         (("remove", "kit-none"), 2, "no kit and no open invite is called 'kit-none'"),
-        (("records", "--last", "0"), 2, "--last 0: write a number above 0"),
+        (("records", "--last", "0"), 2, "--last: '0' is not a number from 1 on"),
         (("recrods",), 2, "did you mean 'records'?"),
         ((), 2, "say what to do: init, run, invite, remove, status, kits, records"),
     ],
