@@ -16,6 +16,9 @@ from kit.home import Home
 ENOUGH_FREE_BYTES = 200_000_000
 """A backup of the store, the logs, and a season of readings (22 bytes each)."""
 
+PATIENCE_S = 5.0
+"""Real seconds to wait for a store that somebody holds."""
+
 
 def check_home(home: Home) -> Iterator[Check]:
     """Writable, and with room."""
@@ -68,13 +71,20 @@ def check_password(home: Home) -> Iterator[Check]:
         yield Check("password", ok=True, sentence="the technician's password was changed after the first start")
 
 
-def check_store(home: Home) -> Iterator[Check]:
-    """`PRAGMA quick_check`, and the journal that makes commits durable."""
+def check_store(home: Home, *, patience_s: float = PATIENCE_S) -> Iterator[Check]:
+    """`PRAGMA quick_check`, and the journal that makes commits durable.
+
+    Args:
+        home: the unit.
+        patience_s: real seconds to wait for a store that somebody holds.
+    """
     if not home.database.exists():
         yield Check("store", ok=False, sentence="there is no store yet", todo="start the unit once: kit run")
         return
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True, timeout=5.0)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{home.database}?mode=ro", uri=True, timeout=patience_s)
+        ) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
             journal = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
     except sqlite3.OperationalError as error:  # held by somebody, or not this user's to read: no damage

@@ -13,6 +13,7 @@ import pytest
 from kit.clock import ManualClock
 from kit.health.check import Check
 from kit.health.doctor import Diagnosis, diagnose
+from kit.health.doctor_home import check_store
 from kit.health.doctor_unit import check_devices, check_ports, reachable
 from kit.health.status import unit_status
 from kit.home import Home
@@ -76,7 +77,7 @@ def test_a_store_that_somebody_holds_is_not_called_damaged(village: Any) -> None
     with contextlib.closing(sqlite3.connect(village.home.database)) as holder:
         holder.execute("PRAGMA locking_mode=EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")
-        (check,) = found(village, "store")
+        (check,) = check_store(village.home, patience_s=0.1)
     assert not check.ok
     assert "cannot be looked at now: database is locked" in check.sentence
     assert "damaged" not in check.sentence
