@@ -134,7 +134,7 @@ def remove_kit(arguments: argparse.Namespace) -> int:
     """Shut out a kit, or make an invite worthless."""
     core = _core(arguments)
     with core.open_store() as store:
-        removed = store.remove_kit(arguments.kit)
+        removed = store.remove_kit(arguments.kit, now_ms=core.now_ms())
         withdrawn = 0 if removed else store.withdraw_invites(arguments.kit, now_ms=core.now_ms())
         known = [kit.unit for kit in store.kits()]
     if not removed and not withdrawn:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from sync.core.store import CoreStore, OwnRecord
 
 SHOWN = 40
-NOT_READ_BY_PEOPLE = ("core-key", "custody", "lesson", "advice", "file")
-"""Of these nobody is asked whether they have read them."""
+NOT_READ_BY_PEOPLE = ("core-key", "custody", "villages")
+"""These are for the kit itself."""
+FILES = ("lesson", "advice", "file")
+"""Of these nobody is asked whether they have read them: a kit keeps them for whoever opens them."""
 DAY_S = 24 * 3600
 OpenCore = Callable[[argparse.Namespace], "Core"]
 
@@ -186,6 +188,7 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
         "read": rfc3339(record.read_ms),
         "read_by": record.read_by,
         "asks": record.asks,
+        "undeliverable": record.undeliverable,
         "expires": None if record.lifetime_s is None else rfc3339(record.created_ms + record.lifetime_s * 1000),
         "expired": record.expired(now_ms),
     }
@@ -194,10 +197,18 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
 def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
     if row["read"]:
         return f"read by {row['read_by'] or 'somebody'}"
+    if row["undeliverable"]:
+        return "cannot be delivered: no such kit is here (any more)"
     if row["expired"]:
         return "expired before it arrived"
     if row["accepted"]:
-        if row.get("kind") in NOT_READ_BY_PEOPLE or not row["asks"]:
-            return "at the kit"
-        return "came; NOT READ by anybody" if for_core else "at the kit; not read by anybody"
+        return _arrived(row, for_core=for_core)
     return f"left by {row['link']}" if row["left"] else "waits until the kit is heard"
+
+
+def _arrived(row: Mapping[str, Any], *, for_core: bool) -> str:
+    if row.get("kind") in FILES:
+        return "at the kit; whether anybody has opened it is not told"
+    if row.get("kind") in NOT_READ_BY_PEOPLE or not row["asks"]:
+        return "at the kit"
+    return "came; NOT READ by anybody" if for_core else "at the kit; not read by anybody"

@@ -6,10 +6,12 @@ import sqlite3
 from typing import Any
 
 from kit.health.services import service_states
+from kit.health.words import size_words
 from kit.home import Home
-from kit.store.links import links
+from kit.store.links import LinkRow, links
 from kit.store.queue import queue
 from sync.join import has_joined
+from sync.protocol.records import Priority
 from sync.protocol.routing import LinkFacts, Waiting, why_waiting
 
 
@@ -35,22 +37,29 @@ def queue_rows(
         kind: only these.
     """
     rows = queue(connection, limit=limit, waiting_only=waiting_only, priority=priority, kind=kind, now_ms=now_ms)
-    known = [
-        LinkFacts(
-            name=link.name,
-            state=link.state,
-            explain=link.explain,
-            lowest_priority=link.lowest_priority,
-            width=int(link.facts.get("mtu_bytes", 0)),
-        )
-        for link in links(connection)
-    ]
+    known = [_facts(link) for link in links(connection)]
     states = service_states(home.services_file)
     serving = any(service["name"] == "sync" and service["state"] == "running" for service in states.services)
     joined = has_joined(home)
     for row in rows:
         row["why"] = "" if row["accepted"] else _why(row, known, serving=serving, joined=joined)
     return rows
+
+
+def _facts(link: LinkRow) -> LinkFacts:
+    data = link.facts.get("data") or {}
+    daily, used = int(data.get("daily_bytes", 0)), int(data.get("used_bytes", 0))
+    return LinkFacts(
+        name=link.name,
+        state=link.state,
+        explain=link.explain,
+        lowest_priority=link.lowest_priority,
+        width=int(link.facts.get("mtu_bytes", 0)),
+        not_welcome=str(link.facts.get("not_welcome", "")),
+        core_full=bool(link.facts.get("core_full")),
+        budget=f"{size_words(used)} of {size_words(daily)} are used" if daily else "",
+        budget_lowest=int(data.get("lowest_priority", Priority.BULK)) if daily else int(Priority.BULK),
+    )
 
 
 def _why(row: dict[str, Any], known: list[LinkFacts], *, serving: bool, joined: bool) -> str:

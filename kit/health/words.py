@@ -179,6 +179,10 @@ def custody_words(row: Mapping[str, Any]) -> str:
     """How far a record of the queue has come, and by which links or whom: `accepted by lora`, `read by Amina`."""
     if row["state"] == "read":
         return f"read by {row.get('read_by') or 'somebody'}"
+    if row["state"] != "delivered" and row.get("undeliverable"):
+        return "cannot be delivered: the city core has no such kit"
+    if row.get("undelivered"):
+        return "accepted; its time ran out, nobody said that the other kit has it"
     links = row.get("links", [])
     acknowledged = [link["link"] for link in links if link.get("accepted")]
     names = acknowledged or [link["link"] for link in links]

@@ -19,7 +19,7 @@ LONGEST_NAME = 80
 LIFETIME_S = 30 * 24 * 3600
 """After a month nobody waits for it any more."""
 
-_DELIVERED, _READ = 1, 2
+_DELIVERED, _READ, _UNDELIVERABLE = 1, 2, 3
 
 
 class CustodyError(ValueError):
@@ -31,7 +31,8 @@ class CustodyNote:
     """What is told.
 
     Attributes:
-        read: whether a person has read them; else they were delivered to the kit they are for.
+        read: whether a person has read them; else they were delivered to the kit they are for, unless the next is true.
+        undeliverable: the core knows no such kit (any more): they will not be delivered.
         at_ms: when it became so, Unix ms.
         told: (epoch, seq) of each record.
         person: who has read them, as they named themselves; "" where nobody has, or gave no name.
@@ -41,10 +42,11 @@ class CustodyNote:
     at_ms: int
     told: tuple[tuple[int, int], ...]
     person: str = ""
+    undeliverable: bool = False
 
 
 def custody_body(note: CustodyNote) -> bytes:
-    """As CBOR: [1, code (1 delivered, 2 read), at_ms, [[epoch, seq], …], person].
+    """As CBOR: [1, code (1 delivered, 2 read, 3 undeliverable), at_ms, [[epoch, seq], …], person].
 
     Raises:
         CustodyError: it tells of no record, or of too many.
@@ -52,8 +54,8 @@ def custody_body(note: CustodyNote) -> bytes:
     import cbor2
 
     if not 0 < len(note.told) <= MAX_TOLD:
-        raise CustodyError(f"a custody record tells of 1 to {MAX_TOLD} records that were delivered or read")
-    code = _READ if note.read else _DELIVERED
+        raise CustodyError(f"a custody record tells of 1 to {MAX_TOLD} records")
+    code = _READ if note.read else _UNDELIVERABLE if note.undeliverable else _DELIVERED
     return cbor2.dumps([1, code, note.at_ms, [list(each) for each in note.told], note.person[:LONGEST_NAME]])
 
 
@@ -74,12 +76,18 @@ def custody_from_body(body: bytes) -> CustodyNote:
     _, code, at_ms, records, person = told[:5]
     if (
         not isinstance(code, int)
-        or code not in (_DELIVERED, _READ)
+        or code not in (_DELIVERED, _READ, _UNDELIVERABLE)
         or not _is_count(at_ms)
         or not isinstance(person, str)
     ):
         raise CustodyError("the body has a field of the wrong kind")
-    return CustodyNote(read=code == _READ, at_ms=at_ms, told=_names(records), person=person[:LONGEST_NAME])
+    return CustodyNote(
+        read=code == _READ,
+        at_ms=at_ms,
+        told=_names(records),
+        person=person[:LONGEST_NAME],
+        undeliverable=code == _UNDELIVERABLE,
+    )
 
 
 def _names(records: object) -> tuple[tuple[int, int], ...]:

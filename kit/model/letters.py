@@ -9,11 +9,12 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from kit.model.record_kinds import MESSAGE as KIND
 from sync.packing.coder import Decoder, Encoder
 from sync.packing.errors import PackingError
 from sync.packing.text import best_language, code_text
 
-KIND = "message"
+__all__ = ["KIND", "Letter", "LetterError", "letter_body", "letter_from_body", "make_letter", "one_line", "tidy_name"]
 
 FORM = 2
 """The first byte of a body; the CBOR of the first form begins with 0x83."""
@@ -54,7 +55,7 @@ def make_letter(text: str, author: str = "") -> Letter:
     Raises:
         LetterError: it is empty or too long.
     """
-    lines = [_clean(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [one_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     kept = "\n".join(lines).strip()
     if not kept:
         raise LetterError("the message is empty")
@@ -65,7 +66,7 @@ def make_letter(text: str, author: str = "") -> Letter:
 
 def tidy_name(name: str) -> str:
     """A name on one line, cut to 40 characters."""
-    return _clean(name)[:LONGEST_NAME].strip()
+    return one_line(name)[:LONGEST_NAME].strip()
 
 
 def letter_body(letter: Letter) -> bytes:
@@ -110,7 +111,8 @@ def _first_form(body: bytes) -> Letter:
     return make_letter(text, author)
 
 
-def _clean(line: str) -> str:
+def one_line(line: str) -> str:
+    """Without line breaks, and without what a terminal or a page could obey; single spaces."""
     kept = "".join(
         " " if unicodedata.category(letter)[0] in "CZ" and letter not in "\u200c\u200d" else letter for letter in line
     )

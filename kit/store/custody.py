@@ -1,4 +1,4 @@
-"""How far own records have come beyond the core: delivered to the kit they are for, read by a person there.
+"""How far own records have come beyond the core: delivered to the kit they are for, read by a person there, or neither.
 
 Invariant: custody only moves forward, and only on the word of the record that says so, in that record's transaction.
 """
@@ -29,6 +29,16 @@ def note_custody(
     count_change(connection, SUBJECT)
 
 
+def note_undeliverable(connection: sqlite3.Connection, ids: Iterable[RecordId], *, at_ms: int) -> None:
+    """The core knows no kit that records of ours are for. What has reached it all the same stays delivered."""
+    connection.executemany(
+        "UPDATE records SET undeliverable_ms = ? WHERE origin = ? AND epoch = ? AND seq = ? AND taken_ms IS NULL "
+        "AND addressee <> '' AND undeliverable_ms IS NULL AND delivered_ms IS NULL AND read_ms IS NULL",
+        [(at_ms, *each) for each in ids],
+    )
+    count_change(connection, SUBJECT)
+
+
 def hear_custody(connection: sqlite3.Connection, record: Record) -> None:
     """Records of ours have come further. What cannot be read is kept like any other record, and changes nothing."""
     try:
@@ -36,9 +46,13 @@ def hear_custody(connection: sqlite3.Connection, record: Record) -> None:
     except CustodyError:
         return
     (origin,) = connection.execute("SELECT origin FROM unit_epoch").fetchone()
+    names = [RecordId(origin, *name) for name in note.told]
+    if note.undeliverable:
+        note_undeliverable(connection, names, at_ms=note.at_ms)
+        return
     note_custody(
         connection,
-        [RecordId(origin, *name) for name in note.told],
+        names,
         Custody.READ if note.read else Custody.DELIVERED,
         at_ms=note.at_ms,
         person=note.person if note.read else "",

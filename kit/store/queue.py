@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from kit.model.record_kinds import MESSAGE
 from kit.model.times import rfc3339
 from sync.protocol.records import Custody, RecordId
 
 _FIELDS = """number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, length(body) AS bytes,
-       left_ms, accepted_ms, delivered_ms, read_ms, read_by"""
+       left_ms, accepted_ms, delivered_ms, undeliverable_ms, read_ms, read_by"""
 
 _AHEAD = """sum(lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > :now) OVER (
     ORDER BY priority, number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"""
@@ -110,11 +111,18 @@ def _as_json(connection: sqlite3.Connection, row: sqlite3.Row, now_ms: int) -> d
         "expired": row["accepted_ms"] is None
         and row["lifetime_s"] is not None
         and row["created_ms"] + row["lifetime_s"] * 1000 <= now_ms,
+        "undelivered": row["kind"] == MESSAGE
+        and bool(row["addressee"])
+        and row["accepted_ms"] is not None
+        and row["delivered_ms"] is row["read_ms"] is None
+        and row["lifetime_s"] is not None
+        and row["created_ms"] + row["lifetime_s"] * 1000 <= now_ms,
         "ahead": row["ahead"] or 0,
         "addressee": row["addressee"],
         "left": _time(row["left_ms"]),
         "accepted": _time(row["accepted_ms"]),
         "delivered": _time(row["delivered_ms"]),
+        "undeliverable": _time(row["undeliverable_ms"]),
         "read": _time(row["read_ms"]),
         "read_by": row["read_by"],
         "links": [

@@ -99,6 +99,7 @@ MIGRATIONS = (
         ALTER TABLE unit_epoch ADD COLUMN highest_5 INTEGER NOT NULL DEFAULT 0
         """,
     ),
+    sql("records", "0004_undeliverable", "ALTER TABLE records ADD COLUMN undeliverable_ms INTEGER"),
 )
 
 COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"

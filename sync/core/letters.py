@@ -1,13 +1,14 @@
 """Messages between people, and how far each record for a kit has come.
 
 A message is its record: nothing is copied. Whose word counts: a kit's acknowledgement makes a record *delivered*;
-only a person, at the kit or here, makes it *read*. Whoever wrote it is told of both by a custody record.
+only a person, at the kit or here, makes it *read*. Whoever wrote it is told of both by a custody record, and of a
+message to a kit that the core does not have (any more).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY
@@ -20,13 +21,15 @@ from sync.protocol.records import Priority, RecordId
 
 _SENT = """
 SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes, addressee, body,
-       to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by, 1 AS asks FROM core_records
+       to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by, 1 AS asks, undeliverable_ms
+       FROM core_records
 """
 
 _SHARED = """
 SELECT r.number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes,
        m.unit AS addressee, body, 1 AS to_send, m.link AS sent_by, '' AS link, received_ms, m.left_ms, m.accepted_ms,
-       m.read_ms, m.read_by, NOT (kind = 'alert' AND b.alert = '') AS asks FROM core_multicast m
+       m.read_ms, m.read_by, NOT (kind = 'alert' AND b.alert = '') AS asks, NULL AS undeliverable_ms
+       FROM core_multicast m
        JOIN core_records r ON r.number = m.number JOIN core_broadcasts b ON b.number = m.number
 """
 """What is for many kits, a row for each; the end of a warning asks nobody for a receipt."""
@@ -40,6 +43,7 @@ def tell_author(
     read: bool,
     person: str,
     now_ms: int,
+    undeliverable: bool = False,
 ) -> None:
     """Write the custody records that tell a kit how far records of its have come, in the caller's transaction.
 
@@ -52,10 +56,39 @@ def tell_author(
             addressee=origin,
             kind=CUSTODY,
             priority=Priority.RECEIPT,
-            body=custody_body(CustodyNote(read=read, at_ms=now_ms, told=some, person=person)),
+            body=custody_body(
+                CustodyNote(read=read, at_ms=now_ms, told=some, person=person, undeliverable=undeliverable)
+            ),
             now_ms=now_ms,
             lifetime_s=LIFETIME_S,
         )
+
+
+def say_undeliverable(connection: sqlite3.Connection, addressees: Iterable[str], *, now_ms: int) -> None:
+    """Messages that wait for a kit which is none of this core's go no further, and their authors are told.
+
+    Args:
+        connection: in a transaction.
+        addressees: unit ids; those of enrolled kits are passed over.
+        now_ms: Unix ms.
+    """
+    for unit in sorted(set(addressees)):
+        if connection.execute("SELECT 1 FROM core_kits WHERE unit = ?", (unit,)).fetchone():
+            continue
+        rows = connection.execute(
+            "UPDATE core_records SET undeliverable_ms = ?1, "
+            "lifetime_s = min(coalesce(lifetime_s, 1 << 40), max((?1 - created_ms) / 1000, 0)) "
+            "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = ?2 AND kind = ?3 AND undeliverable_ms IS NULL "
+            "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?1) RETURNING origin, epoch, seq",
+            (now_ms, unit, MESSAGE),
+        ).fetchall()
+        (own,) = connection.execute("SELECT origin FROM core_own").fetchone()
+        by_author: dict[str, list[RecordId]] = {}
+        for row in rows:
+            by_author.setdefault(row["origin"], []).append(RecordId(*row))
+        for origin, records in by_author.items():
+            if origin != own:
+                tell_author(connection, origin, records, read=False, person="", now_ms=now_ms, undeliverable=True)
 
 
 def mark_read(connection: sqlite3.Connection, number: int, *, person: str, now_ms: int) -> bool:
@@ -122,6 +155,7 @@ def _sent(row: sqlite3.Row) -> OwnRecord:
         read_ms=row["read_ms"],
         read_by=row["read_by"],
         asks=bool(row["asks"]),
+        undeliverable=row["undeliverable_ms"] is not None,
     )
 
 

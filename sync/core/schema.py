@@ -169,4 +169,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE INDEX core_records_keys ON core_records (addressee) WHERE kind = 'core-key'
         """,
     ),
+    sql(
+        "core",
+        "0040_villages",
+        """
+        ALTER TABLE core_records ADD COLUMN undeliverable_ms INTEGER;
+        CREATE INDEX core_records_villages ON core_records (number) WHERE kind = 'villages'
+        """,
+    ),
 )

@@ -15,6 +15,7 @@ from kit.errors import UsageError
 from kit.home import Home
 from kit.identity import Identity
 from kit.model.alert_state import AlertState
+from kit.model.record_kinds import MESSAGE
 from kit.settings import CoreSettings
 from kit.store.database import Database
 from kit.store.holdings import holdings as holdings_of
@@ -29,6 +30,7 @@ from sync.core import (
     queries,
     reading_rows,
     record_rows,
+    village_rows,
     warning_rows,
 )
 from sync.core.schema import MIGRATIONS
@@ -152,10 +154,12 @@ class SqliteCoreStore:
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit and apply what a kit sent, in one transaction."""
-        with storing():
+        with storing(), self._database.atomic() as connection:
             record_rows.take(
                 self._database, records, peer=peer, link=link, at_ms=at_ms, refused_kept=self._refused_kept
             )
+            to_kits = {each.addressee for each in records if each.kind == MESSAGE and each.addressee}
+            letters.say_undeliverable(connection, to_kits, now_ms=at_ms)
 
     def position(self) -> Position | None:
         """How far the core's own records go."""
@@ -230,10 +234,13 @@ class SqliteCoreStore:
         """Whether that CURVE key may open a connection."""
         return kit_rows.may_connect(self._database.connection, curve_public, now_ms=now_ms)
 
-    def remove_kit(self, unit: str) -> bool:
-        """Forget an enrolment."""
+    def remove_kit(self, unit: str, *, now_ms: int) -> bool:
+        """Forget an enrolment; what waits for it cannot be delivered any more."""
         with self._database.atomic() as connection:
-            return kit_rows.remove_kit(connection, unit)
+            removed = kit_rows.remove_kit(connection, unit)
+            if removed:
+                letters.say_undeliverable(connection, [unit], now_ms=now_ms)
+            return removed
 
     def withdraw_invites(self, name: str, *, now_ms: int) -> int:
         """Make open invites worthless."""
@@ -303,6 +310,13 @@ class SqliteCoreStore:
         with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
             return broadcast_rows.give_keys(connection, body, now_ms=now_ms)
         return 0
+
+    def tell_villages(self, *, now_ms: int) -> None:
+        """Tell all kits which villages there are, if that has changed."""
+        if village_rows.is_told(self._database.connection, now_ms=now_ms):
+            return
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
+            village_rows.tell(connection, now_ms=now_ms)
 
     def knows_key(self, unit: str, body: bytes) -> bool:
         """Whether that kit has accepted the key."""

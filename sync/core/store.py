@@ -126,6 +126,7 @@ class OwnRecord:
         left_ms, accepted_ms, read_ms: when it left, was committed at that kit, was read by a person there; None = not.
         read_by: who has read it, as they named themselves.
         asks: whether it asks a person to say that they have read it, if records of its kind do.
+        undeliverable: it was for a kit that is none of this core's; its author was told.
     """
 
     id: RecordId
@@ -141,6 +142,7 @@ class OwnRecord:
     read_ms: int | None
     read_by: str
     asks: bool = True
+    undeliverable: bool = False
 
     def expired(self, now_ms: int) -> bool:
         """Whether it ran out before it reached its kit: nobody will carry it any further."""
@@ -337,8 +339,11 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         """Whether a CURVE public key (32 bytes) is an enrolled kit's, or that of an invite still good to knock with."""
         ...
 
-    def remove_kit(self, unit: str) -> bool:
-        """Forget the enrolment; what the kit has sent stays. False if there is no such kit."""
+    def remove_kit(self, unit: str, *, now_ms: int) -> bool:
+        """Forget the enrolment; what the kit has sent stays. False if there is no such kit.
+
+        Whoever wrote to it and was not heard there yet is told that it cannot be delivered.
+        """
         ...
 
     def withdraw_invites(self, name: str, *, now_ms: int) -> int:

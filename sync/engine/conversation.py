@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sync.engine.watched import WatchedLink
@@ -62,3 +62,8 @@ def _comes_before(conversation: Conversation, one: WatchedLink, other: WatchedLi
     if abs(heard - heard_there) > HEARD_EVERY_S:
         return heard > heard_there
     return up.index(one) < up.index(other)
+
+
+def asked_to_wait(conversations: Iterable[Conversation], now: float) -> bool:
+    """Whether the core of this kit has said that it cannot store anything now; never at the core."""
+    return any(each.session.peer.role is Role.CORE and each.session.asked_to_wait(now) for each in conversations)

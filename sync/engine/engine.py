@@ -104,8 +104,9 @@ class SyncEngine:
             offering=self._offering, broadcasting=broadcasting, clock=clock,
         )  # fmt: skip
         self._reporting = Reporting(
-            links=self._links, standing=self._standing, keeping=self._keeping, on_links=on_links, clock=clock
-        )
+            links=self._links, standing=self._standing, talks=self._talks, keeping=self._keeping,
+            on_links=on_links, clock=clock,
+        )  # fmt: skip
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""

@@ -36,6 +36,10 @@ class BroadcastStore(Protocol):
         """Write a `core-key` record of that body for each kit that has none; returns for how many."""
         ...
 
+    def tell_villages(self, *, now_ms: int) -> None:
+        """Write a `villages` record for all kits, if they have changed since the last one."""
+        ...
+
     def knows_key(self, unit: str, body: bytes) -> bool:
         """Whether that kit has accepted such a record."""
         ...
@@ -75,6 +79,7 @@ class Broadcasting:
     def refresh(self, *, now_ms: int) -> None:
         """Look what is to be said, and to whom."""
         self._store.give_keys(self._key, now_ms=now_ms)
+        self._store.tell_villages(now_ms=now_ms)
         self.no_longer_true = self._store.no_longer_true(now_ms=now_ms)
         planned = {each.record.id: each for each in self._store.broadcasts(now_ms=now_ms)}
         for name in self._running.keys() - planned.keys():

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kit.clock import Clock
+from sync.engine.conversation import asked_to_wait
 from sync.engine.keeping import Keeping
 from sync.engine.standing import Standing
+from sync.engine.talks import Talks
 from sync.engine.watched import LinkReport, WatchedLink
+from sync.protocol.routing import CORE_IS_FULL
 
 REPORT_EVERY_S = 60.0
 REPORT_EVERY_REAL_S = 1.0
@@ -20,6 +23,7 @@ class Reporting:
     Args:
         links: which.
         standing: how we stand with the core.
+        talks: whether the core has room for what we say.
         keeping: whether anything can be stored.
         on_links: whom to tell.
         clock: kit time.
@@ -30,19 +34,21 @@ class Reporting:
         *,
         links: Sequence[WatchedLink],
         standing: Standing,
+        talks: Talks,
         keeping: Keeping,
         on_links: Callable[[Sequence[LinkReport]], None],
         clock: Clock,
     ) -> None:
-        self._links, self._standing, self._keeping = links, standing, keeping
+        self._links, self._standing, self._talks, self._keeping = links, standing, talks, keeping
         self._on_links, self._clock = on_links, clock
         self._told: tuple[LinkReport, ...] = ()
         self._told_at, self._noted = float("-inf"), ""
 
     def report(self) -> None:
         """Tell it if it is time to, or if something has changed."""
-        note = self._standing.sentence or self._keeping.trouble
         now, real_s = self._clock.monotonic(), self._clock.real(1.0)
+        full = asked_to_wait(self._talks.all(), now)
+        note = self._standing.sentence or self._keeping.trouble or (CORE_IS_FULL if full else "")
         every_s = max(REPORT_EVERY_S, REPORT_EVERY_REAL_S / real_s if real_s > 0 else 0.0)
         # what was not told yet and a technician waits for is told at once: a state, the first word from the other side
         shown = [(each.state(), each.last_heard_ms is not None) for each in self._links]
@@ -52,6 +58,7 @@ class Reporting:
         self._noted = note
         refused = self._standing.refused
         why = "" if refused is None else refused.sentence
-        reports = tuple(link.report(note, refused=why) for link in self._links)
+        held_up = {"not_welcome": self._standing.sentence, "core_full": full}
+        reports = tuple(link.report(note, refused=why, held_up=held_up) for link in self._links)
         self._told, self._told_at = reports, now
         self._on_links(reports)

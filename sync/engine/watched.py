@@ -171,8 +171,14 @@ class WatchedLink:
         """Count a frame that was not taken."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
-    def report(self, note: str = "", *, refused: str = "") -> LinkReport:
-        """How it stands; `note` is what the engine adds to its explanation, `refused` why the core does not want us."""
+    def report(self, note: str = "", *, refused: str = "", held_up: Mapping[str, Any] | None = None) -> LinkReport:
+        """How it stands.
+
+        Args:
+            note: what the engine adds to its explanation.
+            refused: why the core does not want us.
+            held_up: facts that hold whichever link is up: what keeps the other side from taking anything.
+        """
         state = self.state()
         explain = self._trouble if not self._is_open and self._trouble else self._explain()
         more = self._link if isinstance(self._link, TellsMore) else None
@@ -186,7 +192,11 @@ class WatchedLink:
             airtime_left_ms=self._link.airtime_left_ms() if isinstance(self._link, MetersAirtime) else None,
             dropped=tuple(sorted(self.dropped.items())),
             fault=refused or self._trouble if refused or not self._is_open else more.fault() if more else "",
-            facts={"mtu_bytes": self.mtu_bytes, **(more.facts() if more else {})},
+            facts={
+                "mtu_bytes": self.mtu_bytes,
+                **{k: v for k, v in (held_up or {}).items() if v},
+                **(more.facts() if more else {}),
+            },
         )
 
     def _explain(self) -> str:

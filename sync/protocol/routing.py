@@ -13,6 +13,8 @@ from sync.protocol.records import Priority
 
 ALL_PRIORITIES = frozenset(int(priority) for priority in Priority)
 
+CORE_IS_FULL = "the city core has no room to store anything now, so only alarms go to it; it is asked again by itself"
+
 _TOO_BULKY = "raw readings and bulk wait for a wider link"
 
 
@@ -38,6 +40,10 @@ class LinkFacts:
         explain: why, in a sentence.
         lowest_priority: the largest priority number it carries.
         width: frames this large fit; the wider link is preferred.
+        not_welcome: why the other side takes nothing at all, whichever link is up; "" = it does.
+        core_full: it has no room for anything but alarms.
+        budget: what is used of the day's metered bytes, in words; "" = not metered.
+        budget_lowest: the largest priority number that these bytes are still for.
     """
 
     name: str
@@ -45,6 +51,10 @@ class LinkFacts:
     explain: str
     lowest_priority: int
     width: int
+    not_welcome: str = ""
+    core_full: bool = False
+    budget: str = ""
+    budget_lowest: int = int(Priority.BULK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +97,15 @@ def why_waiting(record: Waiting, links: Sequence[LinkFacts], *, serving: bool, j
 
 def _on_its_way(record: Waiting, route: Sequence[LinkFacts]) -> str:
     names = " and ".join(link.name for link in route)
-    if record.left:
-        return f"left by {' and '.join(record.left)}; not acknowledged yet, it goes again by {names} if no answer comes"
+    left = f"left by {' and '.join(record.left)}; not acknowledged yet" if record.left else ""
+    if any(link.not_welcome for link in route):
+        return next(link.not_welcome for link in route if link.not_welcome)
+    if any(link.core_full for link in route) and record.priority != Priority.DISTRESS:
+        return CORE_IS_FULL
     if all(link.state == "busy" for link in route) and record.priority != Priority.DISTRESS:
-        return f"{names} is busy: {route[0].explain}"
+        return "; ".join(filter(None, (left, f"{names} is busy: {route[0].explain}")))
+    if left:
+        return f"{left}, it goes again by {names} if no answer comes"
     if record.ahead:
         records = "record goes" if record.ahead == 1 else "records go"
         return f"goes by {names}; {record.ahead} more urgent or older {records} first"
@@ -107,7 +122,13 @@ def _route(priority: int, links: Sequence[LinkFacts]) -> list[LinkFacts]:
 
 
 def _no_way(priority: int, links: Sequence[LinkFacts]) -> str:
-    narrow = [link.name for link in links if link.state in ("up", "busy") and priority > link.lowest_priority]
+    able = [link for link in links if link.state in ("up", "busy") and priority > link.lowest_priority]
+    spent = [link for link in able if priority > link.budget_lowest]
+    narrow = [link.name for link in able if link not in spent]
     down = [f"{link.name} is {link.state}: {link.explain}" for link in links if link.state not in ("up", "busy")]
     parts = [f"{' and '.join(narrow)} does not carry it: {_TOO_BULKY}"] if narrow else []
+    parts += [
+        f"{link.name} keeps the rest of today's mobile data for what is more urgent ({link.budget}); it goes tomorrow"
+        for link in spent
+    ]
     return "; ".join([*parts, *down]) or "no link can carry it now"

@@ -47,7 +47,7 @@ def test_a_message_to_another_village_is_addressed_to_it(home: Home, capsys: pyt
 def test_what_cannot_be_sent_is_said_and_nothing_is_kept(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     own = load_or_create_identity(home).unit
     for words, why in (
-        (("Meadow", "hello"), "is no kit; write its unit id"),
+        (("Meadow", "hello"), "no village is called 'Meadow'"),
         ((own, "hello"), "is this kit"),
         ((OTHER, " "), "empty"),
         ((OTHER, "hello", "--days", "0"), "above 0"),

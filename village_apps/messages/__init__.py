@@ -1,7 +1,7 @@
-"""Messages to the city and from it, and how far each has come: nobody is told that something was read before it was.
+"""Messages to the city and other villages and from them, and how far each has come.
 
-No account: what somebody writes is shown again only under an address that nobody can guess, which their phone keeps.
-What comes from the city is for the whole village.
+Nobody is told that something was read before it was. No account: what somebody writes is shown again only under an
+address that nobody can guess, which their phone keeps. What comes from elsewhere is for the whole village.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def _card(context: AppContext, language: str) -> Card:
     if new:
         text = phrases.ngettext(
             language,
-            "The city has written. Nobody has read it yet.",
-            "The city has written %(num)s times. Nobody has read that yet.",
+            "A message has come. Nobody has read it yet.",
+            "%(num)s messages have come. Nobody has read them yet.",
             new,
         )
     else:
-        text = phrases.gettext(language, "Write to the city, and see whether it was read.")
+        text = phrases.gettext(language, "Write to the city or another village, and see whether it was read.")
     return Card(
         title=phrases.gettext(language, "Messages"),
         text=text,
@@ -65,7 +65,17 @@ def _status_lines(context: AppContext) -> Sequence[StatusLine]:
     with context.open_database() as database:
         new = unread(database.connection)
         lost = expired_count(database.connection, now_ms=int(context.clock.now() * 1000))
-    lines = [StatusLine("messages", f"{new} from the city that nobody has read", ok=False)] if new else []
+    lines = (
+        [
+            StatusLine(
+                "messages",
+                f"{new} came and nobody has read them" if new > 1 else "1 came and nobody has read it",
+                ok=False,
+            )
+        ]
+        if new
+        else []
+    )
     if lost:
         lines.append(StatusLine("messages", f"{lost} ran out of time before the city had them", ok=False))
     return lines
@@ -84,7 +94,8 @@ APP = VillageApp(
     card_subjects=("records",),
     record_kinds={
         "message": "Words between people: [1, text of at most 500 characters, author].",
-        "custody": "How far records of the addressee came: [1, 1 delivered or 2 read, ms, [[epoch, seq]…], person].",
+        "custody": "How far the addressee's records came: [1, 1 delivered 2 read 3 never, ms, [[epoch, seq]…], by].",
+        "villages": "The core's villages: a byte 1, then in packed bits how many, and of each its id and name.",
     },
     migrations=_migrations,
     status_lines=_status_lines,

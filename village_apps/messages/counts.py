@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-KIND = "message"
-"""`kit.model.letters.KIND`; importing it would cost every `kit status` five milliseconds."""
+from kit.model.record_kinds import MESSAGE as KIND
 
 
 def unread(connection: sqlite3.Connection) -> int:

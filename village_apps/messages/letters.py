@@ -30,10 +30,13 @@ MIGRATIONS = (
         ) WITHOUT ROWID
         """,
     ),
+    # as the village was called when it was written to: it may have left the core's list since
+    sql("messages", "0002_to_name", "ALTER TABLE messages_sent ADD COLUMN to_name TEXT NOT NULL DEFAULT ''"),
 )
 
 _SENT = """
-SELECT token, body, created_ms, lifetime_s, left_ms, accepted_ms, delivered_ms, read_ms, read_by, addressee
+SELECT token, body, created_ms, lifetime_s, left_ms, accepted_ms, delivered_ms, undeliverable_ms, read_ms, read_by,
+       addressee, to_name, (SELECT group_concat(link) FROM custody WHERE custody.number = records.number) AS links
 FROM messages_sent JOIN records USING (origin, epoch, seq)
 """
 
@@ -48,7 +51,14 @@ class TooManyWaiting(KitError):  # noqa: N818 - named for what is wrong
 
 @dataclass(frozen=True, kw_only=True)
 class SentLetter:
-    """A message written here, and how far it is known to have come. Times are Unix ms, None = not (known)."""
+    """A message written here, and how far it is known to have come. Times are Unix ms, None = not (known).
+
+    Attributes:
+        to: the kit it is for; "" = the city.
+        to_name: the village of that kit, as it was called when it was written to; "" = not known.
+        links: by which it has left.
+        undeliverable_ms: when the core found that it has no such kit.
+    """
 
     token: str
     letter: Letter
@@ -57,13 +67,17 @@ class SentLetter:
     left_ms: int | None
     accepted_ms: int | None
     delivered_ms: int | None
+    undeliverable_ms: int | None
     read_ms: int | None
     read_by: str
-    to_village: bool
+    to: str
+    to_name: str
+    links: tuple[str, ...]
 
     def expired(self, now_ms: int) -> bool:
-        """Whether it ran out of time before the city had it."""
-        return self.accepted_ms is None and self.expires_ms is not None and self.expires_ms <= now_ms
+        """Whether it ran out of time before it is known to have reached whom it is for."""
+        reached_ms = self.delivered_ms if self.to else self.accepted_ms
+        return reached_ms is None and self.read_ms is None and self.expires_ms is not None and self.expires_ms <= now_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +94,14 @@ class ReceivedLetter:
 
 
 def send(
-    connection: sqlite3.Connection, letter: Letter, *, token: str, now_ms: int, lifetime_s: int, to: str = ""
+    connection: sqlite3.Connection,
+    letter: Letter,
+    *,
+    token: str,
+    now_ms: int,
+    lifetime_s: int,
+    to: str = "",
+    to_name: str = "",
 ) -> bool:
     """Write a message, inside the caller's transaction.
 
@@ -91,6 +112,7 @@ def send(
         now_ms: Unix ms.
         lifetime_s: how long it is worth carrying.
         to: the unit it is for; "" = the city.
+        to_name: how people call the village of that unit.
 
     Returns:
         Whether it was new.
@@ -116,7 +138,7 @@ def send(
         lifetime_s=lifetime_s,
         addressee=to,
     )
-    connection.execute("INSERT INTO messages_sent VALUES (?, ?, ?, ?)", (token, *record))
+    connection.execute("INSERT INTO messages_sent VALUES (?, ?, ?, ?, ?)", (token, *record, to_name))
     return True
 
 
@@ -183,7 +205,10 @@ def _sent(row: sqlite3.Row) -> SentLetter:
         left_ms=row["left_ms"],
         accepted_ms=row["accepted_ms"],
         delivered_ms=row["delivered_ms"],
+        undeliverable_ms=row["undeliverable_ms"],
         read_ms=row["read_ms"],
         read_by=row["read_by"],
-        to_village=bool(row["addressee"]),
+        to=row["addressee"],
+        to_name=row["to_name"],
+        links=tuple((row["links"] or "").split(",")) if row["links"] else (),
     )

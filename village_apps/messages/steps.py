@@ -29,14 +29,27 @@ class Step:
         return self.at_ms is not None
 
 
+_LEFT: dict[tuple[str, ...], Phrase] = {
+    ("lora",): phrase("Has left the village by radio"),
+    ("cellular",): phrase("Has left the village by the mobile network"),
+    ("https",): phrase("Has left the village by the mobile network"),
+    ("relay",): phrase("Has left the village by way of another village"),
+    ("stick",): phrase("Has left the village on a stick"),
+}
+
+
 def steps(sent: SentLetter) -> list[Step]:
     """From written to read. A later step that is known makes the earlier ones done, at its own time."""
     known: list[tuple[Phrase, Phrase, int | None]] = [
         (phrase("Kept safe in the village"), phrase("Kept safe in the village"), sent.written_ms),
-        (phrase("Has left the village"), phrase("Has not left the village yet"), sent.left_ms),
+        (
+            _LEFT.get(sent.links, phrase("Has left the village")),
+            phrase("Has not left the village yet"),
+            sent.left_ms,
+        ),
         (phrase("The city has it"), phrase("The city does not have it yet"), sent.accepted_ms),
     ]
-    if sent.to_village:
+    if sent.to:
         known.append(
             (phrase("The other village has it"), phrase("The other village does not have it yet"), sent.delivered_ms)
         )
@@ -48,3 +61,16 @@ def steps(sent: SentLetter) -> list[Step]:
         later = at_ms if at_ms is not None else later
         told.append(Step(done if later is not None else waiting, later))
     return told[::-1]
+
+
+def ending(sent: SentLetter, now_ms: int) -> Phrase | None:
+    """Why it will come no further, for its author; None while it may."""
+    if sent.read_ms is None and sent.delivered_ms is None and sent.undeliverable_ms is not None:
+        return phrase("The city knows no such village any more, so it cannot be delivered. Nobody there has read it.")
+    if not sent.expired(now_ms):
+        return None
+    if sent.to and sent.accepted_ms is not None:
+        return phrase(
+            "It ran out of time, and nobody said that it reached the other village. Write again if it still matters."
+        )
+    return phrase("It ran out of time and did not reach the city. Nobody has read it. Write again if it still matters.")

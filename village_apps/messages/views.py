@@ -1,4 +1,4 @@
-"""Pages below `/messages/`: what the city wrote, a sheet to write on, and one private page for each message sent."""
+"""Pages below `/messages/`: what came, a sheet to write on, and one private page for each message sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
 from kit.model.letters import LONGEST_NAME, LONGEST_TEXT, LetterError, make_letter, tidy_name
-from sync.join import read_membership
 from village_apps.app import AppContext
-from village_apps.messages.letters import TooManyWaiting, inbox, say_read, send, sent
-from village_apps.messages.steps import steps
+from village_apps.messages.letters import SentLetter, TooManyWaiting, inbox, say_read, send, sent
+from village_apps.messages.steps import Step, ending, steps
+from village_apps.messages.villages import Directory, read_directory
 from village_apps.phrases import Phrase, phrase
 from village_apps.web.reader import context, database, now_ms
 
@@ -27,6 +27,12 @@ SHOWN = 30
 DAY_S = 24 * 3600
 LIFETIMES = {"1": DAY_S, "7": 7 * DAY_S, "30": 30 * DAY_S}
 """Days that a message is worth carrying, as the sheet offers them."""
+
+CITY = "city"
+"""On the sheet, in place of a unit id."""
+
+MOST_CHOICES = 8
+"""More villages than a phone's screen or two are offered in a list that opens."""
 
 UNPROCESSABLE = 422
 TOO_MANY = 429
@@ -46,19 +52,30 @@ def make_blueprint(_context: AppContext) -> Blueprint:
 
 
 def _all() -> Response:
-    return _sheet()
+    """Also with ?to=UNIT, for an answer to that village."""
+    return _sheet(to=request.args.get("to", CITY))
 
 
 def _sheet(
-    *, text: str = "", name: str = "", days: str = "7", token: str = "", problem: Phrase | None = None, code: int = 200
+    *,
+    text: str = "",
+    name: str = "",
+    days: str = "7",
+    token: str = "",
+    to: str = CITY,
+    problem: Phrase | None = None,
+    code: int = 200,
 ) -> Response:
     """The page; what was typed is given back with the sentence that says what is wrong."""
-    connection = database().connection
+    connection, directory = database().connection, _directory()
     page = render_template(
         "messages/all.html",
         received=inbox(connection, limit=SHOWN),
-        mine=[(letter, steps(letter)) for letter in sent(connection, _tokens())],
-        city=_city(),
+        mine=[_with_steps(letter) for letter in sent(connection, _tokens())],
+        directory=directory,
+        to=to if directory.label(to) else CITY,
+        city_value=CITY,
+        as_list=len(directory.others) > MOST_CHOICES,
         now_ms=now_ms(),
         text=text,
         name=name or _name(),
@@ -76,16 +93,28 @@ def _sheet(
 
 def _send() -> Response:
     text, name = request.form.get("text", ""), request.form.get("name", "")
-    days, token = request.form.get("days", "7"), request.form.get("token", "")
-    typed = {"text": text, "name": name, "days": days, "token": token}
+    days, token, to = request.form.get("days", "7"), request.form.get("token", ""), request.form.get("to", CITY)
+    typed = {"text": text, "name": name, "days": days, "token": token, "to": to}
     if not _TOKEN.fullmatch(token):
         return _sheet(
             **{**typed, "token": ""}, problem=phrase("The sheet was damaged. Please send it again."), code=UNPROCESSABLE
         )
+    called = "" if to == CITY else _directory().label(to)
     try:
         letter = make_letter(text, name)
+        if to != CITY and not called:
+            problem = phrase("That village is not in the city's list any more. Please choose again to whom you write.")
+            return _sheet(**typed, problem=problem, code=UNPROCESSABLE)
         with database().atomic() as connection:
-            send(connection, letter, token=token, now_ms=now_ms(), lifetime_s=LIFETIMES.get(days, LIFETIMES["7"]))
+            send(
+                connection,
+                letter,
+                token=token,
+                now_ms=now_ms(),
+                lifetime_s=LIFETIMES.get(days, LIFETIMES["7"]),
+                to=to if called else "",
+                to_name=called,
+            )
     except LetterError:
         return _sheet(**typed, problem=_what_is_wrong(text), code=UNPROCESSABLE)
     except TooManyWaiting as error:
@@ -94,11 +123,16 @@ def _send() -> Response:
             count=error.waiting,
         )
         return _sheet(**typed, problem=problem, code=TOO_MANY)
+    return _remember(letter.author, token)
+
+
+def _remember(author: str, token: str) -> Response:
+    """On to the message's own page, whose address this phone keeps."""
     response = make_response(redirect(url_for("messages.sent", token=token), 303))
     remembered = ".".join([token, *(each for each in _tokens() if each != token)][:REMEMBERED])
     response.set_cookie(COOKIE, remembered, max_age=COOKIE_AGE_S, path="/messages", samesite="Lax", httponly=True)
-    if letter.author:
-        response.set_cookie(NAME_COOKIE, quote(letter.author), max_age=365 * DAY_S, samesite="Lax", httponly=True)
+    if author:
+        response.set_cookie(NAME_COOKIE, quote(author), max_age=365 * DAY_S, samesite="Lax", httponly=True)
     return response
 
 
@@ -112,7 +146,8 @@ def _sent(token: str) -> Response:
     found = sent(database().connection, [token]) if _TOKEN.fullmatch(token) else []
     if not found:
         abort(404)
-    page = render_template("messages/sent.html", letter=found[0], steps=steps(found[0]), now_ms=now_ms())
+    letter, told, end = _with_steps(found[0])
+    page = render_template("messages/sent.html", letter=letter, told=told, end=end)
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -134,10 +169,14 @@ def _read_again(number: int) -> Response:
     return make_response(redirect(f"{url_for('messages.all')}#letter-{number}", 303))
 
 
-def _city() -> str:
-    """The unit id of the city core; what else comes is from another village."""
-    membership = read_membership(context().home)
-    return membership.invite.core if membership is not None else ""
+def _with_steps(letter: SentLetter) -> tuple[SentLetter, list[Step], Phrase | None]:
+    end = ending(letter, now_ms())
+    told = steps(letter)
+    return letter, [each for each in told if each.done] if end else told, end
+
+
+def _directory() -> Directory:
+    return read_directory(database().connection, context().home, unit=context().unit)
 
 
 def _tokens() -> list[str]:

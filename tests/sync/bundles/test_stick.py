@@ -337,7 +337,7 @@ def test_a_kit_that_was_removed_is_not_believed(valley: Any) -> None:
     kit.write(b"late")
     kit.fill(stick)
     with valley.city.core.open_store() as store:
-        store.remove_kit(kit.unit)
+        store.remove_kit(kit.unit, now_ms=0)
     told, _ = valley.city.read(stick)
     assert told.records == 0
     assert "nobody here knows" in told.damaged[0][1]

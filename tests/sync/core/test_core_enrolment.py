@@ -89,8 +89,8 @@ def test_a_removed_kit_does_not_come_back_by_the_same_hello_but_with_a_new_invit
     kit, invite = city.kit(), city.invite()
     hello = city.hello(kit, invite)
     city.enrol(hello)
-    assert city.store.remove_kit(kit.unit)
-    assert not city.store.remove_kit(kit.unit)
+    assert city.store.remove_kit(kit.unit, now_ms=city.now_ms)
+    assert not city.store.remove_kit(kit.unit, now_ms=city.now_ms)
     assert city.enrol(hello) == Refusal(RefusalReason.UNKNOWN)
     city.store.heard(kit.unit, link="lora", via="!1", now_ms=city.now_ms)  # a frame that was on its way
     assert isinstance(city.enrol(city.hello(kit, city.invite())), Peer)
