@@ -100,7 +100,7 @@ def list_messages(arguments: argparse.Namespace, core: Core) -> int:
             names.get(row["from"], "here"),
             names.get(row["to"], row["to"]) or "here",
             _how_far(row, for_core=not row["to"]),
-            f"{row['author']}: {row['text']}" if row["author"] else row["text"],
+            _on_one_line(f"{row['author']}: {row['text']}" if row["author"] else row["text"]),
         )
         for row in rows
     ]
@@ -204,6 +204,10 @@ def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
     if row["accepted"]:
         return _arrived(row, for_core=for_core)
     return f"left by {row['link']}" if row["left"] else "waits until the kit is heard"
+
+
+def _on_one_line(text: str) -> str:
+    return " / ".join(filter(None, text.split("\n")))
 
 
 def _arrived(row: Mapping[str, Any], *, for_core: bool) -> str:

@@ -184,6 +184,8 @@ class Receiving:
             if self._broadcasting is not None:
                 self._broadcasting.accepted(unit, accepted)
             conversation.offer_again = conversation.offer_again or session.offered < OFFER_LOW
+            # whoever wrote what was passed on is told that it has arrived
+            self._look_again({each.origin for each in accepted})
 
     def _take(self, conversation: Conversation, records: dict[RecordId, Record], link: WatchedLink) -> None:
         session, now_ms = conversation.session, self._now_ms()
@@ -194,6 +196,16 @@ class Receiving:
             session.hearing.cannot_store(seconds=WAIT_S, gone=gone)
             return
         self._acknowledge(session, taken, link.name)
+        addressees = {each.addressee for each in taken if each.addressee}
+        # passed on at once; where there is no such kit, its author is told
+        self._look_again(addressees | ({session.peer.unit} if addressees else set()))
+
+    def _look_again(self, units: Iterable[str]) -> None:
+        """The store has something new for these that no other process has written."""
+        for unit in units:
+            conversation = self._talks.of(unit)
+            if conversation is not None:
+                conversation.offer_again = True
 
     def _acknowledge(self, session: Session, records: Sequence[Record], link: str, *, late: bool = False) -> None:
         session.hearing.acknowledge(

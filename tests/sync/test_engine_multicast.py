@@ -15,11 +15,13 @@ from kit.clock import ManualClock
 from kit.identity import Identity, unit_id
 from kit.model.alert import Alert, AlertText, Area, Severity, to_record_body
 from kit.model.incident import cancel_of
+from kit.model.letters import letter_body, make_letter
 from kit.store.alerts import standing_all_clears
 from kit.store.database import Database
 from kit.store.from_core import signing_key
-from kit.store.records import SqliteRecordStore, set_origin
+from kit.store.records import SqliteRecordStore, set_origin, write_record
 from kit.store.schema import MIGRATIONS
+from kit.store.villages import villages
 from sync.core.sqlite_store import SqliteCoreStore
 from sync.engine import SyncEngine
 from sync.engine.multicasting import Broadcasting, Listening
@@ -372,3 +374,31 @@ def test_a_forger_delays_but_is_never_believed(make_region: Any) -> None:
     region.live(2 * HOUR_S, lambda: region.waiting("alert") == [])
     assert [len(each.alerts.active()) for each in region.kits] == [1, 1, 1]
     assert {state.alert.sender for each in region.kits for state in each.alerts.active()} == {"city@village-kit"}
+
+
+def test_the_list_of_villages_is_said_once_to_all_in_a_frame_and_its_repair(make_region: Any) -> None:
+    region = make_region(kits=5)
+    region.know_the_key()
+    assert region.live(HOUR_S, lambda: all(each.taken("villages") for each in region.kits)) < HOUR_S
+    assert len({body for each in region.kits for body in each.taken("villages")}) == 1
+    assert [each.name for each in villages(region.kits[3].database.connection, region.core_identity.unit)] == [
+        f"village {10 + number}" for number in range(5)
+    ]
+    said = len(region.broadcast_frames())
+    assert 0 < said <= 3
+    assert sum(map(len, region.broadcast_frames())) <= 3 * 180
+    region.live(2 * HOUR_S)
+    assert len(region.broadcast_frames()) == said
+
+
+def test_a_letter_to_another_village_is_passed_on_at_once_and_its_author_hears_of_it(make_region: Any) -> None:
+    region = make_region(kits=2)
+    region.know_the_key()
+    one, other = region.kits
+    with one.database.atomic() as connection:
+        write_record(
+            connection, kind="message", priority=2, body=letter_body(make_letter("The pump?")),
+            created_ms=region.now_ms, addressee=other.unit,
+        )  # fmt: skip
+    assert region.live(60, lambda: bool(other.taken("message"))) < 15
+    assert region.live(60, lambda: bool(one.taken("custody"))) < 15

@@ -50,3 +50,32 @@ def test_a_unit_that_cannot_send_at_all_says_what_to_do() -> None:
     assert "kit status" in why(READING, LORA, serving=False)
     assert "kit.toml" in why(READING)
     assert "ran out" in why(replace(READING, expired=True), LORA)
+
+
+def test_a_link_with_no_data_left_for_it_says_when_it_goes_on() -> None:
+    spent = replace(CELLULAR, lowest_priority=1, budget="5.0 MB of 5.0 MB are used", budget_lowest=1)
+    assert why(replace(READING, priority=2), spent) == (
+        "cellular keeps the rest of today's mobile data for what is more urgent (5.0 MB of 5.0 MB are used); "
+        "it goes tomorrow"
+    )
+    assert why(READING, LORA, spent) == "next to go by lora", "the radio costs nothing"
+    narrow = replace(CELLULAR, lowest_priority=3, budget="1 kB of 5.0 MB are used")
+    assert "wider link" in why(READING, narrow), "it is not the data that keeps it"
+
+
+def test_a_core_that_takes_nothing_is_named_before_what_was_sent_in_vain() -> None:
+    left = replace(READING, left=("lora",))
+    full = replace(LORA, core_full=True)
+    assert why(left, full).startswith("the city core has no room to store anything now")
+    assert why(ALERT, full) == "next to go by lora", "alarms go all the same"
+    unwelcome = replace(LORA, not_welcome="waiting for the city core to welcome this kit")
+    assert why(left, unwelcome) == why(ALERT, unwelcome) == "waiting for the city core to welcome this kit"
+
+
+def test_what_has_left_a_busy_link_says_both() -> None:
+    busy = replace(LORA, state="busy", explain="the share of airtime is spent, only alerts go out")
+    assert why(replace(READING, left=("lora",)), busy) == (
+        "left by lora; not acknowledged yet; lora is busy: the share of airtime is spent, only alerts go out"
+    )
+    down = replace(LORA, state="down", explain="no radio at /dev/ttyUSB0")
+    assert why(replace(READING, left=("lora",)), down) == "lora is down: no radio at /dev/ttyUSB0"
