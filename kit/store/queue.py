@@ -81,17 +81,14 @@ def retry(connection: sqlite3.Connection, ids: Iterable[RecordId] | Literal["all
         ids: which; one that the core has, or that does not exist, is passed over.
     """
     if ids == "all":
-        return connection.execute(
-            "INSERT OR IGNORE INTO record_retries SELECT number FROM records WHERE pending = 1"
-        ).rowcount
-    return sum(
-        connection.execute(
-            "INSERT OR IGNORE INTO record_retries "
-            "SELECT number FROM records WHERE pending = 1 AND origin = ? AND epoch = ? AND seq = ?",
-            each,
-        ).rowcount
-        for each in ids
-    )
+        connection.execute("INSERT OR IGNORE INTO record_retries SELECT number FROM records WHERE pending = 1")
+        return sum(queue_counts(connection).values())
+    found = 0
+    for each in ids:
+        waiting = "FROM records WHERE pending = 1 AND origin = ? AND epoch = ? AND seq = ?"
+        connection.execute(f"INSERT OR IGNORE INTO record_retries SELECT number {waiting}", each)  # noqa: S608 - our constant
+        found += int(connection.execute(f"SELECT count(*) {waiting}", each).fetchone()[0])  # noqa: S608 - our constant
+    return found
 
 
 def _as_json(connection: sqlite3.Connection, row: sqlite3.Row, now_ms: int) -> dict[str, Any]:
