@@ -86,8 +86,8 @@ def retry(connection: sqlite3.Connection, ids: Iterable[RecordId] | Literal["all
     found = 0
     for each in ids:
         waiting = "FROM records WHERE pending = 1 AND origin = ? AND epoch = ? AND seq = ?"
-        connection.execute(f"INSERT OR IGNORE INTO record_retries SELECT number {waiting}", each)  # noqa: S608 - our constant
-        found += int(connection.execute(f"SELECT count(*) {waiting}", each).fetchone()[0])  # noqa: S608 - our constant
+        connection.execute(f"INSERT OR IGNORE INTO record_retries SELECT number {waiting}", each)
+        found += int(connection.execute(f"SELECT count(*) {waiting}", each).fetchone()[0])
     return found
 
 
