@@ -60,6 +60,7 @@ class Database:
         page_bytes: of a file that is made.
         ledger: told what each transaction made true, between its commit and whatever is said about it.
         hurried: somebody waits for each commit of `atomic`: the log is copied beside them, not in one of them.
+        checkpoint_pages: how long the log may become before it is copied.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Database:
         page_bytes: int = FLASH_PAGE_BYTES,
         ledger: Ledger | None = None,
         hurried: bool = False,
+        checkpoint_pages: int = CHECKPOINT_PAGES,
     ) -> None:
         self._file = file
         self._page_bytes = page_bytes
@@ -80,7 +82,7 @@ class Database:
         self._connection: StoreConnection | None = None
         self._use: int | None = None
         self._patient = True
-        self._hurried = hurried
+        self._hurried, self._checkpoint_pages = hurried, checkpoint_pages
         self._checkpoints: Checkpoints | None = None
 
     def __enter__(self) -> Self:
@@ -115,7 +117,8 @@ class Database:
             connection.execute("PRAGMA foreign_keys=ON")
             if not self._read_only:
                 connection.execute("PRAGMA synchronous=FULL")
-                connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES * (2 if self._hurried else 1)}")
+                in_a_commit = self._checkpoint_pages * (2 if self._hurried else 1)
+                connection.execute(f"PRAGMA wal_autocheckpoint={in_a_commit}")
                 connection.execute(f"PRAGMA journal_size_limit={MOST_LOG_BYTES}")
         except OSError as error:
             self._stop_using()
@@ -126,7 +129,8 @@ class Database:
         connection.row_factory = sqlite3.Row
         self._connection = connection
         if self._hurried:
-            self._checkpoints = Checkpoints(self._file, pages=CHECKPOINT_PAGES, on_error=partial(suspect, self._file))
+            on_error = partial(suspect, self._file)
+            self._checkpoints = Checkpoints(self._file, pages=self._checkpoint_pages, on_error=on_error)
         if self._ledger is not None:
             self._ledger.__enter__()
 

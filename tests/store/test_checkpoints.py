@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.store import database as store
 from kit.store.checkpoints import Log
 from kit.store.database import Database
 
@@ -26,8 +25,7 @@ PATIENCE_S = 10.0
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(store, "CHECKPOINT_PAGES", PAGES)
+def file(tmp_path: Path) -> Path:
     made = tmp_path / "kit.db"
     with contextlib.closing(sqlite3.connect(made)) as connection:
         connection.execute("PRAGMA page_size=1024")
@@ -38,7 +36,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hurried(file: Path) -> Iterator[Database]:
-    with Database(file, hurried=True) as opened:
+    with Database(file, hurried=True, checkpoint_pages=PAGES) as opened:
         yield opened
 
 
@@ -64,7 +62,7 @@ def soon(condition: Callable[[], object]) -> bool:
 
 def test_the_length_of_the_log_is_what_sqlite_says(file: Path) -> None:
     log = Log(file)
-    with Database(file) as database:
+    with Database(file, checkpoint_pages=PAGES) as database:
         for rows in (1, 10, 30):
             write(database, rows)
             pages = pages_of(file)
@@ -75,7 +73,7 @@ def test_the_length_of_the_log_is_what_sqlite_says(file: Path) -> None:
 
 def test_a_log_that_began_anew_is_short_although_its_file_is_as_long_as_before(file: Path) -> None:
     log = Log(file)
-    with Database(file) as database:
+    with Database(file, checkpoint_pages=PAGES) as database:
         write(database, 50)
         long = pages_of(file)
         assert log.reaches(long)
@@ -141,9 +139,8 @@ def test_while_somebody_reads_for_long_it_is_not_tried_at_every_commit(hurried: 
 KILLED = """
 import sys
 from pathlib import Path
-from kit.store import database
-database.CHECKPOINT_PAGES = 40
-with database.Database(Path(sys.argv[1]), hurried=True) as store:
+from kit.store.database import Database
+with Database(Path(sys.argv[1]), hurried=True, checkpoint_pages=40) as store:
     for number in range(1_000_000):
         with store.atomic() as connection:
             connection.execute("INSERT INTO seen (text) VALUES (?)", (str(number) * 100,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -135,19 +136,19 @@ def test_another_kit_cannot_publish_and_what_cannot_be_read_stops_nothing(tmp_pa
     shelf.database.close()
 
 
-def test_a_kit_killed_before_it_noted_the_file_writes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kit_killed_before_it_noted_the_file_writes_it_again(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     body = published_body(PublishedFile(name="a.txt", content=b"a"))
     shelf.take(Record(id=RecordId("core-a", 1, 1), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
     files = ReceivedFiles(shelf.home, shelf.database, shelf.clock)
 
-    def killed(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt  # the power goes here
-
-    with monkeypatch.context() as here:
-        here.setattr("kit.run.received.put_fact", killed)
-        with pytest.raises(KeyboardInterrupt):
-            files.look()
+    # what it would have noted is undone, as after a kill
+    shelf.database.connection.execute(
+        "CREATE TEMP TRIGGER death BEFORE INSERT ON main.facts BEGIN SELECT raise(ABORT, 'killed'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="killed"):
+        files.look()
+    shelf.database.connection.execute("DROP TRIGGER death")
     assert shelf.look() == 1
     assert (shelf.home.content / "file" / "a.txt").read_bytes() == b"a"
     shelf.database.close()
