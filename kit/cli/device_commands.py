@@ -23,6 +23,7 @@ from kit.store.devices import (
     NATIVE,
     Credentials,
     add_device,
+    check_name,
     list_devices,
     place_device,
     remove_device,
@@ -68,6 +69,8 @@ def _add_position(parser: argparse.ArgumentParser) -> None:
 def add_one(arguments: argparse.Namespace) -> int:
     """Make credentials and show them, this once, in the words of the device's own settings page."""
     unit, dialect = unit_of(arguments), _dialect(arguments.kind)
+    check_name(arguments.name)  # before a home is made that has never run
+    place = _place(arguments, arguments.place)
     base = check_base(arguments.topic) if arguments.topic else dialect.base(arguments.name)
     with writing_store(unit) as database, database.atomic() as connection:
         credentials = add_device(
@@ -77,7 +80,7 @@ def add_one(arguments: argparse.Namespace) -> int:
             kind=dialect.name,
             base=arguments.topic,
             grants=dialect.grants(base),
-            place=_place(arguments, arguments.place),
+            place=place,
         )
     shown = _as_json(dialect, base, _access(unit, credentials))
     if arguments.json:

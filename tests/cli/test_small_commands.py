@@ -106,6 +106,17 @@ def test_a_number_that_nothing_can_have_is_refused_in_words(
     assert not home.path.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("a b",), ("roof", "--latitude", "91", "--longitude", "1"), ("roof", "--topic", "#")]
+)
+def test_a_device_that_cannot_be_added_makes_no_home(
+    home: Home, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main(["device", "add", *words, "--home", str(home.path)]) == 2
+    assert capsys.readouterr().err.startswith("kit: ")
+    assert not home.path.exists()
+
+
 def test_damage_that_a_command_meets_is_looked_into_by_the_unit(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.path.mkdir()
     home.database.write_bytes(b"no database at all, but for its length" * 500)
