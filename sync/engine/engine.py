@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kit.clock import Clock
+from sync.engine.calling import Calling
 from sync.engine.identity import HeldIdentity
 from sync.engine.joining import Joining
 from sync.engine.keeping import Keeping
@@ -90,6 +91,7 @@ class SyncEngine:
         joining = _joining(identity, invite, curve_public, name, rng) if invite is not None else None
         self._standing = Standing(joining, on_enrolled)
         self._talks = Talks(identity=identity, store=store, links=self._links, clock=clock, rng=rng, life_s=life_s)
+        self._calling = Calling(self._talks, clock)
         self._offering = Offering(
             talks=self._talks, store=store, peers=peers, standing=self._standing, clock=clock,
             broadcasting=broadcasting, changed=changed, due_now=due_now,
@@ -136,6 +138,7 @@ class SyncEngine:
         self._offering.refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         self._sending.note_up(up)
+        self._calling.call(up)
         for link in up:
             self._sending.send_by(link, up)
         self._reporting.report()

@@ -188,6 +188,10 @@ class Session:
         if self._talk.peer_salt is None or self._talk.may_tell(now):
             self._speech.welcome = name
 
+    def show_life(self) -> None:
+        """Show the peer our present life, though nothing is to be said."""
+        self._speech.show_salt = True
+
     def came_up(self, path: str, *, now: float) -> None:
         """That link's connection stands: a kit soon asks the core what it holds, which may have been rebuilt meanwhile.
 

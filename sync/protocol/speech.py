@@ -46,7 +46,7 @@ class Speech:
     Attributes:
         welcome: the kit is enrolled; our name.
         behind: the peer uses counters that were taken.
-        show_salt: the peer talks to an earlier life of ours.
+        show_salt: the peer talks to an earlier life of ours, or has not heard of the present one.
         life: the public half of this life's ephemeral key.
         wait_s: nothing can be stored here.
         refusal: the peer is not talked to.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from kit.store.records import start_epoch
+from sync.engine.calling import FIRST_S
 from sync.protocol import keys
 from sync.protocol.peers import Peer, Role
 from sync.protocol.session import ASK_WITHIN_S, Session
@@ -180,3 +182,54 @@ def test_a_radio_that_is_plugged_in_again_says_nothing_of_the_core_and_costs_no_
         link.plugged = plugged
         world.live(20.0)
     assert len(world.air.log) == before
+
+
+def said_by_radio(world: Any, since: int) -> list[tuple[str, int]]:
+    """Who has said how many bytes since then."""
+    return [(who, len(frame)) for _, who, _, frame in world.air.log[since:]]
+
+
+def test_a_core_rebuilt_from_its_backup_is_refilled_by_an_idle_village_that_only_the_radio_reaches(
+    make_world: Any,
+) -> None:
+    world = make_world()
+    world.kit.write("message", priority=2, body=b"hello")
+    world.live(MINUTE_S, until=lambda: world.kit.waiting == 0)
+    world.live(5 * MINUTE_S)
+    has, had = rebuilt_core(world)
+    world.live(5 * MINUTE_S)
+    world.core.start()
+    assert has < had
+    took_s = world.live(8 * 60 * MINUTE_S, until=lambda: len(world.core.taken) == had)
+    assert took_s < FIRST_S + MINUTE_S
+
+
+def test_a_core_started_anew_calls_an_idle_village_once_and_in_few_bytes(make_world: Any) -> None:
+    world = make_world()
+    world.kit.write("message", priority=2, body=b"hello")
+    world.live(MINUTE_S, until=lambda: world.kit.waiting == 0)
+    world.live(5 * MINUTE_S)
+    world.core.start()
+    before = len(world.air.log)
+    world.live(FIRST_S + 5 * MINUTE_S)
+    said = said_by_radio(world, before)
+    assert [who for who, _ in said] == ["!core-city", "!kit-orchard", "!core-city"]
+    assert said[0][1] < 35
+    # the other two are a beacon and its answer, with the keys (33 bytes each) for the short frames that follow
+    assert sum(size for _, size in said) < 220
+
+
+def test_villages_are_called_one_after_the_other_and_who_was_heard_is_not(make_world: Any) -> None:
+    world = make_world(joined=False)
+    for link_id in range(10, 30):  # twenty villages, of which none answers
+        public = keys.public_of(world.rng.randbytes(32))
+        world.core.peers.peers[link_id] = Peer(unit=f"kit-{link_id}", link_id=link_id, exchange_public=public)
+    world.introduce()
+    world.start()
+    world.live(20 * MINUTE_S)
+    called = [at_s for at_s, who, _, frame in world.air.log if "core" in who and frame[1:3] != b"\x00\x07"]
+    assert 5 <= len(called) <= 7
+    assert min(later - at_s for at_s, later in pairwise(called)) > 100.0
+    world.live(70 * MINUTE_S)
+    links = [frame[1:3] for _, who, _, frame in world.air.log if "core" in who and frame[1:3] != b"\x00\x07"]
+    assert sorted(links) == [link_id.to_bytes(2, "big") for link_id in range(10, 30)]
