@@ -1,16 +1,19 @@
 """From an unclean stop to accepting readings, and over a damaged store, with a store of a gigabyte.
 
-    .venv/bin/python benchmarks/bench_start.py [--megabytes 1000] [--damage]
+    .venv/bin/python benchmarks/bench_start.py [--megabytes 1000] [--damage middle|list] [--backup]
 
 Fills a store with as many readings as it takes (by SQL, in the order of its keys: some 20 s), starts the unit,
 publishes, kills everything with -9 and starts it again: seconds until a device's QoS 1 publish is acknowledged.
-`--damage` then spoils a page in the middle, and takes the time until the unit's first page is served again, with the
-store looked over, set aside, salvaged and swapped.
+`--damage` then spoils a page in the middle (or the first one, with the list of tables), asks for the first page and
+publishes a reading again and again, and tells when each was first answered, the longest time that neither was, and when
+everything that could be was back; `--backup` makes a backup before.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -19,8 +22,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from kit.broker.protocol.packets import Connect, Publish
@@ -105,21 +110,93 @@ def start(home: Home) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*KIT, "run", "--home", str(home.path)], stdout=out, stderr=out)
 
 
-def spoil(home: Home) -> None:
+def spoil(home: Home, where: str) -> None:
     connection = sqlite3.connect(home.database)
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     with home.database.open("r+b") as stream:
-        stream.seek(pages // 2 * size)
+        stream.seek(pages // 2 * size if where == "middle" else 0)
         stream.write(os.urandom(size))
+
+
+class Asking(threading.Thread):
+    """Asks for the same thing again and again, and notes when it was answered."""
+
+    def __init__(self, ask: Callable[[], bool], since: float) -> None:
+        super().__init__(daemon=True)
+        self._ask, self._since, self.answers, self.over = ask, since, [0.0], threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.1):
+            with contextlib.suppress(OSError):
+                if self._ask():
+                    self.answers.append(time.perf_counter() - self._since)
+
+    @property
+    def longest(self) -> float:
+        """Seconds without an answer after the first one."""
+        return max((later - earlier for earlier, later in itertools.pairwise(self.answers[1:])), default=0.0)
+
+
+def page_answers(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        return bool(answer.status == 200)
+
+
+class Device:
+    """Publishes one reading after the other, each until it is acknowledged."""
+
+    def __init__(self, port: int, device: Credentials) -> None:
+        self._port, self._device, self._number = port, device, 100
+
+    def publishes(self) -> bool:
+        payload = b'[{"n":"temperature","u":"Cel","v":%d}]' % self._number
+        connect = encode(Connect(client_id="roof", username="roof", password=self._device.password.encode()))
+        with socket.create_connection(("127.0.0.1", self._port), timeout=5) as client:
+            client.sendall(connect)
+            client.recv(4)
+            client.sendall(encode(Publish("sensors/roof", payload, 1, packet_id=self._number)))
+            if not client.recv(4):
+                return False
+        self._number += 1
+        return True
+
+
+def damage(home: Home, where: str, ports: tuple[int, int], device: Credentials) -> subprocess.Popen[bytes]:
+    broker, web = ports
+    spoil(home, where)
+    began = time.perf_counter()
+    unit = start(home)
+    page = Asking(lambda: page_answers(web), began)
+    reading = Asking(Device(broker, device).publishes, began)
+    page.start()
+    reading.start()
+    for what, pattern in (("found", "*"), ("mended enough to serve", "*/report.json")):
+        while not list(home.set_aside.glob(pattern)):
+            time.sleep(0.05)
+        print(f"damage {what} after {time.perf_counter() - began:.1f} s", flush=True)
+    while (
+        not (reports := list(home.set_aside.glob("*/report.json"))) or json.loads(reports[0].read_text())["unfinished"]
+    ):
+        time.sleep(0.2)
+    whole = time.perf_counter() - began
+    for asking in (page, reading):
+        asking.over.set()
+        asking.join()
+    print(f"first page after {page.answers[1]:.1f} s, longest time without {page.longest:.1f} s")
+    print(f"first reading after {reading.answers[1]:.1f} s, longest time without {reading.longest:.1f} s")
+    print(f"everything back after {whole:.0f} s, {len(reading.answers) - 1} readings meanwhile")
+    print(json.loads(reports[0].read_text())["sentence"], flush=True)
+    return unit
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--damage", action="store_true", help="then spoil a page, and time the recovery")
+    parser.add_argument("--damage", choices=("middle", "list"), help="then spoil a page, and time the recovery")
+    parser.add_argument("--backup", action="store_true", help="make a backup before that")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "kit")
@@ -145,19 +222,12 @@ def main() -> None:
         if arguments.damage:
             time.sleep(10)  # the check after the unclean stop
             kill_all(home, unit)
-            spoil(home)
-            began = time.perf_counter()
-            unit = start(home)
-            while not home.set_aside.exists():
-                time.sleep(0.05)
-            found = time.perf_counter() - began
-            while not list(home.set_aside.glob("*/report.json")):
-                time.sleep(0.05)
-            mended = time.perf_counter() - began
-            page = page_after(web, began)
-            report = json.loads(next(home.set_aside.glob("*/report.json")).read_text())
-            print(f"damage found after {found:.1f} s, mended after {mended:.1f} s, a page after {page:.1f} s")
-            print(report["sentence"])
+            if arguments.backup:
+                unit = start(home)
+                acknowledged_after(broker, device, time.perf_counter(), 20)
+                subprocess.run([*KIT, "backup", "--home", str(home.path)], check=True, stdout=subprocess.DEVNULL)
+                kill_all(home, unit)
+            unit = damage(home, arguments.damage, (broker, web), device)
         kill_all(home, unit)
 
 

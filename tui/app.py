@@ -133,11 +133,11 @@ class KitApp(App[None]):
 
     def action_waiting(self) -> None:
         """New devices."""
-        self._show(WaitingScreen(self._facts))
+        self._show(WaitingScreen(self._facts, timezone=self._timezone))
 
     def action_log(self) -> None:
         """The logs."""
-        self._open("Logs", lambda: detail_view.log_lines(self._facts.logs()), follow=True)
+        self._open("Logs", lambda: detail_view.log_lines(self._facts.logs(), timezone=self._timezone), follow=True)
 
     def action_power(self) -> None:
         """The power cuts."""
@@ -163,6 +163,10 @@ class KitApp(App[None]):
     def _open(self, title: str, load: Callable[[], list[Line]], *, follow: bool = False) -> None:
         self._show(DetailScreen(title, load, follow=follow))
 
+    @property
+    def _timezone(self) -> str:
+        return str(self._status.get("timezone") or "UTC")
+
     def _show(self, screen: DetailScreen) -> None:
         if isinstance(self.screen, DetailScreen):
             self.switch_screen(screen)
@@ -174,7 +178,7 @@ class KitApp(App[None]):
         return detail_view.alert_lines(
             self._facts.alerts(),
             now=self._status.get("time"),
-            timezone=str(self._status.get("timezone") or "UTC"),
+            timezone=self._timezone,
         )
 
 

@@ -49,7 +49,9 @@ def alert_lines(alerts: Sequence[Mapping[str, Any]], *, now: str | None, timezon
     return lines[:-1]
 
 
-def waiting_lines(newcomers: Sequence[Newcomer], *, chosen: Newcomer | None, code: JoinCode | None) -> list[Line]:
+def waiting_lines(
+    newcomers: Sequence[Newcomer], *, chosen: Newcomer | None, code: JoinCode | None, timezone: str = "UTC"
+) -> list[Line]:
     """Who waits with its last reading, the chosen one marked; then the join code and its picture."""
     lines = []
     for one in newcomers:
@@ -66,7 +68,7 @@ def waiting_lines(newcomers: Sequence[Newcomer], *, chosen: Newcomer | None, cod
         return [*lines, Line(""), Line("Show a join code: c")]
     told = f"host {code.host}  port {code.port}  user join  password {code.text}"
     lines += [Line(""), Line("Type this into the new device's MQTT settings:"), Line(told, Tone.HEAD)]
-    lines += [Line(f"good for one device, until {code.until}"), Line("")]
+    lines += [Line(f"good for one device, until {local_time(code.until, timezone)}"), Line("")]
     return [*lines, *(Line(row, Tone.PAPER) for row in code.picture)]
 
 
@@ -93,12 +95,14 @@ def queue_lines(rows: Sequence[Mapping[str, Any]], *, what: str = "") -> list[Li
     return lines
 
 
-def log_lines(lines: Sequence[LogLine]) -> list[Line]:
-    """Oldest first; errors and warnings are named so by the log itself."""
+def log_lines(lines: Sequence[LogLine], *, timezone: str = "UTC") -> list[Line]:
+    """Oldest first, on the village's clock; errors and warnings are named so by the log itself."""
     shown = []
     for line in lines:
         tone = Tone.BAD if " ERROR " in line.text else Tone.WARN if " WARNING " in line.text else Tone.PLAIN
-        shown.append(Line(f"{line.service}: {line.text}", tone))
+        stamp, _, rest = line.text.partition(" ")
+        text = f"{local_time(stamp, timezone, day=True)} {rest}" if stamp[:4].isdecimal() else line.text
+        shown.append(Line(f"{line.service}: {text}", tone))
     return shown or [Line("Nothing was logged yet.")]
 
 

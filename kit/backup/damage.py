@@ -1,81 +1,63 @@
-"""A damaged store: found, set aside untouched, and replaced by the newest good backup with everything salvaged on top.
+"""A damaged store: found, set aside untouched, and replaced by what can be had of it.
 
-The unit that comes up is in a new epoch, like one that was restored. What was lost, if anything, is written down beside
-the damaged file in `report.json` and told by `kit status` until a person deletes that folder.
+All but the large tables is taken from the damaged file at once (or from the newest good backup, with what can be read
+put on top), with the newest readings; the rest follows while the unit serves (`kit.backup.rest`). The unit that comes
+up is in a new epoch, like one that was restored. What was lost, if anything, is written down beside the damaged file in
+`report.json` and told by `kit status` until a person deletes that folder.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from kit.backup.archive import BackupError, Head
-from kit.backup.making import backup_secret, list_backups
-from kit.backup.restoring import epoch_of, renew, set_aside, unpacked
+from kit.backup.checking import table_rows
+from kit.backup.report import Report, Task, flush, gap_words, keep_report, keep_task
+from kit.backup.rest import NewestBackup, Rest, begin_rest, newest_backup, pouring_into
+from kit.backup.restoring import STORE_FILES, epoch_of, renew, set_aside
 from kit.home import Home
 from kit.identity import load_or_create_identity
 from kit.store.database import exclusive_store, suspect_file
 from kit.store.ledger import flush_folder
-from kit.store.legible import legible, list_of
+from kit.store.legible import Legible, legible
 from kit.store.migrations import Migration, migrate
+from kit.store.pouring import LARGE, is_damage, keep_numbers, newest_rows
 from kit.store.salvage import TableSalvage, salvage
 
-REPORT = "report.json"
 PATIENCE_S = 30.0
 """Real seconds for other processes to let go of the damaged store."""
 
+AT_ONCE_BYTES = 48_000_000
+"""A store up to this size is back whole before it serves: some ten seconds on a slow card."""
 
-MOST_NAMES = 8
-"""Tables named in a sentence; all of them stand in the report."""
 
+def interrupted(home: Home) -> str | None:
+    """What was wrong with a store whose recovery was cut short, by a power cut say: its file is back in its place.
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What was found, and what became of it.
-
-    Attributes:
-        problem: what SQLite said.
-        set_aside: where the damaged file is.
-        backup: the backup that what could not be salvaged was taken from; None where there was none.
-        backup_ms: when it was made.
-        salvaged: rows that the unit goes on with.
-        incomplete: tables that could not be read whole, each with the places where reading failed.
-        epoch: the new one.
-        how: what it took to read its list of tables; "" where it could be read.
+    To be called before anything opens the store.
     """
+    marker = _marker(home)
+    try:
+        problem = marker.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    with exclusive_store(home.database, patience_s=PATIENCE_S):
+        if home.database.exists() or not marker.exists():
+            marker.unlink(missing_ok=True)
+            return None
+        folders = sorted(file.parent for file in home.set_aside.glob(f"*/{home.database.name}"))
+        for name in STORE_FILES if folders else ():
+            if (folders[-1] / name).exists():
+                (folders[-1] / name).rename(home.path / name)
+        flush_folder(home.path)
+    return problem or "its recovery was cut short"
 
-    at_ms: int
-    problem: str
-    set_aside: str
-    backup: str | None
-    backup_ms: int | None
-    salvaged: int
-    incomplete: dict[str, list[str]]
-    epoch: int
-    how: str = ""
 
-    @property
-    def sentence(self) -> str:
-        """For the technician."""
-        how = f"; {self.how}" if self.how else ""
-        if not self.incomplete:
-            return f"the store was damaged ({self.problem}){how}; everything in it was salvaged: {self.salvaged:,} rows"
-        parts = [f"{name} ({'; '.join(gaps[:2])})" for name, gaps in self.incomplete.items() if gaps]
-        gone = [name for name, gaps in self.incomplete.items() if not gaps]
-        parts += [f"nothing of {', '.join(gone[:MOST_NAMES])}{_and_more(len(gone))}"] if gone else []
-        filled = f"the backup {Path(self.backup).name} filled in" if self.backup else "there was no backup"
-        return (
-            f"the store was damaged ({self.problem}){how}; the unit goes on with {self.salvaged:,} rows, {filled}; "
-            f"not wholly readable: {', '.join(parts)}"
-        )
+def _marker(home: Home) -> Path:
+    """Exists from before the damaged file is moved away until there is a new store in its place."""
+    return home.database.with_suffix(".recovering")
 
 
 def opens(file: Path) -> str | None:
@@ -91,22 +73,35 @@ def opens(file: Path) -> str | None:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        return str(error) if _is_damage(error) else None
+        return str(error) if is_damage(error) else None
     return None
 
 
-def look_over(file: Path, *, full: bool) -> str | None:
-    """`quick_check`, or the full `integrity_check`: what is wrong, or None. Reads the whole file."""
+def look_over(file: Path, *, full: bool, only_small: bool = False) -> str | None:
+    """`quick_check`, or the full `integrity_check`: what is wrong, or None. Reads the whole file.
+
+    Args:
+        file: the store.
+        full: indexes, too.
+        only_small: only what the unit cannot serve without: all tables but the large ones. Takes a second or two.
+    """
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30.0)
+    pragma = f"{'integrity' if full else 'quick'}_check"
     try:
-        found = [str(row[0]) for row in connection.execute(f"PRAGMA {'integrity' if full else 'quick'}_check(3)")]
+        asked = [f"{pragma}({name})" for name in _small(connection)] if only_small else [f"{pragma}(3)"]
+        found = {str(row[0]) for each in asked for row in connection.execute(f"PRAGMA {each}").fetchmany(3)}
     except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
-        found = [str(error)]
+        found = {str(error)}
     finally:
         connection.close()
-    return None if found == ["ok"] else " ".join("; ".join(found).split())[:300]
+    return " ".join("; ".join(sorted(found - {"ok"})).split())[:300] or None
+
+
+def _small(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+    return [str(row[0]) for row in rows if row[0] not in LARGE]
 
 
 def recover(
@@ -117,8 +112,9 @@ def recover(
     now_ms: int,
     folders: Sequence[Path] = (),
     still: Callable[[], str | None] | None = None,
+    at_once_bytes: int = AT_ONCE_BYTES,
 ) -> Report | None:
-    """Set the damaged store aside and bring up what can be had of it.
+    """Set the damaged store aside and bring up what can be had of it at once.
 
     Args:
         home: the unit; its other processes are stopped, or stop using the store within `PATIENCE_S`.
@@ -127,6 +123,7 @@ def recover(
         now_ms: Unix ms.
         folders: where backups are, besides `backups/`.
         still: asked again once nobody else uses the store; where it says None, another process has mended it.
+        at_once_bytes: a larger store serves before its large tables are back; see `kit.backup.rest`.
 
     Raises:
         StoreError: another process does not let go of the store.
@@ -135,105 +132,103 @@ def recover(
     with exclusive_store(home.database, patience_s=PATIENCE_S):
         if still is not None and still() is None:
             return None
-        with tempfile.TemporaryDirectory(dir=home.spool, prefix="recover-", ignore_cleanup_errors=True) as folder:
-            backups = sorted(
-                [each for place in {home.backups, *folders} for each in list_backups(place)],
-                key=lambda each: each[1].created_ms,
-                reverse=True,
-            )
-            return _recover(home, problem, Path(folder), backups, migrations=migrations, now_ms=now_ms)
-
-
-def reports(home: Home) -> list[dict[str, Any]]:
-    """What was recovered from and is not cleared away yet, the newest first."""
-    found = []
-    for file in home.set_aside.glob(f"*/{REPORT}"):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(json.loads(file.read_text(encoding="utf-8")))
-    return sorted(found, key=lambda report: int(report.get("at_ms", 0)), reverse=True)
+        with (
+            tempfile.TemporaryDirectory(dir=home.spool, prefix="recover-", ignore_cleanup_errors=True) as folder,
+            newest_backup(home, Path(folder), folders) as backup,
+        ):
+            small = home.database.stat().st_size <= at_once_bytes
+            return _recover(home, problem, Path(folder), backup, migrations, now_ms, at_once=small)
 
 
 def _recover(
     home: Home,
     problem: str,
     work: Path,
-    backups: Sequence[tuple[Path, Head]],
-    *,
+    backup: NewestBackup,
     migrations: Sequence[Migration],
     now_ms: int,
+    *,
+    at_once: bool,
 ) -> Report:
     before = epoch_of(home.database)
+    _marker(home).write_text(problem, encoding="utf-8")
+    flush(_marker(home))
+    flush_folder(home.path)
     aside = set_aside(home, now_ms=now_ms)
     assert aside is not None, "a store that is missing is not damaged"
-    with _newest_good_backup(home, work, backups) as (backup, store):
-        migrate(store, migrations)
-        tables, how = _salvage(aside / home.database.name, store, work, is_former_self=backup is not None)
-        epoch = renew(store, unit=load_or_create_identity(home).unit, above=before)
-        _flush(store)
-        store.rename(home.database)
-        flush_folder(home.path)
-    report = Report(
+    store = work / "kit.db"
+    migrate(store, migrations)
+    damaged = aside / home.database.name
+    with legible(damaged, store, work, backup=backup.table_list) as seen:
+        tables = _small_tables(seen, store)
+        # rows tell of each other by number: a small table that is not whole is filled in before anything is added
+        based = not all(table.whole for table in tables) and backup.found() is not None
+        if based:
+            store = backup.take(work / "base.db")
+            migrate(store, migrations)
+            tables = _small_tables(seen, store)
+        if seen is not None:
+            _newest(seen.file, store)
+    epoch = renew(store, unit=load_or_create_identity(home).unit, above=max(before, _highest_epoch(store)))
+    task = Task(
         at_ms=now_ms,
         problem=problem,
-        set_aside=str(aside),
-        backup=None if backup is None else str(backup[0]),
-        backup_ms=None if backup is None else backup[1],
-        salvaged=sum(table.rows for table in tables),
-        incomplete={table.name: [_gap(gap) for gap in table.gaps] for table in tables if not table.whole},
         epoch=epoch,
-        how=how,
+        how="" if seen is None else seen.how,
+        rows=backup.rows() if based else _rows_of(store),
+        incomplete={table.name: [gap_words(gap) for gap in table.gaps] for table in tables if not table.whole},
+        backup=backup.told() if based else None,
+        large=seen is not None,
     )
-    told = asdict(report) | {"sentence": report.sentence}
-    (aside / REPORT).write_text(json.dumps(told, indent=1), encoding="utf-8")
-    _flush(aside / REPORT)
+    if at_once:
+        rest = Rest(home, aside, task, store=store, backup=backup, work=work, migrations=migrations, real_s=lambda: 0.0)
+        for _ in rest.steps():
+            pass
+        report = rest.report()
+    else:
+        begin_rest(store, aside)
+        keep_task(aside, task)
+        report = task.report(aside, unfinished=True)
+        keep_report(aside, report)
+    flush(store)
+    store.rename(home.database)
+    flush_folder(home.path)
+    _marker(home).unlink(missing_ok=True)
     suspect_file(home.database).unlink(missing_ok=True)
     return report
 
 
-@contextmanager
-def _newest_good_backup(
-    home: Home, work: Path, backups: Sequence[tuple[Path, Head]]
-) -> Iterator[tuple[tuple[Path, int] | None, Path]]:
-    """The newest backup that proves good, unpacked; else an empty store."""
-    with contextlib.ExitStack() as stack:
-        for file, head in backups:
-            try:
-                folder, _ = stack.enter_context(unpacked(file, backup_secret(home), work))
-            except BackupError:
-                continue
-            yield (file, head.created_ms), folder / "kit.db"
-            return
-        yield None, work / "kit.db"
+def _small_tables(seen: Legible | None, store: Path) -> list[TableSalvage]:
+    """What came out of each table but the large ones."""
+    if seen is None:
+        return [TableSalvage("every table", whole=False)]
+    lost = [TableSalvage(name, whole=False) for name in seen.lost if name not in LARGE]
+    return [*salvage(seen.file, store, but=LARGE), *lost]
 
 
-def _salvage(damaged: Path, store: Path, work: Path, *, is_former_self: bool) -> tuple[list[TableSalvage], str]:
-    """What came out of each table, and what it took to read the list of them."""
-    with legible(damaged, store, work, backup=lambda: list_of(store) if is_former_self else None) as seen:
-        if seen is None:
-            return [TableSalvage("every table", whole=False)], ""
-        lost = [TableSalvage(name, whole=False) for name in seen.lost]
-        return [*salvage(seen.file, store), *lost], seen.how
+def _newest(damaged: Path, store: Path) -> None:
+    """The newest rows of the large tables; and no number of a series whose name is lost is given to another."""
+    with pouring_into(store, damaged) as (connection, reading):
+        there = {str(row[0]) for row in reading.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if "readings" in there:
+            keep_numbers(connection, reading)
+        newest_rows(connection, sorted(there))
 
 
-def _and_more(count: int) -> str:
-    return f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""
-
-
-def _gap(gap: tuple[tuple[int, ...], object, object]) -> str:
-    fixed, low, high = gap
-    return " ".join([*(f"{value}:" for value in fixed), f"between {low} and {high}"])
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )
-
-
-def _flush(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
+def _highest_epoch(store: Path) -> int:
+    """Of the records: where the unit's own row could not be read, a new epoch must be later all the same."""
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
-        os.fsync(descriptor)
+        return int(
+            connection.execute("SELECT coalesce(max(epoch), 0) FROM records WHERE taken_ms IS NULL").fetchone()[0]
+        )
     finally:
-        os.close(descriptor)
+        connection.close()
+
+
+def _rows_of(store: Path) -> int:
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    try:
+        return sum(table_rows(connection).values())
+    finally:
+        connection.close()

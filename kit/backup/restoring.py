@@ -19,6 +19,7 @@ from typing import Any
 
 from kit.backup.archive import BackupError, Head, read_head, unpack
 from kit.backup.checking import check_store, table_rows
+from kit.backup.report import TASK
 from kit.home import Home
 from kit.store.database import exclusive_store
 from kit.store.ledger import flush_folder
@@ -83,6 +84,8 @@ def restore(home: Home, file: Path, secret: bytes, *, now_ms: int) -> Restored:
     _check_unit(home, head, file)
     with unpacked(file, secret, home.spool) as (folder, manifest), exclusive_store(home.database):
         epoch = renew(folder / "kit.db", above=epoch_of(home.database))
+        for task in home.set_aside.glob(f"*/{TASK}"):
+            task.unlink()  # what was being brought back belongs to the store that goes
         aside = set_aside(home, now_ms=now_ms)
         (folder / "kit.db").rename(home.database)
         came_back = _bring_back_missing(home, folder)

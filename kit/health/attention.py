@@ -148,7 +148,9 @@ def _core(status: Mapping[str, Any]) -> list[str]:
 
 
 def _losses(status: Mapping[str, Any]) -> list[str]:
-    return [*damage_sentences(status.get("damage") or []), *loss_sentences(status.get("power_cuts"))]
+    zone = str(status.get("timezone") or "UTC")
+    damage = damage_sentences(status.get("damage") or [], status.get("mending"))
+    return [*damage, *loss_sentences(status.get("power_cuts"), zone)]
 
 
 def _backup(status: Mapping[str, Any]) -> list[str]:

@@ -120,12 +120,12 @@ def check_problems(status: Status) -> Iterator[Check]:
 def check_power_cuts(status: Status) -> Iterator[Check]:
     """Whatever was acknowledged before an unclean end was found after it."""
     summary = status.get("power_cuts")
-    lost = loss_sentences(summary)
+    zone = str(status.get("timezone") or "UTC")
+    lost = loss_sentences(summary, zone)
     for sentence in lost:
         what, _, todo = sentence.partition("; ")
         yield Check("ledger", ok=False, sentence=what, todo=todo)
     if not lost:
-        zone = str(status.get("timezone") or "UTC")
         yield Check("ledger", ok=True, sentence=summary_words(summary, zone))
 
 
@@ -137,8 +137,9 @@ def check_damage(status: Status) -> Iterator[Check]:
             ago = ago_words(checks[which]["at"], status.get("time"))
             sentence = f"the store was last looked over {words} {ago}, in {checks[which]['seconds']:g} s"
             yield Check("store", ok=True, sentence=sentence)
-    for sentence in damage_sentences(status.get("damage") or []):
-        what, _, todo = sentence.partition("; the unit went on by itself; ")
+    for sentence in damage_sentences(status.get("damage") or [], status.get("mending")):
+        parting = "; the unit went on by itself; " if "; the unit went on" in sentence else "; nothing is to be done; "
+        what, _, todo = sentence.partition(parting)
         yield Check("damage", ok=False, sentence=what, todo=todo)
 
 

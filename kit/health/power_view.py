@@ -62,12 +62,13 @@ def summary_words(summary: Mapping[str, Any] | None, timezone: str) -> str:
     return f"{power_cut_words(summary['recent'][0], timezone)} ({count} so far, {summary['lost']} lost in all)"
 
 
-def loss_sentences(summary: Mapping[str, Any] | None) -> list[str]:
+def loss_sentences(summary: Mapping[str, Any] | None, timezone: str = "UTC") -> list[str]:
     """What needs a person: acknowledged things that were not found after one of the recent unclean ends."""
     lost = [row for row in (summary or {}).get("recent", []) if row["lost"]]
     return [
         f"{row['lost']} of {row['acknowledged']} acknowledged readings and records were gone after the {row['kind']} "
-        f"of {row['last_alive']}; see `kit log power`, and replace the SD card: it loses what it said it had written"
+        f"of {local_time(row['last_alive'], timezone, day=True)}; see `kit log power`, and replace the SD card: it "
+        f"loses what it said it had written"
         for row in lost[:1]
     ]
 

@@ -14,7 +14,7 @@ from typing import Any
 from kit.health.actuator_view import actuator_rows
 from kit.health.backup_view import backup_row
 from kit.health.content_view import content_rows, refused_rows
-from kit.health.damage_view import checks_row
+from kit.health.damage_view import checks_row, mending_row
 from kit.health.door_view import turned_away
 from kit.health.joining_view import waiting_rows
 from kit.health.link_view import core_row, link_rows
@@ -45,6 +45,7 @@ def nothing() -> dict[str, Any]:
         "clients": None,
         "backup": None,
         "checks": None,
+        "mending": None,
         "core": None,
         "problems": [],
         "waiting": [],
@@ -73,6 +74,7 @@ def read_all(connection: sqlite3.Connection, *, now_ms: int, serving: bool, into
         "power": lambda: _fact(connection, POWER_FACT),
         "clients": lambda: (_fact(connection, CLIENTS_FACT) or {}).get("count"),
         "checks": lambda: checks_row(connection),
+        "mending": lambda: mending_row(connection),
         "backup": lambda: backup_row(connection),
         "links": lambda: link_rows(connection, now_ms=now_ms, serving=serving),
         "core": lambda: core_row(connection, now_ms=now_ms),

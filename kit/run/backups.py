@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hardware.ports import StickWatcher
 from kit.backup.archive import BackupError
 from kit.backup.making import Made, keep_newest, list_backups, make_backup
+from kit.backup.report import unfinished
 from kit.health.words import zone_of
 from kit.run.schema import open_unit_store
 from kit.store.facts import get_fact, put_fact
@@ -71,6 +72,8 @@ class BackupWatch:
         unit, clock = self._unit, self._unit.clock
         if not unit.settings.backup.keep or not unit.home.database.exists():
             return
+        if unfinished(unit.home):
+            return  # it would hold less than the ones that are there, and take the place of one
         if self._failed_at is not None and clock.monotonic() - self._failed_at < RETRY_S:
             return
         now_ms = int(clock.now() * 1000)

@@ -15,11 +15,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hardware.ports import HardwareError
+from kit.backup.report import unfinished
 from kit.errors import KitError
 from kit.health.words import zone_of
 from kit.model.local_days import LocalDays
 from kit.run import adapters
 from kit.run.backups import BackupWatch
+from kit.run.bringing_back import BringingBack
 from kit.run.disk import DiskWatch
 from kit.run.mending import StoreChecks
 from kit.run.schema import open_unit_store, process_ledger
@@ -61,7 +63,8 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
 
     sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
     backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)
-    checks = StoreChecks(unit, unclean=bool(dead_ledgers(unit.home.ledger)))
+    make_way = threading.Event()
+    checks = StoreChecks(unit, unclean=bool(dead_ledgers(unit.home.ledger)), make_way=make_way)
     disk = DiskWatch(
         partial(open_unit_store, unit.home),
         reserve=Reserve(unit.home.database),
@@ -76,6 +79,7 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
         "nightly-backup": every(max(1.0, unit.clock.real(NIGHTLY_LOOK_S)), backups.look_at_the_clock),
         "stick": every(STICK_LOOK_S, backups.look_for_sticks),
     }
+    jobs["bringing-back"] = BringingBack(unit, make_way).run
     jobs["received-files"] = every(RECEIVED_LOOK_S, partial(_write_received, unit), at_once=True)
     ready({"jobs": sorted(jobs)})
     run_together(jobs, stop)
@@ -108,5 +112,7 @@ def _write_received(unit: UnitProcess) -> None:
 
 
 def _settle(unit: UnitProcess) -> None:
+    if unfinished(unit.home):
+        return  # what is not back yet is not lost
     settle_unclean_ends(unit.home, unit.clock)
     date_what_could_not_be_dated(unit.home, unit.clock)

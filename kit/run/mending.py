@@ -19,7 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.backup.damage import Report, look_over, opens, recover
+from kit.backup.damage import interrupted, look_over, opens, recover
+from kit.backup.report import Report, unfinished
 from kit.clock import Clock
 from kit.health.services import service_states
 from kit.health.words import zone_of
@@ -57,11 +58,13 @@ def mend_unopenable(home: Home, *, now_ms: int) -> Report | None:
     Raises:
         KitError: it cannot be recovered now; the sentence says why.
     """
-    problem = opens(home.database)
+    problem = interrupted(home)
+    still = None if problem else lambda: opens(home.database)
+    problem = problem or opens(home.database)
     if problem is None:
         return None
     _log.error("the store cannot be opened: %s", problem)
-    return _recover(home, problem, now_ms=now_ms, still_damaged=lambda: opens(home.database))
+    return _recover(home, problem, now_ms=now_ms, still_damaged=still)
 
 
 class StoreChecks:
@@ -70,13 +73,20 @@ class StoreChecks:
     Args:
         unit: whose.
         unclean: whether an unclean end was found when the service started.
+        make_way: set while the store must be let go of, because it is replaced.
         load: how many processes have wanted the machine, on average over the last minute.
     """
 
     def __init__(
-        self, unit: UnitProcess, *, unclean: bool, load: Callable[[], float] = lambda: os.getloadavg()[0]
+        self,
+        unit: UnitProcess,
+        *,
+        unclean: bool,
+        make_way: threading.Event | None = None,
+        load: Callable[[], float] = lambda: os.getloadavg()[0],
     ) -> None:
         self._unit = unit
+        self._make_way = make_way or threading.Event()
         self._load = load
         self._quick_due = unclean
         self._next_look_s = 0.0
@@ -100,10 +110,16 @@ class StoreChecks:
         if not unit.home.database.exists():
             return
         began_s = clock.monotonic()
-        problem = look_over(unit.home.database, full=full)
+        # first what nothing works without: where that is damaged, the village waits
+        problem = None if full else look_over(unit.home.database, full=False, only_small=True)
+        problem = problem or look_over(unit.home.database, full=full)
         if problem is not None:
             _log.error("the store is damaged: %s", problem)
-            _recover(unit.home, problem, now_ms=int(clock.now() * 1000), clock=clock)
+            self._make_way.set()
+            try:
+                _recover(unit.home, problem, now_ms=int(clock.now() * 1000), clock=clock)
+            finally:
+                self._make_way.clear()
         seconds = round(clock.monotonic() - began_s, 2)
         told = {"at_ms": int(clock.now() * 1000), "seconds": seconds, "problem": problem}
         with open_unit_store(unit.home) as database, database.atomic() as connection:
@@ -117,6 +133,8 @@ class StoreChecks:
 
     def _full_is_due(self) -> bool:
         unit = self._unit
+        if unfinished(unit.home):
+            return False
         now_ms = int(unit.clock.now() * 1000)
         with open_unit_store(unit.home) as database:
             told: dict[str, Any] = (get_fact(database.connection, FACT) or (0, {}))[1]
@@ -146,7 +164,7 @@ def _recover(
     )
     if report is not None:
         _log.error("%s", report.sentence)
-    if report is not None and clock is not None:
+    if report is not None and clock is not None and not report.unfinished:
         settle_for_replaced_store(home, clock)
     return report
 

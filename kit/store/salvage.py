@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -46,7 +46,7 @@ class TableSalvage:
     gaps: list[Gap] = field(default_factory=list)
 
 
-def salvage(damaged: Path, into: Path) -> list[TableSalvage]:
+def salvage(damaged: Path, into: Path, *, but: Collection[str] = ()) -> list[TableSalvage]:
     """Copy what can be read into a sound store of the same schema.
 
     A table that can be read whole replaces the one there; rows of any other are added to it, and win.
@@ -54,16 +54,24 @@ def salvage(damaged: Path, into: Path) -> list[TableSalvage]:
     Args:
         damaged: the file, its log beside it; not changed.
         into: the store; nobody else uses it.
+        but: tables that are left out.
 
     Raises:
         sqlite3.DatabaseError: the damaged file cannot even be opened.
     """
-    reading = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True, isolation_level=None)
-    try:
-        reading.execute("PRAGMA cell_size_check=ON")
+    with reading_damaged(damaged) as reading:
         there = {str(row[0]) for row in reading.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         pair = _Pair(damaged, into)
-        return [_copy_table(pair, reading, table) for table in pair.tables() if table in there]
+        return [_copy_table(pair, reading, table) for table in pair.tables() if table in there and table not in but]
+
+
+@contextmanager
+def reading_damaged(damaged: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads it."""
+    reading = sqlite3.connect(f"file:{damaged}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        reading.execute("PRAGMA cell_size_check=ON")
+        yield reading
     finally:
         reading.close()
 
@@ -120,18 +128,18 @@ def _copy_table(pair: _Pair, reading: sqlite3.Connection, table: str) -> TableSa
         told.whole = False
     else:
         return told
-    reader = _Reader(reading, table, columns, told)
+    reader = Reader(reading, table, columns, told)
     unread = [*_copy_groups(pair, reader, table, listed)]
     marks = ", ".join("?" * len(columns))
     with pair.writing() as connection:
         for rows in unread:
             _insert(connection, f'INSERT OR REPLACE INTO main."{table}" ({listed}) VALUES ({marks})', rows)  # noqa: S608 - the same
         told.rows = int(connection.execute(f'SELECT count(*) FROM main."{table}"').fetchone()[0])  # noqa: S608 - the same
-    told.gaps = _joined(told.gaps)
+    told.gaps = joined(told.gaps)
     return told
 
 
-def _copy_groups(pair: _Pair, reader: _Reader, table: str, listed: str) -> Iterator[Iterator[tuple[object, ...]]]:
+def _copy_groups(pair: _Pair, reader: Reader, table: str, listed: str) -> Iterator[Iterator[tuple[object, ...]]]:
     """Copy each group of rows (each series of readings) at SQLite's speed; yields readers of those that it cannot."""
     found = reader.groups()
     if found is None:
@@ -163,7 +171,7 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[tuple
                     connection.execute(statement, row)
 
 
-def _joined(gaps: Sequence[Gap]) -> list[Gap]:
+def joined(gaps: Sequence[Gap]) -> list[Gap]:
     """Neighbouring places as one."""
     joined: list[Gap] = []
     for fixed, low, high in sorted(gaps, key=lambda gap: (gap[0], gap[1] if isinstance(gap[1], int) else 0)):
@@ -188,7 +196,7 @@ def _key(connection: sqlite3.Connection, table: str) -> list[str]:
     return [f'"{name}"' for name in keys] if "WITHOUT ROWID" in str(text).upper() else ["rowid"]
 
 
-class _Reader:
+class Reader:
     """Reads one damaged table from both ends, and between failures."""
 
     def __init__(self, connection: sqlite3.Connection, table: str, columns: Sequence[str], told: TableSalvage) -> None:

@@ -236,8 +236,8 @@ def test_without_a_backup_the_copy_of_the_list_of_tables_saves_everything(large:
     assert "everything in it was salvaged" in report.sentence
 
 
-SETTLED = {"mqtt_received": 0, "ingest_undated": 0, "ingest_taken": 0}
-"""Emptied whenever a store is used again."""
+SETTLED = {"mqtt_received": 0, "ingest_undated": 0, "ingest_taken": 0, "changes": 0}
+"""Emptied whenever a store is used again; and what counts changes."""
 
 
 @pytest.mark.parametrize("place", SPOILED)
@@ -263,7 +263,6 @@ def test_tables_that_moved_since_the_copy_was_made_are_found_by_their_rows_or_na
     assert after["readings"] == before["readings"]
     assert after["records"] == before["records"]
     for name, rows in after.items():
-        assert name in SETTLED or rows in (0, before[name])
         assert name in SETTLED or rows == before[name] or name in report.incomplete, name
 
 

@@ -29,6 +29,7 @@ class WaitingScreen(DetailScreen):
 
     Args:
         facts: where they come from, and who lets them in.
+        timezone: the village's.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,9 +39,9 @@ class WaitingScreen(DetailScreen):
         Binding("c", "code", "Join code"),
     ]
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, *, timezone: str = "UTC") -> None:
         super().__init__(TITLE, self._rows)
-        self._facts = facts
+        self._facts, self._timezone = facts, timezone
         self._newcomers: list[Newcomer] = []
         self._chosen = 0
 
@@ -91,7 +92,9 @@ class WaitingScreen(DetailScreen):
 
     def _rows(self) -> list[Line]:
         self._newcomers = self._facts.newcomers()
-        return waiting_lines(self._newcomers, chosen=self._chosen_one(), code=self._facts.join_code())
+        return waiting_lines(
+            self._newcomers, chosen=self._chosen_one(), code=self._facts.join_code(), timezone=self._timezone
+        )
 
 
 class NameScreen(ModalScreen[tuple[int, str, str, str] | None]):

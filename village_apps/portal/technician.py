@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
 from kit.errors import KitError
 from kit.health.backup_view import backup_words
+from kit.health.damage_view import damage_sentences
 from kit.health.power_view import off_words
 from kit.health.words import actuator_words, age_words
 from kit.identity import check_technician_password, set_technician_password
@@ -67,7 +69,9 @@ class TechnicianPages:
             "portal/technician.html",
             state=state,
             age_words=age_words,
-            actuator_words=actuator_words,
+            actuator_words=lambda row: actuator_words(row, self._context.settings.unit.timezone),
+            at_ms=at_ms,
+            damage=damage_sentences(state["damage"], state["mending"]),
             off_words=off_words,
             backup_words=backup_words,
             clock=clock_words(self._context, told=request.args.get("time", "")),
@@ -170,6 +174,11 @@ class TechnicianPages:
         """Real seconds since boot, out of kit seconds."""
         clock = self._context.clock
         return clock.monotonic() * (clock.real(1.0) or 1.0)
+
+
+def at_ms(told: str) -> int:
+    """A time of the status as pages want it, Unix ms."""
+    return round(datetime.fromisoformat(told).timestamp() * 1000)
 
 
 def _lines_of_apps() -> list[StatusLine]:

@@ -8,6 +8,8 @@ from urllib.parse import quote, unquote
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
 from kit.health.content_view import RECEIVED_FACT
+from kit.health.damage_view import MENDING_FACT
+from kit.store.facts import get_fact
 from village_apps.app import AppContext, Card
 from village_apps.portal.files import add_file_routes, files_card
 from village_apps.portal.measured import measured_now
@@ -42,7 +44,12 @@ def make_blueprint(context: AppContext) -> Blueprint:
 
 
 def _subjects_of_cards() -> tuple[str, ...]:
-    return ("clock", RECEIVED_FACT, *sorted({subject for app in frame().apps for subject in app.card_subjects}))
+    return (
+        "clock",
+        MENDING_FACT,
+        RECEIVED_FACT,
+        *sorted({subject for app in frame().apps for subject in app.card_subjects}),
+    )
 
 
 def _first_page() -> Response:
@@ -74,6 +81,7 @@ def _render(*, seen: str = "", name: str = "", nameless: str = "") -> str:
         name=name,
         nameless=nameless,
         longest_name=LONGEST_NAME,
+        mending=get_fact(database().connection, MENDING_FACT) is not None,
         offer=time_offer(told=request.args.get("time", "")),
     )
 
