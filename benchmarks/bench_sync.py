@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from meshtastic.protobuf import mesh_pb2
+from sync_idle import asking_over_cellular
 from sync_scale import behind_a_backlog, over_cellular
 from sync_world import AirWorld, air_world
 
@@ -110,6 +111,8 @@ def cellular(home: Path) -> None:
     """Thirty thousand records over loopback cellular, committed with FULL at both ends."""
     rate, bare = over_cellular(home, 30_000)
     print(f"\nover cellular: {rate:,.0f} records/s; bare executemany {bare:,.0f} rows/s: {rate / bare:.0%}")
+    asked = asking_over_cellular(home / "idle")
+    print(f"  to ask whether anything has changed, and the answer: {asked} bytes on the wire")
 
 
 TEXTS = (

@@ -13,7 +13,7 @@ from typing import Protocol
 WIDTH, HEIGHT, LEFT, TOP, GAP = 360, 240, 56, 44, 90
 COLOURS = ("#1b5e20", "#b26a00", "#5c6bc0", "#ad1457")
 OTHERS = "#78909c"
-BAR_LEFT, BAR_WIDTH = 330, 480
+BAR_LEFT, BAR_WIDTH = 370, 440
 
 
 class Plotted(Protocol):
@@ -139,5 +139,9 @@ def _line(
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
         if each.delivered < 1.0:
             words = f"{each.delivered:.0%} arrive"
-            parts.append(f'<text x="{x + 6:.1f}" y="{y - 7:.1f}" fill="{colour}" font-size="11">{words}</text>')
+            side, anchor = (-6, "end") if each is line[-1] else (6, "start")
+            parts.append(
+                f'<text x="{x + side:.1f}" y="{y - 7:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="11">'
+                f"{words}</text>"
+            )
     return parts

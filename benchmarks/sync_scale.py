@@ -8,8 +8,9 @@ import resource
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import zmq
 
 from hardware.drivers.modem_always import AlwaysOnModem
-from kit.clock import ManualClock, SystemClock
+from kit.clock import Clock, ManualClock, SystemClock
 from kit.home import Home
 from kit.identity import unit_id
 from kit.run.schema import open_unit_store
@@ -137,33 +138,53 @@ def over_cellular(home: Path, count: int) -> tuple[float, float]:
     return max((_over_cellular(home / str(run), count) for run in range(3)), key=lambda each: each[0])
 
 
+@contextmanager
+def a_core(home: Path, curve: tuple[bytes, bytes]) -> Iterator[str]:
+    """A city core in a process of its own; gives its address, and prints what processor time it took."""
+    home.mkdir(parents=True)
+    here, there = multiprocessing.Pipe()
+    core = multiprocessing.get_context("spawn").Process(target=serve_core, args=(home, curve, there))
+    core.start()
+    start_s = time.perf_counter()
+    yield here.recv()
+    took_s = time.perf_counter() - start_s
+    here.send("stop")
+    print(f"    core's processor time {here.recv():.1f} s, of {took_s:.1f} s")
+    core.join()
+
+
 def _over_cellular(home: Path, count: int) -> tuple[float, float]:
     """Records per second from the start of the kit's engine to the last acknowledgement written; and the bare floor."""
     database = unit_store(home / "kit")
     fill(database, count)
-    (home / "core").mkdir()
-    core_keys, kit_keys = zmq.curve_keypair(), zmq.curve_keypair()
-    here, there = multiprocessing.Pipe()
-    core = multiprocessing.get_context("spawn").Process(target=serve_core, args=(home / "core", core_keys, there))
-    core.start()
-    link = CellularKitLink(
-        core=here.recv(), server_public=core_keys[0], public=kit_keys[0], secret=kit_keys[1], modem=AlwaysOnModem(),
-        clock=SystemClock(), rng=random.Random(5),
-    )  # fmt: skip
-    engine = kit_engine(database, [link], SystemClock())
-    while link.state() is not LinkState.UP:
-        engine.step(0.01)
-    start_s = time.perf_counter()
-    waiting = "SELECT 1 FROM records WHERE pending = 1 LIMIT 1"
-    while database.connection.execute(waiting).fetchone():
-        engine.step(0.005)
-    took_s = time.perf_counter() - start_s
-    link.close()
-    here.send("stop")
-    print(f"    core's processor time {here.recv():.1f} s, took {took_s:.1f} s")
-    core.join()
+    core_keys = zmq.curve_keypair()
+    with a_core(home / "core", core_keys) as address:
+        engine, link = connected(database, address, core_keys[0], SystemClock())
+        start_s = time.perf_counter()
+        while waits(database):
+            engine.step(0.005)
+        took_s = time.perf_counter() - start_s
+        link.close()
     database.close()
     return count / took_s, floor(home / "floor.db", count)
+
+
+def connected(database: Database, address: str, core_public: bytes, clock: Clock) -> tuple[SyncEngine, CellularKitLink]:
+    """The kit's engine, with a cellular link that stands."""
+    public, secret = zmq.curve_keypair()
+    link = CellularKitLink(
+        core=address, server_public=core_public, public=public, secret=secret, modem=AlwaysOnModem(), clock=clock,
+        rng=random.Random(5),
+    )  # fmt: skip
+    engine = kit_engine(database, [link], clock)
+    while link.state() is not LinkState.UP:
+        engine.step(0.01)
+    return engine, link
+
+
+def waits(database: Database) -> bool:
+    """Whether a record has not been accepted."""
+    return database.connection.execute("SELECT 1 FROM records WHERE pending = 1 LIMIT 1").fetchone() is not None
 
 
 def kit_engine(database: Database, links: Sequence[Any], clock: Any) -> SyncEngine:
