@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from kit.model.villages import KIND, LIFETIME_S, UNIT, Village, villages_body
+from kit.model.villages import KIND, LIFETIME_S, UNIT, Village, villages_body, villages_from_body
 from sync.core import broadcast_rows
 from sync.protocol.records import Priority
 
 SETTLE_MS = 10 * 60_000
-"""A list is followed by another no sooner: of ten kits that join on one morning each is not told ten times."""
+"""A list is followed by another no sooner: of ten kits that join on one morning each is not told ten times. That a
+village is gone is told at once."""
 
 ANEW_MS = LIFETIME_S * 500
 """A list that did not change is said anew after half of its life, for kits that will join."""
@@ -37,6 +38,8 @@ def is_told(connection: sqlite3.Connection, *, now_ms: int) -> bool:
     if not last["of_this_life"]:
         return False  # what the core said after the backup that it was restored from is not known here
     age_ms = now_ms - int(last["created_ms"])
+    if {each.unit for each in villages_from_body(bytes(last["body"]))} - {each.unit for each in now}:
+        return False  # nobody is to write to a village that is gone
     return 0 <= age_ms < SETTLE_MS or (villages_body(now) == bytes(last["body"]) and 0 <= age_ms < ANEW_MS)
 
 

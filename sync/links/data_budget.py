@@ -21,6 +21,10 @@ SHARES = {2: 1.0, 3: 0.95, 4: 0.85, 5: 0.6}
 
 MOST_PRIORITY = 5
 
+SCRAP_BYTES, SCRAP_SHARE = 4096, 0.02
+"""What is left, but too little for a frame that wants to go: it counts as used up, so that the frame goes by another
+link, and a person is told why it waits."""
+
 SAVE_EVERY_S = 30.0
 """Kit seconds between two writes: a crash forgets what half a minute used, and an SD card lives."""
 
@@ -43,6 +47,7 @@ class DataBudget:
     _today: str = ""
     _used: dict[str, int] = field(default_factory=dict)
     _saved_s: float = 0.0
+    _stopped: int = MOST_PRIORITY + 1
 
     def __post_init__(self) -> None:
         self._restore()
@@ -52,13 +57,16 @@ class DataBudget:
         if not self.daily_bytes or priority not in SHARES:
             return True
         self._turn_the_day()
-        return self.used + size <= SHARES[priority] * self.daily_bytes
+        left = SHARES[priority] * self.daily_bytes - self.used
+        if size > left and left < max(SCRAP_BYTES, SCRAP_SHARE * self.daily_bytes):
+            self._stopped = min(self._stopped, priority)
+        return size <= left
 
     def lowest_priority(self) -> int:
         """The largest priority number that may still go today."""
         self._turn_the_day()
         stopped = [each for each, share in SHARES.items() if self.daily_bytes and self.used >= share * self.daily_bytes]
-        return min(stopped, default=MOST_PRIORITY + 1) - 1
+        return min([*stopped, self._stopped]) - 1
 
     def count(self, size: int, what: int | str) -> None:
         """So many bytes were used: by a frame of that priority, or "received", "connection", "signs of life"."""
@@ -104,7 +112,7 @@ class DataBudget:
     def _turn_the_day(self) -> None:
         today = self.day(self.clock.now())
         if today != self._today:
-            self._today, self._used = today, {}
+            self._today, self._used, self._stopped = today, {}, MOST_PRIORITY + 1
 
     def _restore(self) -> None:
         if self.ledger is None:

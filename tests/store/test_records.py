@@ -151,6 +151,13 @@ def test_a_record_from_the_core_is_taken_once_and_never_sent_back(database: Data
     assert queue(database.connection, limit=9) == []
 
 
+def test_retry_counts_what_waits_also_where_it_was_asked_for_already(database: Database) -> None:
+    with database.atomic() as connection:
+        set_origin(connection, "kit-a")
+        first = write_record(connection, kind="message", priority=2, body=b"x", created_ms=1)
+        assert [retry(connection, "all"), retry(connection, "all"), retry(connection, [first])] == [1, 1, 1]
+
+
 def test_retry_names_what_waits_once_and_passes_over_what_does_not(database: Database) -> None:
     first, second = write(database), write(database)
     store = SqliteRecordStore(database)

@@ -121,7 +121,6 @@ def test_a_removed_village_leaves_the_list_and_what_waits_for_it_is_said_to_be_l
         addressee=river.unit, kind="message", priority=2, body=letter_body(make_letter("x")), now_ms=city.now_ms
     )
     assert city.store.remove_kit(river.unit, now_ms=city.now_ms)
-    city.clock.at_s += SETTLE_MS / 1000
     city.store.tell_villages(now_ms=city.now_ms)
     orchard.hear()
     assert orchard.names() == ["Hill", "Orchard"]

@@ -56,6 +56,20 @@ def test_a_frame_that_would_go_over_the_share_does_not_go(priority: int, share: 
     assert not metered.allows(501, priority=priority)
 
 
+def test_what_is_left_but_too_little_for_a_frame_counts_as_used_up_until_midnight() -> None:
+    clock = ManualClock(at_s=NOON_S)
+    metered = budget(clock=clock)
+    metered.count(98_000, 2)
+    assert metered.lowest_priority() == 2
+    assert not metered.allows(3000, priority=2)
+    assert metered.lowest_priority() == metered.facts()["lowest_priority"] == 1
+    clock.at_s += 86_400
+    assert metered.lowest_priority() == 5
+    metered.count(80_000, 2)
+    assert not metered.allows(60_000, priority=2)
+    assert metered.lowest_priority() == 4, "there is room for all but a very large frame"
+
+
 def test_the_day_turns_at_midnight_in_the_village() -> None:
     clock = ManualClock(at_s=NOON_S)
     metered = budget(clock=clock)
