@@ -69,6 +69,11 @@ class Home:
         return self.path / "set-aside"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that nobody else can take; see `kit.store.disk_room`."""
+        return self.path / "reserve"
+
+    @property
     def clock_file(self) -> Path:
         """Written by a simulation so that every process shows its time."""
         return self.run / "clock.json"
@@ -84,21 +89,31 @@ class Home:
         return self.path / "log"
 
     def prepare(self) -> None:
-        """Make the directories that are missing.
+        """Make the directories that are missing; on a full disk the reserve gives way to that.
 
         Raises:
             KitError: the home cannot be written; the sentence says why and what to do.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            for directory in (self.content, self.spool, self.backups, self.run, self.log):
-                directory.mkdir(exist_ok=True)
-            self.keys.mkdir(mode=0o700, exist_ok=True)
-            probe = self.run / ".writable"
-            probe.write_bytes(b"x" * 4096)
-            probe.unlink(missing_ok=True)  # another process may be preparing the same home
+            self._make_directories()
         except OSError as error:
-            raise KitError(explain_home_error(self.path, error)) from error
+            if error.errno != errno.ENOSPC or not self.reserve.exists():
+                raise KitError(explain_home_error(self.path, error)) from error
+            # a unit that starts on a full disk still warns, and takes receipts and messages
+            self.reserve.unlink(missing_ok=True)
+            try:
+                self._make_directories()
+            except OSError as again:
+                raise KitError(explain_home_error(self.path, again)) from again
+
+    def _make_directories(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        for directory in (self.content, self.spool, self.backups, self.run, self.log):
+            directory.mkdir(exist_ok=True)
+        self.keys.mkdir(mode=0o700, exist_ok=True)
+        probe = self.run / ".writable"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink(missing_ok=True)  # another process may be preparing the same home
 
 
 def explain_home_error(path: Path, error: OSError) -> str:

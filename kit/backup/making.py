@@ -137,8 +137,8 @@ def _check_room(home: Home, folder: Path, room: Callable[[Path], int]) -> None:
         free = room(place)
         if free < ROOM_FACTOR * needed:
             raise BackupError(
-                f"no backup was made: {place} has {free / 1e6:,.0f} MB free, and making one takes "
-                f"{ROOM_FACTOR * needed / 1e6:,.0f} MB; delete old backups or uploads"
+                f"no backup was made: {place} has {free / 1e6:,.1f} MB free, and making one takes "
+                f"{ROOM_FACTOR * needed / 1e6:,.1f} MB; delete old backups or uploads"
             )
 
 

@@ -11,6 +11,7 @@ from stored import measure
 
 from kit.broker.ports import JournalError
 from kit.clock import ManualClock
+from kit.errors import KitError
 from kit.health.store_view import problem_rows
 from kit.home import Home
 from kit.model.local_days import LocalDays
@@ -155,3 +156,13 @@ def test_a_unit_whose_reserve_was_never_made_takes_readings_unless_the_disk_is_f
     assert not gate.closed(kit.store.connection)
     kit.disk.free = 0
     assert gate.closed(kit.store.connection)
+
+
+def test_a_unit_that_starts_on_a_full_disk_gives_its_reserve_up_first(tmp_path: Path) -> None:
+    home = Home(tmp_path / "unit")
+    home.prepare()
+    home.reserve.write_bytes(b"0" * 1000)
+    (home.run / ".writable").symlink_to("/dev/full")  # a device on which no write finds room
+    with pytest.raises(KitError, match="is full; free some space"):
+        home.prepare()
+    assert not home.reserve.exists()

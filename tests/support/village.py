@@ -41,6 +41,7 @@ class Village:
         self.processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(self, home: Path, *words: str) -> None:
+        (home / "run" / "services.json").unlink(missing_ok=True)  # a killed unit's still says that all runs
         with self.log.open("ab") as log:
             self.processes[home] = subprocess.Popen([*KIT, *words, "--home", str(home)], stdout=log, stderr=log)
         wait_until(lambda: self.serves(home), seconds=60, what=f"{home.name} serves")

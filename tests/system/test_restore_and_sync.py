@@ -33,12 +33,13 @@ def test_after_a_restore_the_core_holds_everything_once(village: Village, tmp_pa
     roof = village.kit("device", "add", "roof")
     village.measure(roof, range(5))
     file = village.kit("backup", "--to", str(tmp_path / "stick"))["file"]
+    village.kit("messages", "send", "city", "the pump is broken")
     # what follows the backup reaches the core, and dies with the unit
     village.measure(roof, range(5, 10))
     village.batch()
     wait_until(lambda: len(core_values(village.core)) == 10 or None, seconds=90, what="the core has all ten readings")
     wait_until(village.all_accepted, seconds=60, what="all is accepted")
-    village.stop(village.home)
+    village.power_cut(village.home)
     before = village.records()
     restored = village.kit("restore", file)
     assert Path(restored["set_aside"], "kit.db").exists()
@@ -53,4 +54,5 @@ def test_after_a_restore_the_core_holds_everything_once(village: Village, tmp_pa
     ids = Counter((row["origin"], row["epoch"], row["seq"]) for row in after)
     assert max(ids.values()) == 1
     assert {(row["origin"], row["epoch"], row["seq"]) for row in before} <= set(ids)
+    assert Counter(row["kind"] for row in after)["message"] == 1
     assert {row["epoch"] for row in after} == {before[0]["epoch"], restored["epoch"]}
