@@ -7,7 +7,6 @@ remember is in the store.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sqlite3
 import sys
 import threading
@@ -86,6 +85,8 @@ def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], Non
 
 def serve_broker(unit: UnitProcess, stop: threading.Event, ready: Ready) -> None:
     """The MQTT broker and, in the same transaction as its acknowledgement, the ingest of readings."""
+    import asyncio  # only here: five megabytes that no other service needs
+
     from kit.broker.committer import tune_interpreter
     from kit.collect.ingest import Ingest
     from kit.store.device_users import DeviceUsers
@@ -140,6 +141,8 @@ def _external_broker(unit: UnitProcess, journal: Any) -> Any:
 
 
 async def _serve_until(broker: Any, stop: threading.Event, ready: Ready) -> None:
+    import asyncio
+
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
 
