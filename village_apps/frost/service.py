@@ -23,9 +23,7 @@ from kit.store.readings import latest_readings, spans
 from kit.store.records import write_record
 from sync.protocol.records import Priority
 from village_apps.frost import alerting, wording
-from village_apps.frost.forecaster import Forecast, SiteForecaster
 from village_apps.frost.place import NoNightError, Place, night_at
-from village_apps.frost.prior import load_prior
 from village_apps.frost.station_history import HISTORY_MS, NOT_USED, choose_device, count_temperatures, observations
 from village_apps.frost.tables import (
     FrostWarning,
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
 
     from kit.store.database import Database
     from village_apps.app import AppContext
+    from village_apps.frost.forecaster import Forecast, SiteForecaster
 
 PROBLEM_FACT = "problem/frost"
 LOOK_EVERY_S = 60.0
@@ -169,6 +168,10 @@ class FrostService:
         return learned
 
     def _begin(self, device: str, until_ms: int) -> _Learned:
+        # the numbers (numpy) take eleven megabytes: a unit without a thermometer goes without
+        from village_apps.frost.forecaster import SiteForecaster
+        from village_apps.frost.prior import load_prior
+
         since_ms = until_ms - HISTORY_MS
         forecaster = SiteForecaster(self._place, load_prior(), threshold_c=self._rule.threshold_c)
         return _Learned(device, forecaster, since_ms, since_ms, 0)

@@ -9,8 +9,10 @@ are not called back by a wavering number.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from village_apps.frost.forecaster import Forecast
+if TYPE_CHECKING:
+    from village_apps.frost.forecaster import Forecast
 
 SURE_ENOUGH = 0.65
 """Raise whatever the hour when frost is this likely: at least two such warnings of three come true, and waiting would

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kit.model.forecast import NightForecast
 from village_apps.frost.ffst import T0_AFTER_SUNSET_S
-from village_apps.frost.forecaster import Forecast
 from village_apps.frost.place import Night
 from village_apps.frost.tables import FrostWarning
+
+if TYPE_CHECKING:
+    from village_apps.frost.forecaster import Forecast
 
 WAIT_FOR_READING_S = 120.0
 """A forecast is issued this long after its hour, so that the hour's own reading has come in."""
