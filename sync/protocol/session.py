@@ -44,7 +44,7 @@ ASK_WITHIN_S = 8.0
 """After a connection has come up a kit asks the core what it holds: a thousand kits whose connections all broke when
 the core restarted are spread by `sync.links.reconnect`, and by this once more."""
 
-ASK_AGAIN_S = 60.0
+ASK_AGAIN_S = 20.0
 """On a network that comes and goes, a kit asks no more often than this."""
 
 JITTER = 0.3
@@ -113,7 +113,6 @@ class Session:
         self._ledger = Ledger(unit)
         self._talk = Conversation()
         self._ways = Ways()
-        self._asked_at: dict[str, float] = {}
         reassembly = Reassembly()
         self._speech = Speech(
             unit=unit, peer=peer, sealer=sealer, counters=self._counters, ledger=self._ledger,
@@ -197,11 +196,11 @@ class Session:
 
         A radio that is back says nothing of the core.
         """
-        if self.peer.role is not Role.CORE or path not in self._ways.paths or self._ways.paths[path].slow:
+        way = self._ways.paths.get(path)
+        if self.peer.role is not Role.CORE or way is None or way.slow:
             return
         due_at = now + ASK_WITHIN_S * self._rng.random()
-        self._speech.ask[path] = max(due_at, self._asked_at.get(path, float("-inf")) + ASK_AGAIN_S)
-        self._asked_at[path] = self._speech.ask[path]
+        self._speech.ask[path] = due_at if way.beacon_at is None else max(due_at, way.beacon_at + ASK_AGAIN_S)
 
     def due_now(self, ids: Iterable[RecordId] | None = None) -> None:
         """Send these records, or all, without waiting for their back-off."""

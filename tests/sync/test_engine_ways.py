@@ -13,7 +13,7 @@ from kit.store.records import start_epoch
 from sync.engine.calling import FIRST_S
 from sync.protocol import keys
 from sync.protocol.peers import Peer, Role
-from sync.protocol.session import ASK_WITHIN_S, Session
+from sync.protocol.session import ASK_AGAIN_S, ASK_WITHIN_S, Session
 
 MINUTE_S = 60.0
 
@@ -142,15 +142,32 @@ def test_a_kit_whose_connection_came_back_asks_once_and_in_few_bytes(make_world:
     assert sum(size for _, size in said) < 200
 
 
-def test_on_a_network_that_comes_and_goes_every_ten_seconds_a_kit_asks_at_most_once_a_minute(make_world: Any) -> None:
+def test_on_a_network_that_comes_and_goes_all_the_time_a_kit_asks_at_most_every_twenty_seconds(make_world: Any) -> None:
     world = make_world(lora=False, cellular=True)
     world.live(30.0)
     (link,) = world.kit.links
     before = len(world.cell.log)
-    for number in range(60):
+    for number in range(200):
         link.plugged = number % 2 == 0
-        world.live(10.0)
-    assert sum(1 for _, who, *_ in world.cell.log[before:] if "kit" in who) <= 11
+        world.live(3.0)
+    asked = sum(1 for _, who, *_ in world.cell.log[before:] if "kit" in who)
+    assert 5 <= asked <= 600.0 / ASK_AGAIN_S + 1
+
+
+def test_a_core_that_is_restarted_again_and_again_is_refilled_after_the_last_time_as_soon(make_world: Any) -> None:
+    world = make_world(lora=False, cellular=True)
+    world.live(30.0)
+    (link,) = world.kit.links
+    has, had = rebuilt_core(world)
+    for _ in range(5):
+        link.plugged = False
+        world.live(5.0)
+        world.core.start()
+        link.plugged = True
+        world.live(0.5)
+    assert has < had
+    took_s = world.live(10 * MINUTE_S, step_s=0.2, until=lambda: len(world.core.taken) == had)
+    assert took_s < ASK_AGAIN_S + 3.0
 
 
 def test_a_thousand_kits_whose_connections_come_back_in_one_second_ask_one_after_the_other() -> None:

@@ -231,9 +231,7 @@ def test_no_body_whatsoever_breaks_the_core_or_its_page(city: Any, kind: str, bo
         assert city.client.get(path).status_code == 200
 
 
-def test_a_kind_this_version_does_not_know_is_kept_and_applied_by_the_version_that_does(
-    city: Any, monkeypatch: Any
-) -> None:
+def test_a_kind_this_version_does_not_know_is_kept_and_applied_by_the_version_that_does(city: Any) -> None:
     kit = city.joined()
     known = applied_rows._APPLIERS.pop("quiz")
     try:
