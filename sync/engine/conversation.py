@@ -64,6 +64,6 @@ def _comes_before(conversation: Conversation, one: WatchedLink, other: WatchedLi
     return up.index(one) < up.index(other)
 
 
-def asked_to_wait(conversations: Iterable[Conversation], now: float) -> bool:
+def core_is_full(conversations: Iterable[Conversation]) -> bool:
     """Whether the core of this kit has said that it cannot store anything now; never at the core."""
-    return any(each.session.peer.role is Role.CORE and each.session.asked_to_wait(now) for each in conversations)
+    return any(each.session.peer.role is Role.CORE and each.session.hearing.peer_is_full for each in conversations)

@@ -59,6 +59,7 @@ class Hearing:
 
     Attributes:
         wait_until: the peer cannot store anything before (kit seconds).
+        peer_is_full: it has said so, and has accepted nothing since.
         withheld: records for the peer that it is not offered, because they are broadcast; it may accept them.
 
     Args:
@@ -96,7 +97,7 @@ class Hearing:
         self._lives = deque((salt,), maxlen=2)
         self._committed = Committed()
         self._last_wait_s = 0
-        self.wait_until = float("-inf")
+        self.wait_until, self.peer_is_full = float("-inf"), False
         self.withheld: frozenset[RecordId] = frozenset()
 
     def renew(self, *, opener: Opener, salt: int, life: bytes) -> None:
@@ -278,7 +279,7 @@ class Hearing:
             case Life() if opened.salt == self._talk.peer_salt:
                 self._talk.secret = agree(self._life_private, item.public)
             case Wait():
-                self.wait_until = now + item.seconds
+                self.wait_until, self.peer_is_full = now + item.seconds, True
                 return [PeerMustWait(item.seconds)]
             case Beacon():
                 return [self._take_beacon(item, opened, way)]
@@ -311,7 +312,7 @@ class Hearing:
             case Accepted():
                 ids = [RecordId(item.origin or self._unit, item.epoch, seq) for seq in item.seqs]
                 accepted = self._ledger.accept(ids) + [each for each in ids if each in self.withheld]
-                return [RecordsAccepted(tuple(accepted))] if accepted else []
+                return self._accepted(accepted)
 
     def _take_heard(self, item: Heard, way: Path, now: float) -> list[Event]:
         accepted, named = self._ledger.note_heard(item, way, newest=self._counters.newest, now=now)
@@ -319,7 +320,13 @@ class Hearing:
         talk.knows_us = talk.knows_us or bool(named)
         talk.knows_epoch = talk.knows_epoch or any(flight.context for flight in named)
         talk.knows_life = talk.knows_life or any(flight.life for flight in named)
-        return [RecordsAccepted(tuple(accepted))] if accepted else []
+        return self._accepted(accepted)
+
+    def _accepted(self, ids: Sequence[RecordId]) -> list[Event]:
+        if not ids:
+            return []
+        self.peer_is_full = False
+        return [RecordsAccepted(tuple(ids))]
 
     def _take_record(
         self, record: Record, owed: Owed, opened: Opened, now: float, records: dict[RecordId, Record]

@@ -271,10 +271,6 @@ class Session:
         way.note_sent(flight, now, jitter=1.0 + JITTER * self._rng.random())
         return left
 
-    def asked_to_wait(self, now: float) -> bool:
-        """Whether the peer has said that it cannot store anything now: only alarms go."""
-        return now < self.hearing.wait_until
-
     def wake_at(
         self, *, path: str, mtu_bytes: int, now: float, carries: frozenset[int] = ALL_PRIORITIES
     ) -> float | None:

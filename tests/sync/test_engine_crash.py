@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.protocol.frames import FrameType, frame_type
+from sync.protocol.routing import CORE_IS_FULL
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
@@ -85,6 +86,8 @@ def test_a_full_disk_at_the_core_acknowledges_nothing_and_tells_the_kit_to_wait(
     assert world.kit.waiting == 4
     assert world.core.taken == []
     assert "nothing can be stored" in world.core.reports[0].explain
+    assert world.live(300, until=lambda: "core_full" in world.kit.reports[0].facts) < 300
+    assert CORE_IS_FULL in world.kit.reports[0].explain
     before = len(world.air.log)
     world.live(600)
     asked = [size for *_, size in world.air.log[before:]]
@@ -94,6 +97,7 @@ def test_a_full_disk_at_the_core_acknowledges_nothing_and_tells_the_kit_to_wait(
     assert len(world.core.taken) == 4
     world.live(120)
     assert "nothing can be stored" not in world.core.reports[0].explain
+    assert "core_full" not in world.kit.reports[0].facts
 
 
 def test_frames_recorded_from_the_air_and_played_again_change_nothing(make_world: Any) -> None:
