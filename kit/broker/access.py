@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from functools import lru_cache
 from typing import Protocol
 
-from kit.broker.protocol.topics import matches
+from kit.broker.protocol.topics import matches, shared_filter
 from kit.model.grants import Grants, native_grants
 
 SERVICE_PREFIX = "kit-"
 """User names of the unit's own services begin like this; no device may be named so."""
+
+TOPICS_REMEMBERED = 8_192
+"""With their user, for which it is remembered whether it may publish there."""
 
 
 class Hearing(Enum):
@@ -40,7 +42,6 @@ def is_service(username: str) -> bool:
     return username.startswith(SERVICE_PREFIX)
 
 
-@lru_cache(maxsize=8192)
 def hearing(username: str, topic: str, grants: Grants | None = None) -> Hearing:
     """What becomes of a publish by `username`. Names beginning with `$` are the broker's own [MQTT-4.7.2-1].
 
@@ -118,3 +119,42 @@ class ByGrants:
     def may_subscribe(self, username: str, topic_filter: str, grants: Grants | None) -> bool:
         """See `may_subscribe`."""
         return may_subscribe(username, topic_filter, grants)
+
+
+class Rights:
+    """What each user that has signed in may do, remembered: it is asked for every message there is.
+
+    Args:
+        access: knows the rules.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._grants: dict[str, Grants | None] = {}
+        self._heard: dict[tuple[str, str], Hearing] = {}
+
+    def grant(self, username: str, grants: Grants | None) -> None:
+        """From now on the user may do this; None = what a native device may."""
+        if username not in self._grants or self._grants[username] != grants:
+            self.forget(username)
+            self._grants[username] = grants
+
+    def forget(self, username: str) -> None:
+        """The user is no more, or may do something else."""
+        self._grants.pop(username, None)
+        self._heard.clear()
+
+    def hearing(self, username: str, topic: str) -> Hearing:
+        """What becomes of a publish."""
+        heard = self._heard.get((username, topic))
+        if heard is None:
+            if len(self._heard) >= TOPICS_REMEMBERED:
+                self._heard.clear()
+            heard = self._access.hearing(username, topic, self._grants.get(username))
+            self._heard[username, topic] = heard
+        return heard
+
+    def may_read(self, username: str, topic_filter: str) -> bool:
+        """Whether the user may read everything that the filter, shared or not, matches."""
+        wanted = shared_filter(topic_filter) or topic_filter
+        return self._access.may_subscribe(username, wanted, self._grants.get(username))

@@ -32,17 +32,17 @@ class Delivery:
 
     def take(self, key: SessionKey, packet: Publish, now_ms: int, *, passes_on: bool) -> None:
         """A message is published by the session `key`, which may do so; the kit reads it, and others if `passes_on`."""
+        # positional: this line is run for every message there is
         self._memory.ingest(
             Published(
-                username=key[0],
-                client_id=key[1],
-                topic=packet.topic,
-                payload=packet.payload,
-                qos=packet.qos,
-                retain=packet.retain,
-                duplicate=packet.dup,
-                packet_id=packet.packet_id,
-                received_ms=now_ms,
+                *key,
+                packet.topic,
+                packet.payload,
+                packet.qos,
+                packet.retain,
+                packet.dup,
+                packet.packet_id,
+                now_ms,
             )
         )
         if not passes_on:

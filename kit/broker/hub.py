@@ -11,14 +11,14 @@ client in the terms of MQTT 5; where MQTT 3.1.1 has no words for a refusal, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from kit.broker.access import Access, ByGrants, Hearing
+from kit.broker.access import Access, ByGrants, Hearing, Rights
 from kit.broker.changes import Change, ClientConnected, ClientGone, Fact, PublishRefused, Saved
 from kit.broker.delivery import Delivery
 from kit.broker.memory import Memory
+from kit.broker.outcome import Farewell, Outcome
 from kit.broker.protocol.lifetimes import START, Instant
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
@@ -49,27 +49,6 @@ from kit.model.grants import Grants
 NOT_ITS_NAME = "not below its own name"
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
-    """Why a connection is closed: in words, and in MQTT 5's."""
-
-    text: str
-    reason: Reason = Reason.UNSPECIFIED
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the shell has to do after a batch.
-
-    Attributes:
-        packets: to send, by link.
-        closing: links to close after that, with the reason.
-    """
-
-    packets: dict[int, list[Packet]] = field(default_factory=dict)
-    closing: dict[int, Farewell] = field(default_factory=dict)
-
-
 class Hub:
     """Decides what every packet means for everybody.
 
@@ -80,11 +59,10 @@ class Hub:
 
     def __init__(self, limits: Limits, *, access: Access | None = None) -> None:
         self._limits = limits
-        self._access = access or ByGrants()
         self._memory = Memory(limits)
         self._delivery = Delivery(self._memory, limits)
         self._links: dict[int, Session] = {}
-        self._grants: dict[str, Grants | None] = {}
+        self._rights = Rights(access or ByGrants())
         self._outcome = Outcome()
         self.facts: list[Fact] = []
         self._handlers: dict[type, Callable[[Session, int, Any, int], None]] = {
@@ -169,7 +147,10 @@ class Hub:
         return outcome
 
     def _reply(self, link: int, packet: Packet) -> None:
-        self._outcome.packets.setdefault(link, []).append(packet)
+        packets = self._outcome.packets.get(link)
+        if packets is None:
+            packets = self._outcome.packets[link] = []
+        packets.append(packet)
 
     def _close(self, link: int, text: str, reason: Reason) -> None:
         self._outcome.closing.setdefault(link, Farewell(text, reason))
@@ -197,8 +178,8 @@ class Hub:
             grants: what it may do; None = what a native device may.
         """
         memory, key = self._memory, (username, connect.client_id or f"unnamed-{link}")
-        self._grants[username] = grants
-        if connect.will is not None and self._hearing(username, connect.will.topic) is Hearing.REFUSED:
+        self._rights.grant(username, grants)
+        if connect.will is not None and self._rights.hearing(username, connect.will.topic) is Hearing.REFUSED:
             self.facts.append(PublishRefused(username, connect.will.topic, NOT_ITS_NAME, now_ms))
             text = f"{username} may not have a will on {connect.will.topic}: {NOT_ITS_NAME}"
             self._turn_away(link, text, Reason.NOT_AUTHORIZED)
@@ -239,13 +220,13 @@ class Hub:
         self._delivery.touched[session] = None
         self._delivery.drop_oversized(session)
         self._memory.mark_queue_sent(session)
-        if connect.will is not None and self._hearing(session.key[0], connect.will.topic) is Hearing.OWN:
+        if connect.will is not None and self._rights.hearing(session.key[0], connect.will.topic) is Hearing.OWN:
             self._memory.set_will(session, Will(connect.will, connect.will_delay_s, connect.will_expiry_s))
 
     def _withdraw_lost_rights(self, session: Session) -> None:
         """What it may read may have changed while it, or the broker, was away."""
         for topic_filter in list(session.subscriptions):
-            if not self._may_read(session, topic_filter):
+            if not self._rights.may_read(session.key[0], topic_filter):
                 self._memory.unsubscribe(session, topic_filter)
 
     def _turn_away(self, link: int, text: str, reason: Reason) -> None:
@@ -271,7 +252,7 @@ class Hub:
                 self._detach(session, now_ms)
             self._end(session)
         self._publish_wills(now_ms)
-        self._grants.pop(username, None)
+        self._rights.forget(username)
 
     def writable(self, link: int) -> None:
         """The client reads again: what waited for it may go out with this batch."""
@@ -331,14 +312,20 @@ class Hub:
 
     def received(self, link: int, packet: Packet, *, now_ms: int) -> None:
         """A packet of a client that is connected; of any other it is ignored."""
-        session = self._links.get(link)
-        if session is None or link in self._outcome.closing:
-            return
-        self._handlers[type(packet)](session, link, packet, now_ms)
+        self.received_all(link, (packet,), now_ms=now_ms)
+
+    def received_all(self, link: int, packets: Iterable[Packet], *, now_ms: int) -> None:
+        """Packets of one client, in their order; see `received`."""
+        handlers, links, closing = self._handlers, self._links, self._outcome.closing
+        for packet in packets:
+            session = links.get(link)
+            if session is None or link in closing:
+                return
+            handlers[type(packet)](session, link, packet, now_ms)
 
     def _publish(self, session: Session, link: int, packet: Publish, now_ms: int) -> None:
         username = session.key[0]
-        heard = self._hearing(username, packet.topic)
+        heard = self._rights.hearing(username, packet.topic)
         if heard is Hearing.REFUSED:
             self._refuse(session, link, packet, now_ms, why=(NOT_ITS_NAME, Reason.NOT_AUTHORIZED))
             return
@@ -410,7 +397,7 @@ class Hub:
                 self._delivery.give_retained(session, topic_filter, wish, identifier, new=not old)
 
     def _grant(self, session: Session, topic_filter: str, wish: Wish, identifier: int | None) -> int:
-        if not self._may_read(session, topic_filter):
+        if not self._rights.may_read(session.key[0], topic_filter):
             return Reason.NOT_AUTHORIZED
         full = len(session.subscriptions) >= self._limits.subscriptions_per_session
         if full and topic_filter not in session.subscriptions:
@@ -419,14 +406,6 @@ class Hub:
         subscription = Subscription.of(wish, identifier, shared=shared)
         self._memory.subscribe(session, topic_filter, subscription)
         return wish.qos
-
-    def _may_read(self, session: Session, topic_filter: str) -> bool:
-        username = session.key[0]
-        wanted = shared_filter(topic_filter) or topic_filter
-        return self._access.may_subscribe(username, wanted, self._grants.get(username))
-
-    def _hearing(self, username: str, topic: str) -> Hearing:
-        return self._access.hearing(username, topic, self._grants.get(username))
 
     def _unsubscribe(self, session: Session, link: int, packet: Unsubscribe, _now_ms: int) -> None:
         codes = []

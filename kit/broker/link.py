@@ -34,6 +34,11 @@ DEAD_AFTER_S = 60
 """Seconds of silence after which the kernel asks a peer whether it still exists."""
 
 
+def size_of(packet: Packet) -> int:
+    """What it counts for while it is on its way to the disk, in bytes."""
+    return PACKET_OVERHEAD + (len(packet.payload) if type(packet) is Publish else 0)
+
+
 class LinkOwner(Protocol):
     """What a link tells the broker."""
 
@@ -45,8 +50,8 @@ class LinkOwner(Protocol):
         """Judge the CONNECT; answer with `Link.accept` or `Link.refuse`."""
         ...
 
-    def packet_came(self, link: Link, packet: Packet, size: int) -> None:
-        """A packet of a client that has signed in."""
+    def packets_came(self, link: Link, packets: list[Packet]) -> None:
+        """Packets of a client that has signed in, in their order."""
         ...
 
     def link_blocked(self, link: Link, *, blocked: bool) -> None:
@@ -140,14 +145,12 @@ class Link(asyncio.Protocol):
 
     def read(self) -> None:
         """Hand on the packets that are there, as long as not too many are on their way to the disk."""
-        try:
-            while self._gone or not self._is_choked():
-                packet = self._connection.next_packet()
-                if packet is None:
-                    break
-                self._take(packet)
-        except RemoteProtocolError as error:
-            self.close(str(error), answer=error.answer)
+        came: list[Packet] = []
+        problem = self._read_into(came)
+        if came:
+            self._owner.packets_came(self, came)
+        if problem is not None:
+            self.close(str(problem), answer=problem.answer)
         choked = self._is_choked()
         self._set_paused(paused=choked)
         self._count_unread(choked=choked)
@@ -156,6 +159,28 @@ class Link(asyncio.Protocol):
             self._told = True
             self._connection.close()
             self._owner.link_closed(self)
+
+    def _read_into(self, came: list[Packet]) -> RemoteProtocolError | None:
+        """Add what there is, as long as not too much is on its way to the disk; the error that ends it."""
+        next_packet = self._connection.next_packet
+        try:
+            while self._gone or not self._is_choked():
+                packet = next_packet()
+                if packet is None:
+                    break
+                if type(packet) is Publish:
+                    self.pending_bytes += PACKET_OVERHEAD + len(packet.payload)
+                    came.append(packet)
+                elif isinstance(packet, Pingreq):
+                    self.send([Pingresp()])
+                elif isinstance(packet, Connect):
+                    self._owner.sign_in(self, packet)
+                else:
+                    self.pending_bytes += PACKET_OVERHEAD
+                    came.append(packet)
+        except RemoteProtocolError as error:
+            return error
+        return None
 
     def _count_unread(self, *, choked: bool) -> None:
         unread = 0 if self._connection.state is State.CLOSED else self._connection.unread_bytes
@@ -243,16 +268,6 @@ class Link(asyncio.Protocol):
             self.close(str(error), answer=error.answer)
 
     # --- inside
-
-    def _take(self, packet: Packet) -> None:
-        if isinstance(packet, Pingreq):
-            self.send([Pingresp()])
-        elif isinstance(packet, Connect):
-            self._owner.sign_in(self, packet)
-        else:
-            size = PACKET_OVERHEAD + (len(packet.payload) if isinstance(packet, Publish) else 0)
-            self.pending_bytes += size
-            self._owner.packet_came(self, packet, size)
 
     def _is_choked(self) -> bool:
         if self._blocked_since is not None:

@@ -22,9 +22,11 @@ from kit.broker.access import Access
 from kit.broker.changes import Fact
 from kit.broker.committer import Committer
 from kit.broker.door import Answer, Door
-from kit.broker.hub import Farewell, Hub, Outcome
+from kit.broker.hub import Hub
+from kit.broker.inbox import Came, Deed
 from kit.broker.link import Link
 from kit.broker.listening import Listener, explain_listen_error
+from kit.broker.outcome import Farewell, Outcome
 from kit.broker.ports import Claim, Journal, JournalError, Mark, Pass, Users
 from kit.broker.protocol.lifetimes import Instant
 from kit.broker.protocol.limits import Limits
@@ -95,7 +97,7 @@ class Broker:
         self._on_problem = on_problem
         self._hub = Hub(self._limits, access=access)
         self._links: dict[int, Link] = {}
-        self._inbox: deque[tuple[Link | None, Callable[[], None], int]] = deque()
+        self._inbox: deque[Came | Deed] = deque()
         self._pending_bytes = 0
         self._unread_bytes = 0
         self._writing = self._scheduled = self._stopped = False
@@ -191,9 +193,13 @@ class Broker:
         claim = Claim(username, password, own_id, link.address, link.open)
         self._door.sign_in(claim, answer=answer)
 
-    def packet_came(self, link: Link, packet: Packet, size: int) -> None:
+    def packets_came(self, link: Link, packets: list[Packet]) -> None:
         """Into the next batch."""
-        self._do(link, partial(self._hub.received, link.number, packet, now_ms=self._now_ms()), size)
+        if not self._stopped:
+            came = Came.of(link, packets, at_ms=self._now_ms())
+            self._inbox.append(came)
+            self._pending_bytes += came.size
+            self._schedule()
 
     def link_blocked(self, link: Link, *, blocked: bool) -> None:
         """Send it no more, or again."""
@@ -220,10 +226,9 @@ class Broker:
 
     # --- batches
 
-    def _do(self, link: Link | None, work: Callable[[], None], size: int = 0) -> None:
+    def _do(self, link: Link | None, work: Callable[[], None]) -> None:
         if not self._stopped:
-            self._inbox.append((link, work, size))
-            self._pending_bytes += size
+            self._inbox.append(Deed(link, work))
             self._schedule()
 
     def _schedule(self) -> None:
@@ -236,12 +241,8 @@ class Broker:
         self._scheduled = False
         if self._writing:
             return
-        members: list[tuple[Link | None, int]] = []
         self._hub.now = self._now()
-        while self._inbox and len(members) < self._batch:
-            link, work, size = self._inbox.popleft()
-            members.append((link, size))
-            self._try(link, work)
+        members = self._take_inbox()
         self._hub.finish(now_ms=self._hub.now.ms)
         if not self._hub.changes:
             self._finish(members, self._hub.settle())
@@ -250,16 +251,30 @@ class Broker:
         facts = self._take_facts()
         self._committer.submit([*self._hub.changes, *facts], lambda problem: self._written(members, problem))
 
-    def _try(self, link: Link | None, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - our bug, set off by one client, must not stop the others' readings
-            _log.exception("a packet could not be dealt with")
-            self._report(f"the broker has a defect, see its log: {type(error).__name__}: {error}")
-            if link is not None:
-                link.close("the broker has a defect")
+    def _take_inbox(self) -> list[Came | Deed]:
+        """Take as much of what has come as goes into one transaction through the hub."""
+        members: list[Came | Deed] = []
+        room = self._batch
+        while self._inbox and room > 0:
+            member = self._inbox.popleft()
+            if isinstance(member, Came) and len(member.packets) > room:
+                member, rest = member.cut(room)
+                self._inbox.appendleft(rest)
+            members.append(member)
+            room -= member.weight
+            try:
+                if isinstance(member, Came):
+                    self._hub.received_all(member.link.number, member.packets, now_ms=member.at_ms)
+                else:
+                    member.work()
+            except Exception as error:  # noqa: BLE001 - our bug, set off by one client, must not stop the others' readings
+                _log.exception("a packet could not be dealt with")
+                self._report(f"the broker has a defect, see its log: {type(error).__name__}: {error}")
+                if member.link is not None:
+                    member.link.close("the broker has a defect")
+        return members
 
-    def _written(self, members: list[tuple[Link | None, int]], problem: JournalError | None) -> None:
+    def _written(self, members: list[Came | Deed], problem: JournalError | None) -> None:
         self._writing = False
         if problem is None:
             self.problem = None
@@ -269,24 +284,24 @@ class Broker:
         self.failed_commits += 1
         self._batch = 1
         outcome = self._hub.roll_back()
-        for link, _ in members:
-            if link is not None:
-                outcome.closing.setdefault(link.number, UNWRITTEN)
+        for member in members:
+            if member.link is not None:
+                outcome.closing.setdefault(member.link.number, UNWRITTEN)
         self._report(f"messages could not be written to disk and were not acknowledged: {problem}")
         self._finish(members, outcome)
 
-    def _finish(self, members: list[tuple[Link | None, int]], outcome: Outcome) -> None:
+    def _finish(self, members: list[Came | Deed], outcome: Outcome) -> None:
         for number, packets in outcome.packets.items():
             if number in self._links:
                 self._links[number].send(packets)
         for number, farewell in outcome.closing.items():
             if number in self._links:
                 self._links[number].close(farewell.text, farewell.reason)
-        for link, size in members:
-            self._pending_bytes -= size
-            if link is not None:
-                link.pending_bytes -= size
-        for link in {link for link, size in members if link is not None and size}:
+        came = [member for member in members if isinstance(member, Came)]
+        for member in came:
+            self._pending_bytes -= member.size
+            member.link.pending_bytes -= member.size
+        for link in {member.link for member in came}:
             link.resume()
         if self._inbox:
             self._schedule()

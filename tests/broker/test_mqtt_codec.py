@@ -96,8 +96,7 @@ passed_on = st.lists(
 @st.composite
 def publishes5(draw: st.DrawFn) -> Publish:
     alias = draw(st.none() | st.integers(0, 0xFFFF))
-    return replace(
-        draw(publishes()),
+    return draw(publishes())._replace(
         properties=draw(passed_on),
         expiry_s=draw(st.none() | numbers),
         alias=alias,

@@ -35,7 +35,7 @@ from kit.broker.protocol.packets import (
 )
 from kit.broker.protocol.reader import PacketReader
 from kit.broker.protocol.reasons import FAILURES_FROM, Reason
-from kit.broker.protocol.writer import encode
+from kit.broker.protocol.writer import encode, encode_puback
 
 KEEP_ALIVE_GRACE = 1.5
 """A client may be silent for one and a half times its keep-alive [MQTT-3.1.2-24]."""
@@ -127,7 +127,7 @@ class ServerConnection:
         version = self._reader.version
         if version == V5:
             return b"".join(self._encode_version_5(packet) for packet in packets)
-        return b"".join(map(encode, packets))
+        return b"".join([encode_puback(packet) if type(packet) is Puback else encode(packet) for packet in packets])
 
     def accept(self, connect: Connect, *, now: float) -> None:
         """The CONNECT was found good: from now on anything may come, and the keep-alive runs."""
@@ -219,7 +219,7 @@ class ServerConnection:
             self._topics[packet.alias] = packet.topic
         elif packet.alias not in self._topics:
             raise UnexpectedPacket(f"topic alias {packet.alias} stands for nothing yet (3.3.2.3.4)")
-        return replace(packet, topic=self._topics[packet.alias], alias=None)
+        return packet._replace(topic=self._topics[packet.alias], alias=None)
 
     def _encode_version_5(self, packet: Packet) -> bytes:
         packet = self._for_version_5(packet)
@@ -261,9 +261,9 @@ class ServerConnection:
     def _abbreviated(self, packet: Publish) -> Publish:
         known = self._aliases.get(packet.topic)
         if known is not None:
-            return replace(packet, topic="", alias=known)
+            return packet._replace(topic="", alias=known)
         alias = len(self._aliases) + 1
         if alias > min(self._connect.topic_alias_maximum, self._limits.topic_aliases):
             return packet
         self._aliases[packet.topic] = alias
-        return replace(packet, alias=alias)
+        return packet._replace(alias=alias)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from kit.broker.protocol.lifetimes import NEVER_S, Life
 from kit.broker.protocol.reasons import Reason
@@ -113,9 +114,8 @@ class Connack:
     topic_alias_maximum: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """A message on its way (3.3); `packet_id` is None at QoS 0.
+class Publish(NamedTuple):
+    """A message on its way (3.3); `packet_id` is None at QoS 0. A tuple, because one is made for every message.
 
     Attributes:
         properties: those that are passed on, encoded.

@@ -83,6 +83,15 @@ def _id(packet_id: int | None) -> bytes:
     return packet_id.to_bytes(2, "big")
 
 
+def encode_puback(packet: Puback) -> bytes:
+    """A PUBACK of MQTT 3.1.1, the answer to nearly everything that is said to this broker.
+
+    Raises:
+        LocalProtocolError: its packet id is none.
+    """
+    return b"\x40\x02" + _id(packet.packet_id)
+
+
 def _connect(packet: Connect) -> bytes:
     flags = 0x02 if packet.clean_session else 0
     five = packet.version == V5
@@ -202,7 +211,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Connect: _connect,
     Connack: _connack,
     Publish: _publish,
-    Puback: lambda p: b"\x40\x02" + _id(p.packet_id),
+    Puback: encode_puback,
     Pubrec: lambda p: b"\x50\x02" + _id(p.packet_id),
     Pubrel: lambda p: b"\x62\x02" + _id(p.packet_id),
     Pubcomp: lambda p: b"\x70\x02" + _id(p.packet_id),

@@ -1,0 +1,51 @@
+"""What waits for the next batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kit.broker.link import Link, size_of
+from kit.broker.protocol.packets import Packet
+
+
+class Deed(NamedTuple):
+    """Something to be done in a batch other than to take packets; for a link, or for none."""
+
+    link: Link | None
+    work: Callable[[], None]
+
+    @property
+    def weight(self) -> int:
+        """Packets it stands for."""
+        return 1
+
+
+class Came(NamedTuple):
+    """Packets that one client sent and that were read at once.
+
+    Attributes:
+        size: see `size_of`.
+        at_ms: when they were read, Unix ms.
+    """
+
+    link: Link
+    packets: list[Packet]
+    size: int
+    at_ms: int
+
+    @classmethod
+    def of(cls, link: Link, packets: list[Packet], *, at_ms: int) -> Came:
+        """With their size."""
+        return cls(link, packets, sum(map(size_of, packets)), at_ms)
+
+    @property
+    def weight(self) -> int:
+        """How many they are."""
+        return len(self.packets)
+
+    def cut(self, room: int) -> tuple[Came, Came]:
+        """The first so many, and the rest."""
+        cuts = (self.packets[:room], self.packets[room:])
+        first, rest = (Came.of(self.link, cut, at_ms=self.at_ms) for cut in cuts)
+        return first, rest
