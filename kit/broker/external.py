@@ -26,7 +26,7 @@ EXTERNAL_PROMISE = (
     "An external broker acknowledges a reading to its sensor before the kit has it on disk: if that broker or the "
     "power dies at that moment, an acknowledged reading can be lost, and who may publish what is that broker's affair. "
     "The kit's own broker acknowledges only what is on disk. Mosquitto as it comes lost all that waited when it was "
-    "killed; as `kit broker mosquitto-config` sets it up, only the last message before that."
+    "killed; as `kit broker mosquitto-config` sets it up, only the last messages before that."
 )
 
 NATIVE_TOPICS = ("sensors/#",)
