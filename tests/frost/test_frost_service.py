@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +205,22 @@ def test_a_kit_without_any_thermometer_says_so(village: Village) -> None:
             connection.execute(f"DELETE FROM {table}")
     village.look()
     assert fact(village, PROBLEM_FACT)["sentence"].startswith("No thermometer has reported yet")
+
+
+def test_where_the_sun_does_not_set_the_page_says_so_in_the_readers_language(village: Village) -> None:
+    context = village.kit.context
+    tromso = replace(context.settings.unit, latitude=69.65, longitude=18.96, timezone="Europe/Oslo")
+    village.kit.clock.at_s = datetime(2015, 6, 21, 12, tzinfo=UTC).timestamp()
+    service = FrostService(replace(context, settings=replace(context.settings, unit=tromso)))
+    with village.kit.store() as database:
+        service.look(database, village.alerts(database))
+        card = make_card(context, "sw")
+    pupil = village.kit.app.test_client()
+    assert "the sun does not rise and set every day around 2015-06-21" in pupil.get("/frost/?lang=en").text
+    swahili = "Hapa jua halichomozi na kuzama kila siku karibu na tarehe 2015-06-21"
+    assert swahili in pupil.get("/frost/?lang=sw").text
+    assert card is not None
+    assert swahili in card.text
 
 
 def flag_the_newest(village: Village, flag: Quality) -> None:

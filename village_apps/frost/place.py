@@ -107,7 +107,18 @@ class Night:
 
 
 class NoNightError(UsageError):
-    """The sun does not set or does not rise there on that day."""
+    """The sun does not set or does not rise there on that day.
+
+    Attributes:
+        day: whose sunrise would have ended the night.
+    """
+
+    def __init__(self, place: Place, day: date) -> None:
+        super().__init__(
+            f"at latitude {place.latitude:g} the sun does not rise and set every day around {day.isoformat()}; "
+            "the frost forecast needs a sunset and a sunrise"
+        )
+        self.day = day
 
 
 @lru_cache(maxsize=1024)
@@ -127,10 +138,7 @@ def night_of(place: Place, day: date) -> Night:
     try:
         rises, sets = sunrise(observer, day, tzinfo=place.zone), sunset(observer, before, tzinfo=place.zone)
     except ValueError as error:
-        raise NoNightError(
-            f"at latitude {place.latitude:g} the sun does not rise and set every day around {day.isoformat()}; "
-            "the frost forecast needs a sunset and a sunrise"
-        ) from error
+        raise NoNightError(place, day) from error
     first = datetime(before.year, before.month, before.day, FIRST_ISSUE_HOUR, tzinfo=place.zone)
     return Night(date=day, first_issue_s=int(first.timestamp()), sunset_s=sets.timestamp(), sunrise_s=rises.timestamp())
 

@@ -121,7 +121,7 @@ class FrostService:
         try:
             night = night_at(self._place, now_s)
         except NoNightError as error:
-            self._say_problem(database, Phrase("%(sentence)s", {"sentence": str(error)}))
+            self._say_problem(database, wording.no_night(error.day))
             return
         learned = self._read(database, now_s)
         if learned is None:

@@ -7,6 +7,7 @@ rounded down where it matters for plants: never is 0.4 °C said to be warmer tha
 from __future__ import annotations
 
 import math
+from datetime import date
 
 from kit.model.forecast import NightForecast
 from village_apps.phrases import Phrase, phrase
@@ -24,6 +25,14 @@ INSTRUCTION = phrase(
 )
 
 ALL_CLEAR = phrase("The frost of this night is over. Take the covers off when the sun is on the field.")
+
+
+def no_night(day: date) -> Phrase:
+    """Near the poles: there is no such night."""
+    return phrase(
+        "Here the sun does not rise and set every day around %(date)s, and without a night there is no frost forecast.",
+        date=day.isoformat(),
+    )
 
 
 def degrees(value_c: float) -> str:

@@ -152,12 +152,6 @@ def sent(connection: sqlite3.Connection, tokens: Iterable[str]) -> list[SentLett
     return found
 
 
-def all_sent(connection: sqlite3.Connection, *, limit: int) -> list[SentLetter]:
-    """Every message written here, the newest first: for the technician."""
-    rows = connection.execute(f"{_SENT} ORDER BY records.number DESC LIMIT ?", (limit,))
-    return [_sent(row) for row in rows]
-
-
 def inbox(connection: sqlite3.Connection, *, limit: int) -> list[ReceivedLetter]:
     """What came, the newest first; a body that is no message is left out."""
     rows = connection.execute(
