@@ -114,6 +114,9 @@ def renew(store: Path, *, unit: str | None = None, above: int = 0) -> int:
             "SELECT name FROM sqlite_schema WHERE name IN ('mqtt_received', 'ingest_undated', 'ingest_taken')"
         ).fetchall():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of the constants above
+        # files that the city has published are no part of a backup, but their records are: they are written again
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone() is not None:
+            connection.execute("DELETE FROM facts WHERE name LIKE 'received/%'")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing it then leaves one file, to be renamed
     finally:

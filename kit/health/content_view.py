@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import Any
 
 from kit.health.times import rfc3339
@@ -16,50 +15,19 @@ REFUSED_FACT = "refused-files"
 """{files: [{kind, record, at_ms, why}, …]}: published files that cannot be kept, the newest last."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReceivedFile:
-    """A file that is here as `content/KIND/NAME`.
-
-    Attributes:
-        size_bytes: of the file.
-        at_ms: when it was written here, Unix ms.
-        by: who sent it, as they call themselves; "" = not told.
-    """
-
-    kind: str
-    name: str
-    size_bytes: int
-    at_ms: int
-    by: str
-
-
-def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
-    """The newest first."""
+def content_rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """`[{kind, name, bytes, received, by}]`, the newest first; each is `content/KIND/NAME` in the home."""
     told = get_fact(connection, RECEIVED_FACT)
     files = [] if told is None else sorted(told[1].items(), key=lambda each: (-each[1]["at_ms"], each[0]))
     return [
-        ReceivedFile(
-            kind=path.partition("/")[0],
-            name=path.partition("/")[2],
-            size_bytes=facts["bytes"],
-            at_ms=facts["at_ms"],
-            by=facts.get("by", ""),
-        )
-        for path, facts in files
-    ]
-
-
-def content_rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """`[{kind, name, bytes, received, by}]`, the newest first; each is `content/KIND/NAME` in the home."""
-    return [
         {
-            "kind": file.kind,
-            "name": file.name,
-            "bytes": file.size_bytes,
-            "received": rfc3339(file.at_ms),
-            "by": file.by,
+            "kind": path.partition("/")[0],
+            "name": path.partition("/")[2],
+            "bytes": facts["bytes"],
+            "received": rfc3339(facts["at_ms"]),
+            "by": facts.get("by", ""),
         }
-        for file in received_files(connection)
+        for path, facts in files
     ]
 
 

@@ -79,9 +79,11 @@ class ReceivedFiles:
         with self._database.atomic() as connection:
             put_fact(connection, fact, {"after": after}, at_ms=at_ms)
             if file is not None:
+                before = files.get(f"{kind}/{file.name}", {})
+                again = all(before.get(part) == told for part, told in record.id._asdict().items())
                 files[f"{kind}/{file.name}"] = {
                     "bytes": len(file.content),
-                    "at_ms": at_ms,
+                    "at_ms": before["at_ms"] if again else at_ms,  # written again is no news
                     "by": file.by,
                     **record.id._asdict(),
                 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from sync.protocol.records import Priority, Record, RecordId
 from village_apps.app import find_apps
 from village_apps.learning.lesson import LessonError
 from village_apps.learning.lesson_file import MAX_LESSON_BYTES, lesson_from_bytes, parse_lesson
-from village_apps.learning.library import LESSONS, NEW_FOR_MS
+from village_apps.learning.library import LESSONS, NEW_FOR_MS, Library
 from village_apps.learning.publishing import UnreadyLessonError, ready_lesson
+from village_apps.learning.service import LessonWatch
 from village_apps.web.trial import TrialKit
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 19"><path d="M0 0h36v19z" fill="#22304f"/></svg>'
@@ -91,6 +92,8 @@ def page(kit: TrialKit, path: str) -> str:
 
 def lines(kit: TrialKit) -> list[str]:
     (app,) = [each for each in find_apps() if each.name == "learning"]
+    with kit.store() as database:
+        LessonWatch(kit.context).look(database)
     assert app.status_lines is not None
     return [line.value for line in app.status_lines(kit.context)]
 
@@ -165,16 +168,15 @@ def test_an_update_of_a_lesson_that_came_with_the_kit_takes_its_place(kit: Trial
     assert "Hewa baridi ni nzito." in page(kit, "/learn/frost/?lang=sw"), "what it did not change is still translated"
 
 
-def test_an_older_one_than_came_with_the_kit_is_not_shown(
-    kit: TrialKit, city: City, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from village_apps.learning import library
-
-    shipped = {key: replace(lesson, version=2) for key, lesson in library.lessons().items()}
-    monkeypatch.setattr(library, "lessons", lambda: shipped)
+def test_an_older_one_than_came_with_the_kit_is_not_shown(kit: TrialKit, city: City, tmp_path: Path) -> None:
+    shutil.copytree(LESSONS / "frost", tmp_path / "shipped" / "frost")
+    shipped = tmp_path / "shipped" / "frost" / "lesson.toml"
+    shipped.write_text(version(2, shipped.read_text(encoding="utf-8")), encoding="utf-8")
     city.publish(ready_lesson(LESSONS / "frost" / "lesson.toml").file.content, name="frost.toml")
-    assert "badge" not in page(kit, "/learn/")
-    assert "version 2 came with the kit" in lines(kit)[0]
+    with kit.store() as database:
+        here = Library(kit.home.content / "lesson", shipped=tmp_path / "shipped").shelf(database.connection)
+    assert (here.lessons["frost"].lesson.version, here.lessons["frost"].is_new(kit.now_ms)) == (2, False)
+    assert "version 2 came with the kit" in here.problems["frost.toml"]
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {

@@ -8,6 +8,7 @@ from functools import partial
 
 from captured import CAPTURES
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fuzz_published import published_targets
 from fuzzing import Target
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Request, TextMessage
@@ -274,7 +275,7 @@ def _body_targets() -> list[Target]:
 
 def all_targets() -> list[Target]:
     """Everything."""
-    return [*mqtt_targets(), *reading_targets(), *sync_targets()]
+    return [*mqtt_targets(), *reading_targets(), *sync_targets(), *published_targets()]
 
 
 # --- the broker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.alerts.lifecycle import Alerts
 from kit.clock import ManualClock
+from kit.home import Home
 from kit.identity import Identity, unit_id
 from kit.model.alert import Alert, AlertText, Area, Severity, to_record_body
 from kit.model.incident import cancel_of
 from kit.model.letters import letter_body, make_letter
+from kit.model.published import published_body
+from kit.run.received import ReceivedFiles
 from kit.store.alerts import standing_all_clears
 from kit.store.database import Database
 from kit.store.from_core import signing_key
@@ -28,6 +32,8 @@ from sync.engine.multicasting import Broadcasting, Listening
 from sync.protocol import keys
 from sync.protocol.frames import FrameType, frame_type
 from sync.protocol.peers import Peer, Role, SinglePeerBook
+from village_apps.learning.library import LESSONS, Library
+from village_apps.learning.publishing import ready_lesson
 
 NOON_S = 1_790_000_000.0
 HOUR_S = 3600.0
@@ -344,6 +350,25 @@ def test_a_warning_overtakes_a_lesson_that_is_being_said(make_region: Any) -> No
     region.live(6 * HOUR_S, lambda: region.waiting("file") == [])
     assert region.waiting("file") == []
     assert len({each.taken("file")[0] for each in region.kits}) == 1
+
+
+def test_a_lesson_said_to_all_stands_among_the_lessons_of_each_village(make_region: Any, tmp_path: Path) -> None:
+    region = make_region()
+    region.know_the_key()
+    region.air.faults.loss = 0.2
+    lesson = ready_lesson(LESSONS / "frost" / "lesson.toml")
+    told = lesson.file.content.decode().replace("version = 1", "version = 2")
+    file = replace(lesson.file, content=told.encode(), by="Asha")
+    region.store.publish(kind="lesson", priority=5, body=published_body(file), now_ms=region.now_ms)
+    region.live(6 * HOUR_S, lambda: region.waiting("lesson") == [])
+    assert region.broadcast_frames()
+    for number, each in enumerate(region.kits):
+        home = Home(tmp_path / f"home-{number}")
+        ReceivedFiles(home, each.database, region.clock).look()
+        shelf = Library(home.content / "lesson").shelf(each.database.connection)
+        assert shelf.problems == {}
+        assert shelf.lessons["frost"].lesson == replace(lesson.lesson, version=2)
+        assert shelf.lessons["frost"].is_new(region.now_ms)
 
 
 def test_a_core_that_was_restarted_says_other_packets_and_a_restarted_village_is_told_again(make_region: Any) -> None:

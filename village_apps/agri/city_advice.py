@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import KitError
-from kit.health.content_view import received_files
+from kit.health.received_files import received_files
 from kit.model.published import MAX_FILE_BYTES, PublishedFile
 
 KIND = "advice"

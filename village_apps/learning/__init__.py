@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kit.store.migrations import Migration
 
 PHRASES = Path(__file__).parent / "phrases"
+PROBLEMS_FACT = "lesson-problems"
+"""{file below `content/lesson`: why it is not shown}."""
 
 
 def _blueprint(context: AppContext) -> Blueprint:
@@ -36,11 +38,13 @@ def _card(context: AppContext, language: str) -> Card:
 
 
 def _status_lines(context: AppContext) -> Sequence[StatusLine]:
-    if not (context.home.content / "lesson").is_dir():
-        return ()
-    from village_apps.learning.card import make_status_lines
+    from kit.store.facts import get_fact
 
-    return make_status_lines(context)
+    # as the unit itself judged them: reading every lesson would keep a technician waiting
+    with context.open_database() as database:
+        told = get_fact(database.connection, PROBLEMS_FACT)
+    files = {} if told is None else told[1]
+    return [StatusLine("lessons", f"content/lesson/{file} {why}", ok=False) for file, why in files.items()]
 
 
 def _prepare_lesson(file: Path, before: Sequence[PublishedFile]) -> PublishedFile:
@@ -62,9 +66,9 @@ def _migrations() -> Sequence[Migration]:
 
 
 def _services(context: AppContext) -> Sequence[AppService]:
-    from village_apps.learning.service import DigestService
+    from village_apps.learning.service import DigestService, LessonWatch
 
-    return (DigestService(context),)
+    return (DigestService(context), LessonWatch(context))
 
 
 APP = VillageApp(

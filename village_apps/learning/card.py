@@ -1,8 +1,8 @@
-"""What the lessons put on the first page, and before the technician."""
+"""What the lessons put on the first page."""
 
 from __future__ import annotations
 
-from village_apps.app import AppContext, Card, StatusLine
+from village_apps.app import AppContext, Card
 from village_apps.learning import PHRASES
 from village_apps.learning.library import KIND, Shelved, library
 from village_apps.phrases import phrases_in
@@ -33,10 +33,3 @@ def make_card(context: AppContext, language: str) -> Card:
         picture="book",
         urgency=1 if new else 2,
     )
-
-
-def make_status_lines(context: AppContext) -> list[StatusLine]:
-    """A line for each file that is no lesson, or that another one replaces."""
-    with context.open_database() as database:
-        shelf = library(context.home.content / KIND).shelf(database.connection)
-    return [StatusLine("lessons", f"content/{KIND}/{file} {why}", ok=False) for file, why in shelf.problems.items()]

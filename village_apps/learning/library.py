@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from kit.health.content_view import ReceivedFile, received_files
+from kit.health.received_files import ReceivedFile, received_files
 from village_apps.learning.lesson import Lesson, LessonError
 from village_apps.learning.lesson_file import MAX_LESSON_BYTES, lesson_from_bytes
 
@@ -59,9 +59,9 @@ class Shelf:
 
 
 @cache
-def lessons() -> dict[str, Lesson]:
-    """Every lesson that came with the kit, by its key."""
-    found = [read_lesson(file) for file in sorted(LESSONS.glob("*/lesson.toml"))]
+def lessons(folder: Path = LESSONS) -> dict[str, Lesson]:
+    """Every lesson that came with the kit, by its key; each lies in a folder of its own below that one."""
+    found = [read_lesson(file) for file in sorted(folder.glob("*/lesson.toml"))]
     return {lesson.key: lesson for lesson in found}
 
 
@@ -85,10 +85,11 @@ class Library:
 
     Args:
         folder: where those lie that were published, `content/lesson`.
+        shipped: where those lie that came with the kit.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, shipped: Path = LESSONS) -> None:
+        self._folder, self._shipped = folder, shipped
         self._known: Mapping[str, tuple[tuple[int, int], Lesson | str]] = {}
 
     @property
@@ -98,7 +99,7 @@ class Library:
 
     def shelf(self, connection: sqlite3.Connection) -> Shelf:
         """What there is now."""
-        own = {key: Shelved(lesson=lesson) for key, lesson in lessons().items()}
+        own = {key: Shelved(lesson=lesson) for key, lesson in lessons(self._shipped).items()}
         if self.empty:
             return Shelf(own)
         read = self._files()

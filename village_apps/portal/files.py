@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, make_response, render_template
 
-from kit.health.content_view import RECEIVED_FACT, ReceivedFile, received_files
+from kit.health.content_view import RECEIVED_FACT
+from kit.health.received_files import ReceivedFile, received_files
 from kit.health.words import size_words
 from village_apps.app import Card
 from village_apps.web.pages import cached_page

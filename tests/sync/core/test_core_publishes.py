@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.backup.restoring import renew
 from kit.cli.__main__ import main
 from kit.clock import ManualClock, SystemClock
 from kit.health.content_view import content_rows
@@ -115,6 +116,23 @@ def test_a_file_that_was_overtaken_by_its_newer_one_does_not_replace_it(tmp_path
     body = published_body(PublishedFile(name="a.txt", content=b"another core's"))
     shelf.take(Record(id=RecordId("core-b", 1, 1), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
     assert shelf.look() == 1, "a kit that has joined another core believes that one"
+    shelf.database.close()
+
+
+def test_a_unit_brought_back_from_a_backup_writes_what_the_city_published_again(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    body = published_body(PublishedFile(name="a.txt", content=b"a"))
+    shelf.take(Record(id=RecordId("core-a", 1, 1), kind="file", priority=5, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
+    shelf.look()
+    came = content_rows(shelf.database.connection)
+    shelf.database.close()
+    (shelf.home.content / "file" / "a.txt").unlink()
+    renew(tmp_path / "kit.db")
+    shelf.clock.advance(86_400)
+    shelf.database.open()
+    assert shelf.look() == 1
+    assert (shelf.home.content / "file" / "a.txt").read_bytes() == b"a"
+    assert content_rows(shelf.database.connection) == came, "and it is no news"
     shelf.database.close()
 
 

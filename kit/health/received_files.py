@@ -1,0 +1,42 @@
+"""Files that the city core has published and that are here, for the pages that show them."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from kit.health.content_view import RECEIVED_FACT
+from kit.store.facts import get_fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedFile:
+    """A file that is here as `content/KIND/NAME`.
+
+    Attributes:
+        size_bytes: of the file.
+        at_ms: when it was written here, Unix ms.
+        by: who sent it, as they call themselves; "" = not told.
+    """
+
+    kind: str
+    name: str
+    size_bytes: int
+    at_ms: int
+    by: str
+
+
+def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
+    """The newest first."""
+    told = get_fact(connection, RECEIVED_FACT)
+    files = [] if told is None else sorted(told[1].items(), key=lambda each: (-each[1]["at_ms"], each[0]))
+    return [
+        ReceivedFile(
+            kind=path.partition("/")[0],
+            name=path.partition("/")[2],
+            size_bytes=facts["bytes"],
+            at_ms=facts["at_ms"],
+            by=facts.get("by", ""),
+        )
+        for path, facts in files
+    ]
