@@ -38,6 +38,8 @@ def _card(context: AppContext, language: str) -> Card:
 
 
 def _status_lines(context: AppContext) -> Sequence[StatusLine]:
+    if not (context.home.content / "lesson").is_dir():
+        return ()
     from kit.store.facts import get_fact
 
     # as the unit itself judged them: reading every lesson would keep a technician waiting
