@@ -4,7 +4,8 @@ No certificate can lock a device out because somebody's clock is wrong: they are
 the format can say, so that a device that has just woken in 1970 accepts them, and until the end of 9999, which RFC 5280
 (4.1.2.5) reserves for "no well-defined end", so that one ten years ahead does, too. Making them reads no clock. What
 ends a certificate here is not its date: when the unit's addresses change, the broker makes itself a new one from the
-same authority, and a key that was stolen is replaced by deleting its file and giving the devices the new authority.
+same authority, and an authority whose key was stolen is replaced by deleting `ca.key` and `ca.pem` and giving the
+devices the new one. One of the two alone is never replaced silently.
 
 Keys are 0600; the authority's certificate is public and may be copied to anybody.
 """
@@ -30,6 +31,8 @@ NOT_AFTER = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 ALWAYS_NAMES = ("localhost", "127.0.0.1", "::1")
 
+_BROKER_DAMAGED = "{} or {} is damaged ({}); delete both, the broker makes new ones"
+
 
 def authority_file(home: Home) -> Path:
     """The authority's certificate, for the devices; exists once the broker has started with `tls_listen`."""
@@ -51,15 +54,14 @@ def broker_context(home: Home, *, unit: str, names: Iterable[str]) -> ssl.SSLCon
     certificate, key = home.keys / "broker.pem", home.keys / "broker.key"
     try:
         authority = _load_or_create_authority(home, unit)
-        if not (key.exists() and certificate.exists() and _speaks_for(certificate, wanted, authority[0])):
+        # a kill between writing the key and its certificate leaves a pair that does not fit: both are made anew
+        if not (key.exists() and certificate.exists() and _speaks_for(certificate, key, wanted, authority[0])):
             _create_broker_certificate(certificate, key, authority, wanted)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
-        raise KitError(
-            f"{certificate} or {key} is damaged ({error}); delete both, the broker makes new ones"
-        ) from error
+        raise KitError(_BROKER_DAMAGED.format(certificate, key, error)) from error
     except ValueError as error:
         raise KitError(f"{home.keys}/ca.key or ca.pem is damaged ({error}); restore them from a backup") from error
     except OSError as error:
@@ -81,25 +83,55 @@ def fingerprint(certificate: Path) -> str:
 
 
 def _load_or_create_authority(home: Home, unit: str) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
+    """The authority; a key once written is never replaced, because that would lock all devices out.
+
+    The key is written first: where a kill left it without its certificate, the certificate is made for that key.
+    """
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     certificate, key = authority_file(home), home.keys / "ca.key"
-    if certificate.exists() and key.exists():
-        loaded = load_pem_private_key(key.read_bytes(), password=None)
-        if not isinstance(loaded, EllipticCurvePrivateKey):
-            raise ValueError("it is no elliptic curve key")
-        return x509.load_pem_x509_certificate(certificate.read_bytes()), loaded
-    made = generate_private_key(SECP256R1())
+    if not certificate.exists():
+        made = _load_key(key) if key.exists() else _new_key()
+        signed = _authority_certificate(unit, made)
+        if not key.exists():
+            write_private(key, _pem(made))
+        write_private(certificate, _pem(signed))
+        return signed, made
+    if not key.exists():
+        raise KitError(
+            f"{key} is missing, with which the unit made {certificate.name}, which its devices trust; restore it from "
+            f"a backup, or delete {certificate.name} too and give every device the new one (kit device ca)"
+        )
+    signed, made = x509.load_pem_x509_certificate(certificate.read_bytes()), _load_key(key)
+    if signed.public_key() != made.public_key():
+        raise ValueError("they do not belong together")
+    return signed, made
+
+
+def _load_key(file: Path) -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    loaded = load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(loaded, EllipticCurvePrivateKey):
+        raise ValueError(f"{file.name} is no elliptic curve key")  # noqa: TRY004 - what a damaged file holds, no mistake of ours
+    return loaded
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+    return generate_private_key(SECP256R1())
+
+
+def _authority_certificate(unit: str, made: EllipticCurvePrivateKey) -> x509.Certificate:
+    from cryptography import x509
+
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Village kit {unit}")])
     builder = _builder(name, name, made)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-    signed = _sign(builder, made)
-    write_private(key, _pem(made))
-    write_private(certificate, _pem(signed))
-    return signed, made
+    return _sign(builder, made)
 
 
 def _create_broker_certificate(
@@ -109,11 +141,10 @@ def _create_broker_certificate(
     names: list[str],
 ) -> None:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     issuer, issuer_key = authority
-    made = generate_private_key(SECP256R1())
+    made = _new_key()
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Village kit broker")])
     builder = _builder(subject, issuer.subject, made)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -163,10 +194,15 @@ def _sign(builder: x509.CertificateBuilder, key: EllipticCurvePrivateKey) -> x50
     return builder.sign(key, SHA256())
 
 
-def _speaks_for(certificate: Path, names: list[str], authority: x509.Certificate) -> bool:
+def _speaks_for(certificate: Path, key: Path, names: list[str], authority: x509.Certificate) -> bool:
     from cryptography import x509
 
-    held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    try:
+        held, own = x509.load_pem_x509_certificate(certificate.read_bytes()), _load_key(key)
+    except ValueError as error:
+        raise KitError(_BROKER_DAMAGED.format(certificate, key, error)) from error
+    if held.public_key() != own.public_key():
+        return False
     spoken = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return held.issuer == authority.subject and set(spoken) == set(_general_names(names)) and _is_by(held, authority)
 

@@ -120,9 +120,10 @@ def gps(unit: UnitProcess) -> TimeSource | None:
     name, _, address = driver.partition(":")
     if name == "gpsd":
         from hardware.drivers.gps_gpsd import GpsdTime
+        from kit.clock import SystemClock
 
         host, port = listen_address(address or "127.0.0.1:2947", key="[clock] gps")
-        return GpsdTime(host, port)
+        return GpsdTime(host, port, real_s=SystemClock().monotonic)
     raise SettingsError(f'[clock] gps = "{driver}" is unknown; use "none", "simulated" or "gpsd:127.0.0.1:2947"')
 
 

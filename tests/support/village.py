@@ -28,7 +28,7 @@ class Village:
         self.home, self.core = folder / "kit", folder / "core"
         self.web, self.broker, core, core_web, https = free_ports(5)
         self.home.mkdir()
-        self.core.mkdir()
+        self.core.mkdir(exist_ok=True)
         (self.home / "kit.toml").write_text(
             f'[web]\nlisten = "127.0.0.1:{self.web}"\n'
             f'[broker]\nlisten = "127.0.0.1:{self.broker}"\n[backup]\nkeep = 0\n'
