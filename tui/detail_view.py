@@ -15,7 +15,7 @@ from tui.line import Line, Tone
 KEYS = (
     ("n", "what needs you, in whole sentences"),
     ("a", "warnings: who was told, who has seen them"),
-    ("k", "the queue: each record, how far it has come, why it waits"),
+    ("k", "the queue: how far each record has come, to whom it goes, why it waits"),
     ("f", "in the queue: show another priority, or also what has arrived"),
     ("t", "in the queue: send again now what waits"),
     ("w", "new devices: the join code, who waits to be let in"),
@@ -73,7 +73,7 @@ def waiting_lines(
 
 
 def queue_lines(rows: Sequence[Mapping[str, Any]], *, what: str = "") -> list[Line]:
-    """Two lines per record, the most urgent first: how far it has come, and why it waits.
+    """Two lines per record, the most urgent first: how far it has come; whom it is for, and why it waits.
 
     Args:
         rows: of `kit.health.queue_view`.
@@ -90,8 +90,7 @@ def queue_lines(rows: Sequence[Mapping[str, Any]], *, what: str = "") -> list[Li
         text = f"{priority:<9} {row['kind'][:9]:<9} {custody_words(row)}"
         urgent = number == 0 and not row.get("accepted")
         lines.append(Line(text, Tone.BAD if row.get("expired") else Tone.WARN if urgent else Tone.PLAIN))
-        if row.get("why"):
-            lines.append(Line(f"  {row['why']}"))
+        lines.append(Line(f"  to {row['to']}" + (f": {row['why']}" if row.get("why") else "")))
     return lines
 
 

@@ -37,7 +37,7 @@ def add_queue_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def list_queue(arguments: argparse.Namespace) -> int:
-    """One record per line, the most urgent first."""
+    """One record per line with whom it is for, the most urgent first."""
     unit = unit_of(arguments)
     with reading_store(unit) as database:
         rows = queue_rows(
@@ -57,6 +57,7 @@ def list_queue(arguments: argparse.Namespace) -> int:
         (
             PRIORITY_WORDS[row["priority"]],
             row["kind"],
+            row["to"],
             f"{row['epoch']}.{row['seq']}",
             row["bytes"],
             row["created"],
@@ -65,7 +66,7 @@ def list_queue(arguments: argparse.Namespace) -> int:
         )
         for row in shown
     ]
-    heads = ("priority", "kind", "record", "bytes", "written", "how far", "why it waits")
+    heads = ("priority", "kind", "to", "record", "bytes", "written", "how far", "why it waits")
     print_table(heads, lines, empty="Nothing waits: everything the kit wrote is at the core, or nothing was written.")
     if len(rows) > len(shown):
         print(f"… only the first {ROWS}; --all shows every one")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from kit.errors import KitError
+from kit.health.addressees import Directory, read_directory
 from kit.health.services import service_states
 from kit.health.words import size_words
 from kit.home import Home
@@ -25,7 +27,9 @@ def queue_rows(
     priority: int | None = None,
     kind: str | None = None,
 ) -> list[dict[str, Any]]:
-    """As `kit queue ls --json` prints them: the rows of `kit.store.queue.queue`, each with `why` it waits ("" if not).
+    """As `kit queue ls --json` prints them: rows of `kit.store.queue.queue`, with whom each is for and why it waits.
+
+    To these it adds `to` (in words) and `why` ("" = it does not wait).
 
     Args:
         connection: to the kit's store.
@@ -41,9 +45,18 @@ def queue_rows(
     states = service_states(home.services_file)
     serving = any(service["name"] == "sync" and service["state"] == "running" for service in states.services)
     joined = has_joined(home)
+    people = _directory(connection, home)
     for row in rows:
+        row["to"] = people.whom(str(row["addressee"]))
         row["why"] = "" if row["accepted"] else _why(row, known, serving=serving, joined=joined)
     return rows
+
+
+def _directory(connection: sqlite3.Connection, home: Home) -> Directory:
+    try:
+        return read_directory(connection, home, unit="")
+    except KitError:  # a damaged membership: what waits is still worth seeing
+        return Directory("", ())
 
 
 def _facts(link: LinkRow) -> LinkFacts:

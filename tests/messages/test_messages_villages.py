@@ -17,7 +17,7 @@ from kit.home import Home
 from kit.model.custody import CustodyNote, custody_body
 from kit.model.letters import letter_body, make_letter
 from kit.model.villages import Village, villages_body
-from kit.store.records import SqliteRecordStore
+from kit.store.records import SqliteRecordStore, write_record
 from sync.protocol.enrolment import Invite
 from sync.protocol.records import Priority, Record, RecordId
 from village_apps.web.trial import TrialKit
@@ -202,3 +202,24 @@ def test_the_terminal_takes_names_too_and_says_which_there_are(
     assert len(outgoing(kit)) == 1
     (kit.home.keys / "core.json").unlink()
     assert "has joined no city core yet" in typed("villages")[1]
+
+
+def test_the_queue_says_to_whom_a_message_goes(kit: TrialKit, core: Core, capsys: pytest.CaptureFixture[str]) -> None:
+    phone = kit.app.test_client()
+    for to in (RIVER, HILL, "city"):
+        phone.post("/messages/", data=sheet(phone, to=to))
+    with kit.store() as database, database.atomic() as connection:
+        write_record(
+            connection, kind="message", priority=2, body=b"x", created_ms=kit.now_ms, addressee="kit-away", lifetime_s=9
+        )
+    assert main(["--home", str(kit.home.path), "queue", "ls", "--kind", "message", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["to"] for row in rows] == [HOSTILE, "Hill", "the core", "kit-away"]
+    assert main(["--home", str(kit.home.path), "queue", "ls", "--kind", "message"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "TO" in shown[0].split()
+    assert "Hill" in shown[2]
+    assert "the core" in shown[3]
+    (kit.home.keys / "core.json").write_text("damaged")
+    assert main(["--home", str(kit.home.path), "queue", "ls", "--kind", "message", "--json"]) == 0
+    assert [row["to"] for row in json.loads(capsys.readouterr().out)] == [RIVER, HILL, "the core", "kit-away"]

@@ -193,12 +193,15 @@ class GivenFacts:
 
 def queue_of(count: int) -> list[dict[str, Any]]:
     first = {"origin": "kit-7gq2mzk4", "epoch": 1, "seq": 1, "kind": "alert", "priority": 0, "bytes": 128}
-    readings = first | {"kind": "readings", "priority": 4, "bytes": 190}
-    left = {"state": "left", "links": [{"link": "lora", "left": NOW, "accepted": None}]}
+    message = {"kind": "message", "priority": 2, "bytes": 60, "to": "River village"}
+    left = {"state": "left", "links": [{"link": "lora", "left": NOW, "accepted": None}], "to": "the core"}
     rows = [first | left | {"why": "left by lora; not acknowledged yet, it goes again by lora if no answer comes"}]
-    waits = {"state": "written", "links": []}
+    waits = {"state": "written", "links": [], "to": "the core", "kind": "readings", "priority": 4, "bytes": 190}
     return rows + [
-        readings | waits | {"seq": seq, "why": f"goes by lora; {seq - 1} more urgent or older records go first"}
+        first
+        | waits
+        | (message if seq == 2 else {})
+        | {"seq": seq, "why": f"goes by lora; {seq - 1} more urgent or older records go first"}
         for seq in range(2, count + 1)
     ]
 

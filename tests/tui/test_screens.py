@@ -154,7 +154,8 @@ async def test_the_queue_can_be_filtered_and_sent_again(frost_night: Any) -> Non
     app = KitApp(frost_night, poll_s=0.05)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("k")
-        await until(pilot, lambda: "1 more urgent" in on_screen(app))
+        await until(pilot, lambda: "to River village: goes by lora; 1 more urgent" in on_screen(app))
+        assert "to the core: left by lora" in on_screen(app)
         await pilot.press("f")
         await until(pilot, lambda: "Waiting: alarms" in on_screen(app) and "readings" not in on_screen(app))
         assert "not acknowledged yet" in on_screen(app)

@@ -114,8 +114,8 @@ def _store(home: Home) -> Database:
 
 def _others(database: Database, home: Home) -> tuple[Sequence[Village], bool]:
     """The other villages, and whether this kit has joined a core."""
+    from kit.health.addressees import read_directory
     from kit.identity import load_or_create_identity
-    from village_apps.messages.villages import read_directory
 
     directory = read_directory(database.connection, home, unit=load_or_create_identity(home).unit)
     return directory.others, bool(directory.core)

@@ -8,11 +8,11 @@ from urllib.parse import quote, unquote
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 
+from kit.health.addressees import Directory, read_directory
 from kit.model.letters import LONGEST_NAME, LONGEST_TEXT, LetterError, make_letter, tidy_name
 from village_apps.app import AppContext
 from village_apps.messages.letters import SentLetter, TooManyWaiting, inbox, say_read, send, sent
 from village_apps.messages.steps import Step, ending, steps
-from village_apps.messages.villages import Directory, read_directory
 from village_apps.phrases import Phrase, phrase
 from village_apps.web.reader import context, database, now_ms
 

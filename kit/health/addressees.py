@@ -1,4 +1,4 @@
-"""Whom people here can write to: the villages that the core has told of, by the names that the core gives them."""
+"""Whom records of this kit are for: the core, and the villages that it has told of, by the names that it gives them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Directory:
             if each.unit == unit:
                 return each.name if names[each.name.casefold()] == 1 else f"{each.name} ({unit})"
         return ""
+
+    def whom(self, addressee: str) -> str:
+        """Whom a record is for, as a technician reads it: a village's name, `the core`, or a unit that is not known."""
+        return "the core" if addressee in ("", self.core) else self.label(addressee) or addressee
 
 
 def read_directory(connection: sqlite3.Connection, home: Home, *, unit: str) -> Directory:
