@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from kit.broker.ports import Mark
@@ -30,6 +30,9 @@ LINGER_S = 1.0
 Without this wait its unread bytes would make the kernel send a reset, which destroys what it has not read yet.
 """
 
+EVERYTHING = 1 << 40
+"""Bytes that nobody has sent: what a client that is gone has left behind is read to its end."""
+
 DEAD_AFTER_S = 60
 """Seconds of silence after which the kernel asks a peer whether it still exists."""
 
@@ -50,8 +53,8 @@ class LinkOwner(Protocol):
         """Judge the CONNECT; answer with `Link.accept` or `Link.refuse`."""
         ...
 
-    def packets_came(self, link: Link, packets: list[Packet]) -> None:
-        """Packets of a client that has signed in, in their order."""
+    def packets_came(self, link: Link, packets: list[Packet], size_bytes: int) -> None:
+        """Packets of a client that has signed in, in their order, and what they count for (see `size_of`)."""
         ...
 
     def link_blocked(self, link: Link, *, blocked: bool) -> None:
@@ -146,9 +149,10 @@ class Link(asyncio.Protocol):
     def read(self) -> None:
         """Hand on the packets that are there, as long as not too many are on their way to the disk."""
         came: list[Packet] = []
+        before = self.pending_bytes
         problem = self._read_into(came)
         if came:
-            self._owner.packets_came(self, came)
+            self._owner.packets_came(self, came, self.pending_bytes - before)
         if problem is not None:
             self.close(str(problem), answer=problem.answer)
         choked = self._is_choked()
@@ -162,10 +166,16 @@ class Link(asyncio.Protocol):
 
     def _read_into(self, came: list[Packet]) -> RemoteProtocolError | None:
         """Add what there is, as long as not too much is on its way to the disk; the error that ends it."""
-        next_packet = self._connection.next_packet
+        connection = self._connection
         try:
-            while self._gone or not self._is_choked():
-                packet = next_packet()
+            while (room := self._room()) >= 0:
+                taken = connection.take_known(came, room=room, overhead=PACKET_OVERHEAD)
+                if taken:
+                    self.pending_bytes += taken
+                    if connection.unread_bytes:
+                        continue
+                    break
+                packet = connection.next_packet()
                 if packet is None:
                     break
                 if type(packet) is Publish:
@@ -214,7 +224,7 @@ class Link(asyncio.Protocol):
         if self._gone:
             self.read()
 
-    def send(self, packets: Iterable[Packet]) -> None:
+    def send(self, packets: Sequence[Packet]) -> None:
         """Write packets; after the end of the connection they go nowhere."""
         if self._transport is not None and not self._lingers and not self._transport.is_closing():
             self._transport.write(self._connection.encode(packets))
@@ -275,6 +285,14 @@ class Link(asyncio.Protocol):
         if self._connection.state is State.SIGNING_IN:
             return self._connection.unread_bytes > self._limits.connect_bytes
         return self.pending_bytes > self._limits.unread_bytes or (self.pending_bytes > 0 and self._owner.overloaded())
+
+    def _room(self) -> int:
+        """Bytes that may still be on the way to the disk before it reads no further; negative if it is choked."""
+        if self._gone:
+            return EVERYTHING
+        if self._is_choked():
+            return -1
+        return 0 if self._owner.overloaded() else self._limits.unread_bytes - self.pending_bytes
 
     def _set_paused(self, *, paused: bool) -> None:
         if self._transport is None or self._lingers or self._transport.is_closing() or paused == self._paused:

@@ -59,6 +59,11 @@ class Route:
     groups: list[list[tuple[Session, Grant]]] = field(default_factory=list)
     turn: int = 0
 
+    @property
+    def has_receivers(self) -> bool:
+        """Whether anybody does."""
+        return bool(self.each or self.groups)
+
     def receivers(self) -> list[tuple[Session, Grant]]:
         """This message's: of a group one that is connected, if there is one, and each in turn."""
         if not self.groups:

@@ -193,12 +193,11 @@ class Broker:
         claim = Claim(username, password, own_id, link.address, link.open)
         self._door.sign_in(claim, answer=answer)
 
-    def packets_came(self, link: Link, packets: list[Packet]) -> None:
+    def packets_came(self, link: Link, packets: list[Packet], size_bytes: int) -> None:
         """Into the next batch."""
         if not self._stopped:
-            came = Came.of(link, packets, at_ms=self._now_ms())
-            self._inbox.append(came)
-            self._pending_bytes += came.size
+            self._inbox.append(Came(link, packets, size_bytes, self._now_ms()))
+            self._pending_bytes += size_bytes
             self._schedule()
 
     def link_blocked(self, link: Link, *, blocked: bool) -> None:

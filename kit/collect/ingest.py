@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from kit.clock import Clock
 from kit.collect.actuation.speech import is_ack_topic
 from kit.collect.dialects import dialects as installed_dialects
-from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed
+from kit.collect.dialects.port import Dialect, DialectError, Look, Observation, Parsed, Values
 from kit.collect.joining import Waiters
 from kit.collect.judgement import find_quantity, judge_known, judge_time
 from kit.collect.neighbours import Member, Neighbours
@@ -23,7 +23,7 @@ from kit.collect.speakers import PARTS_PER_GATEWAY, Room, Route, Speaker, Speake
 from kit.model.consistency import SAME_TIME_MS, can_contradict, contradictions, partners
 from kit.model.messages import Published
 from kit.model.quantities import Quantity, printable
-from kit.model.readings import Quality
+from kit.model.readings import Quality, Raw
 from kit.store.boots import boot_number
 from kit.store.facts import count_change
 from kit.store.ingest_state import (
@@ -51,6 +51,9 @@ _CROWDED_OUT = Outcome.CROWDED_OUT
 _INCONSISTENT, _UNIT_UNKNOWN = int(Quality.INCONSISTENT), int(Quality.UNIT_UNKNOWN)
 _RANGE_OR_TIME = int(Quality.IMPOSSIBLE | Quality.TIME_DOUBTFUL | Quality.UNIT_UNKNOWN)
 """With one of these a value says nothing about others."""
+
+LANES_REMEMBERED = 4_096
+"""Devices and looks of their messages, with the series that they are about."""
 
 JUMP_MS = 60_000
 """A message older than this when it is taken in either waited for a full disk, or the clock was set meanwhile."""
@@ -81,11 +84,18 @@ class _Track:
         member: the series among its neighbours.
     """
 
+    device: str
+    quantity: str
     series: Series
     known: Quantity | None
     base: str
     others: list[tuple[str, Series]]
     member: Member | None
+
+
+_Told = tuple[_Track, int, float, bool, Raw | None, bool]
+"""A value that a message holds: its series, its time (Unix ms), itself, whether the device said the time, what it
+really said if that was converted, and whether its unit could not be."""
 
 
 class Ingest:
@@ -104,6 +114,7 @@ class Ingest:
         self._writer = ReadingWriter()
         self._neighbours = Neighbours()
         self._tracks: dict[tuple[str, str, str], _Track] = {}
+        self._lanes: dict[tuple[str, Look], list[tuple[_Track, int]]] = {}
         self._series_known = 0
         self._problems: dict[tuple[str, str], Problem] = {}
         self._undated: dict[bytes, tuple[bytes, int]] = {}
@@ -124,6 +135,7 @@ class Ingest:
             self._boot = None
         if anew or self._writer.series_known != self._series_known:
             self._tracks.clear()
+            self._lanes.clear()
             self._series_known = self._writer.series_known
         self._speakers.begin(connection)
         self._waiters.begin()
@@ -221,42 +233,73 @@ class Ingest:
         observations: Sequence[Observation],
         published: Published,
     ) -> None:
-        tracks, dating, add, arrived_ms = self._tracks, self._dating, self._writer.add, published.received_ms
+        arrived_ms = published.received_ms
+        if type(observations) is Values:
+            places = self._lanes.get((speaker.device, observations.look)) or self._find_lane(
+                connection, speaker.device, observations.look
+            )
+            if places is not None:
+                self._add(
+                    connection,
+                    [
+                        (track, arrived_ms + since_ms, value, False, None, False)
+                        for (track, since_ms), value in zip(places, observations.values)  # noqa: B905 - each place has its value
+                    ],
+                    published,
+                )
+                return
+        told: list[_Told] = []
         for quantity, unit, value, time_s, relative, raw, unit_unknown, part in observations:
             device = speaker.device
             if part:
                 if not self._admits(connection, speaker, part, published):
                     continue
                 device = f"{device}/{part}"
-            track = tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
+            track = self._tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
             if track is None:
                 self._note(IGNORED, device, published, _too_many(quantity, unit))
                 continue
             time_ms = round(time_s * 1000) + (arrived_ms if relative else 0)
-            quality = judge_time(
-                time_ms=time_ms, own_time=not relative, arrived_ms=arrived_ms, clock_trusted=dating.trusted
-            )
-            if track.known is not None:
-                quality |= judge_known(track.known, value, time_ms, track.series)
+            told.append((track, time_ms, value, not relative, raw, unit_unknown))
+        self._add(connection, told, published)
+
+    def _find_lane(self, connection: sqlite3.Connection, device: str, look: Look) -> list[tuple[_Track, int]] | None:
+        """The series of messages that look alike, and by how much later than its message each value is."""
+        found = []
+        for quantity, unit, since_s in look.places:
+            track = self._tracks.get((device, quantity, unit)) or self._find_track(connection, device, quantity, unit)
+            if track is None:
+                return None
+            found.append((track, round(since_s * 1000)))
+        if len(self._lanes) >= LANES_REMEMBERED:
+            self._lanes.clear()
+        self._lanes[device, look] = found
+        return found
+
+    def _add(self, connection: sqlite3.Connection, told: Sequence[_Told], published: Published) -> None:
+        """Judge the values of a message, and keep them."""
+        dating, add, arrived_ms = self._dating, self._writer.add, published.received_ms
+        undated, trusted = dating.undated, dating.trusted
+        by_kit = judge_time(arrived_ms, arrived_ms, own_time=False, clock_trusted=trusted)
+        for track, time_ms, value, own_time, raw, unit_unknown in told:
+            series, known = track.series, track.known
+            quality = judge_time(time_ms, arrived_ms, own_time=True, clock_trusted=trusted) if own_time else by_kit
+            if known is not None:
+                quality |= judge_known(known, value, time_ms, series)
             if unit_unknown:
                 quality |= _UNIT_UNKNOWN
             elif not quality & _RANGE_OR_TIME:
-                quality |= self._compare(track, time_ms, value) if track.others else 0
+                if track.others:
+                    quality |= self._compare(track, time_ms, value)
                 if track.member is not None:
-                    quality |= self._neighbours.judge(track.member, time_ms=time_ms, value=value, quality=quality)
+                    quality |= self._neighbours.judge(track.member, time_ms, value, quality)
+            # positional: this line is run for every reading there is
             outcome = add(
-                connection,
-                track.series,
-                time_ms=time_ms,
-                value=value,
-                quality=quality,
-                raw=raw,
-                arrived_ms=arrived_ms,
-                own_time=not relative,
-                undated=dating.undated if relative else None,
+                connection, series, time_ms, value, quality, raw, arrived_ms, own_time, None if own_time else undated
             )
             if outcome is _CROWDED_OUT:
-                self._note(IGNORED, device, published, f"'{quantity}' has a thousand readings in one second")
+                text = f"'{track.quantity}' has a thousand readings in one second"
+                self._note(IGNORED, track.device, published, text)
 
     def _admits(self, connection: sqlite3.Connection, speaker: Speaker, part: str, published: Published) -> bool:
         room = speaker.admits(connection, part)
@@ -281,7 +324,9 @@ class Ingest:
         if not can_contradict({base, *(name for name, _ in others)}):
             others = []
         member = self._neighbours.member(series.id, device=device, quantity=quantity, unit=unit)
-        track = self._tracks[device, quantity, unit] = _Track(series, find_quantity(quantity), base, others, member)
+        track = self._tracks[device, quantity, unit] = _Track(
+            device, quantity, series, find_quantity(quantity), base, others, member
+        )
         return track
 
     def _compare(self, track: _Track, time_ms: int, value: float) -> int:
@@ -309,10 +354,7 @@ class Ingest:
         """Whether this very message, undated, was taken already; remembers it if not."""
         if published.qos != 1 or published.packet_id is None:
             return False  # QoS 0 is sent once, QoS 2 is the broker's to keep apart
-        for seen in observations:
-            if seen.relative:
-                break
-        else:
+        if type(observations) is not Values and not any(seen.relative for seen in observations):
             return False  # series and time tell
         key = undated_key(published.client_id, published.packet_id)
         digest = undated_digest(published.topic, published.payload)

@@ -74,7 +74,7 @@ def judge_known(known: Quantity, value: float, time_ms: int, before: Before) -> 
     return flags
 
 
-def judge_time(*, time_ms: int, own_time: bool, arrived_ms: int, clock_trusted: bool) -> int:
+def judge_time(time_ms: int, arrived_ms: int, *, own_time: bool, clock_trusted: bool) -> int:
     """The flags that a time earns. Without a trusted clock of its own the kit cannot call a device's time late."""
     if not own_time:
         if clock_trusted:

@@ -74,7 +74,7 @@ class Neighbours:
                 member.around = None
         return own
 
-    def judge(self, own: Member, *, time_ms: int, value: float, quality: int) -> int:
+    def judge(self, own: Member, time_ms: int, value: float, quality: int) -> int:
         """The flag that a value earns beside its neighbours'; learns from it."""
         if not quality & _UNFIT and not 0 <= time_ms - own.checked_ms < CHECK_EVERY_MS:
             own.checked_ms, own.flag = time_ms, self._compare(own, time_ms, value)

@@ -35,6 +35,10 @@ MESH_USER = "kit-radio"
 MESH_TOPIC = "msh/mesh"
 
 
+_new = tuple.__new__
+"""Makes a named tuple at half the price."""
+
+
 class Room(Enum):
     """Whether there is room for a device behind a gateway."""
 
@@ -68,7 +72,7 @@ class Speaker:
         """The message, as its dialect wants it; `below` from `Route`."""
         if self.known is None:
             self.known = learned_by(connection, self.device)
-        return Heard(topic, payload, below, self.base, self.known)
+        return _new(Heard, (topic, payload, below, self.base, self.known))
 
     def admits(self, connection: sqlite3.Connection, part: str) -> Room:
         """Whether there is room for this device behind it."""

@@ -26,6 +26,9 @@ LARGE = 2.0**53
 """Larger numbers go the long way, which knows what is too large."""
 
 _NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_SHORT = rb"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?"
+"""What nearly all sensors say: a number that cannot be `LARGE`."""
+
 _HOLES = re.compile(rb'"(v|t|bt)"[ \t\r\n]*:[ \t\r\n]*(' + _NUMBER + rb")(?=[ \t\r\n]*[,}])")
 _FIELDS = frozenset({"bn", "bu", "bt", "n", "u", "v", "t"})
 
@@ -49,9 +52,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The bytes of a message, and what the numbers in its holes are."""
+    """The bytes of a message (`short`: with none but short numbers), and what the numbers in its holes are."""
 
     pattern: re.Pattern[bytes]
+    short: re.Pattern[bytes]
     places: tuple[Place, ...]
 
     @property
@@ -61,10 +65,13 @@ class Shape:
 
     def values(self, payload: bytes) -> list[float] | None:
         """The values alone, by place, of an `undated` shape; None if the message has to go the long way."""
+        match = self.short.fullmatch(payload)
+        if match is not None:
+            return [float(number) + 0.0 for number in match.groups()]  # -0 is 0 when a base value is added
         match = self.pattern.fullmatch(payload)
         if match is None:
             return None
-        found = [float(number) + 0.0 for number in match.groups()]  # -0 is 0 when a base value is added
+        found = [float(number) + 0.0 for number in match.groups()]
         return found if min(found) > -LARGE and max(found) < LARGE else None
 
     def read(self, payload: bytes) -> list[tuple[float, float, bool]] | None:
@@ -116,8 +123,9 @@ def learn_shape(payload: bytes) -> Shape | None:
     values = [n for n, hole in enumerate(holes) if hole[1] == b"v"]
     if places is None or sorted(place.value for place in places) != values:
         return None
-    pattern = b"(" + _NUMBER + b")"
-    return Shape(re.compile(pattern.join([*pieces, re.escape(payload[at:])])), places)
+    pieces.append(re.escape(payload[at:]))
+    whole, short = (re.compile((b"(" + number + b")").join(pieces)) for number in (_NUMBER, _SHORT))
+    return Shape(whole, short, places)
 
 
 def _find_places(records: list[Record], entries: list[dict[str, Any]], told: list[float]) -> tuple[Place, ...] | None:

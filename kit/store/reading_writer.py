@@ -167,17 +167,16 @@ class ReadingWriter:
                 note_series(connection, known.id, key)
         return known
 
-    def add(  # noqa: C901, PLR0912 - once for every reading the kit ever keeps; a call costs as much as what it would do
+    def add(  # noqa: C901, PLR0912, PLR0917 - once for every reading the kit ever keeps; a call costs as much as what it would do
         self,
         connection: sqlite3.Connection,
         series: Series,
-        *,
         time_ms: int,
         value: float,
         quality: int,
         raw: Raw | None,
         arrived_ms: int,
-        own_time: bool,
+        own_time: bool,  # noqa: FBT001
         undated: Undated | None = None,
     ) -> Outcome:
         """Keep a reading until `flush`.

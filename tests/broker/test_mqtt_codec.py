@@ -44,7 +44,7 @@ from kit.broker.protocol.packets import (
 from kit.broker.protocol.properties import Prop, encode_property
 from kit.broker.protocol.reader import PacketReader
 from kit.broker.protocol.reasons import Reason
-from kit.broker.protocol.writer import encode
+from kit.broker.protocol.writer import encode, encode_pubacks
 
 LIMITS = Limits()
 
@@ -161,15 +161,22 @@ packets: st.SearchStrategy[Packet] = st.one_of(
 )
 
 
-def read_all(chunks: list[bytes], limits: Limits = LIMITS, version: int = 4) -> tuple[list[Packet], str | None]:
-    """The packets in the bytes, and the error that ended them."""
+def read_all(
+    chunks: list[bytes], limits: Limits = LIMITS, version: int = 4, *, known_at_once: bool = False
+) -> tuple[list[Packet], str | None]:
+    """The packets in the bytes, and the error that ended them; as a link reads them if `known_at_once`."""
     reader = PacketReader(limits, packet_bytes=limits.packet_bytes, reads_server=True)
     reader.version = version
     found: list[Packet] = []
     for chunk in chunks:
         reader.receive_data(chunk)
         try:
-            while (packet := reader.next_packet()) is not None:
+            while True:
+                if known_at_once and reader.take_known(found, room=100, overhead=64):
+                    continue
+                packet = reader.next_packet()
+                if packet is None:
+                    break
                 found.append(packet)
         except RemoteProtocolError as error:
             return found, f"{type(error).__name__}: {error}"
@@ -204,6 +211,49 @@ def test_how_the_network_cuts_the_bytes_makes_no_difference(sent: list[Packet], 
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     pieces = [data[start:end] for start, end in pairwise(places)]
     assert read_all(pieces) == read_all([data])
+    assert read_all(pieces, known_at_once=True) == read_all([data])
+
+
+on_few_topics = st.builds(
+    Publish, st.sampled_from(["t", "u", "ä/1"]), st.binary(max_size=200), st.just(1), packet_id=ids
+)
+
+
+@given(
+    st.lists(on_few_topics | publishes(), max_size=12),
+    st.lists(st.tuples(st.integers(0, 999), st.integers(0, 255)), max_size=3),
+)
+def test_messages_on_known_topics_are_read_in_one_go_as_they_are_one_by_one(
+    sent: list[Packet], damage: list[tuple[int, int]]
+) -> None:
+    data = bytearray(b"".join(map(encode, sent)))
+    for at, byte in damage:
+        if data:
+            data[at % len(data)] = byte
+    for version in (4, 5):
+        assert read_all([bytes(data)], version=version, known_at_once=True) == read_all([bytes(data)], version=version)
+
+
+def test_no_more_messages_are_read_than_there_is_room_for() -> None:
+    reader = PacketReader(LIMITS, packet_bytes=LIMITS.packet_bytes)
+    reader.receive_data(encode(Publish("t", b"12345678", 1, packet_id=1)) * 6)
+    found: list[Packet] = []
+    assert reader.take_known(found, room=100, overhead=64) == 0, "the topic has not been looked at yet"
+    assert reader.next_packet() is not None
+    assert reader.take_known(found, room=100, overhead=64) == 2 * 72, "the one that goes beyond it is the last"
+    assert reader.take_known(found, room=0, overhead=64) == 72
+    assert len(found) == 3
+
+
+@given(st.lists(ids, max_size=30))
+def test_many_acknowledgements_are_the_bytes_of_each(packet_ids: list[int]) -> None:
+    assert encode_pubacks(packet_ids) == b"".join(b"\x40\x02" + number.to_bytes(2, "big") for number in packet_ids)
+
+
+@pytest.mark.parametrize("wrong", [0, 65_536, -1])
+def test_an_acknowledgement_of_no_packet_is_not_written(wrong: int) -> None:
+    with pytest.raises(LocalProtocolError, match="from 1 to 65535"):
+        encode_pubacks([1, wrong])
 
 
 @given(st.binary(max_size=400))

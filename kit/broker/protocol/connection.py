@@ -5,7 +5,7 @@ What the packets mean for sessions and subscribers is `kit.broker.hub`'s; this k
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -35,7 +35,7 @@ from kit.broker.protocol.packets import (
 )
 from kit.broker.protocol.reader import PacketReader
 from kit.broker.protocol.reasons import FAILURES_FROM, Reason
-from kit.broker.protocol.writer import encode, encode_puback
+from kit.broker.protocol.writer import encode, encode_pubacks
 
 KEEP_ALIVE_GRACE = 1.5
 """A client may be silent for one and a half times its keep-alive [MQTT-3.1.2-24]."""
@@ -116,18 +116,27 @@ class ServerConnection:
             raise
         return packet
 
+    def take_known(self, into: list[Packet], *, room: int, overhead: int) -> int:
+        """Add the messages that come next and need no further look; see `PacketReader.take_known`."""
+        if self.state is not State.OPEN:
+            return 0
+        return self._reader.take_known(into, room=room, overhead=overhead)
+
     def farewell(self, reason: int, text: str) -> Packet | None:
         """What to send to the client before this side closes the connection; MQTT 3.1.1 knows nothing to say."""
         if self.state not in {State.OPEN, State.ENDING} or self._reader.version != V5:
             return None
         return Disconnect(reason, text)
 
-    def encode(self, packets: Iterable[Packet]) -> bytes:
+    def encode(self, packets: Sequence[Packet]) -> bytes:
         """The packets as this client is to get them, in this order."""
         version = self._reader.version
         if version == V5:
             return b"".join(self._encode_version_5(packet) for packet in packets)
-        return b"".join([encode_puback(packet) if type(packet) is Puback else encode(packet) for packet in packets])
+        acknowledged = [packet.packet_id for packet in packets if type(packet) is Puback]
+        if len(acknowledged) == len(packets):
+            return encode_pubacks(acknowledged)
+        return b"".join(map(encode, packets))
 
     def accept(self, connect: Connect, *, now: float) -> None:
         """The CONNECT was found good: from now on anything may come, and the keep-alive runs."""
@@ -227,7 +236,7 @@ class ServerConnection:
         limit = self._connect.packet_bytes
         if limit is not None and len(data) > limit and isinstance(packet, WITH_TEXT):
             # a reason in words is left out where it would make the packet too large [MQTT-3.14.2-3 and others]
-            data = encode(replace(packet, text=""), V5)
+            data = encode(_without_text(packet), V5)
         return data
 
     def _for_version_5(self, packet: Packet) -> Packet:
@@ -239,7 +248,7 @@ class ServerConnection:
                 if type(packet) is not Pubrel and (type(packet) is not Pubrec or packet.reason >= FAILURES_FROM):
                     self._unanswered.discard(packet.packet_id)
                 if packet.text and not self._connect.problem_information:
-                    return replace(packet, text="")
+                    return _without_text(packet)
             case Connack(code=Reason.SUCCESS):
                 return self._introduced(packet)
             case Connack():
@@ -267,3 +276,7 @@ class ServerConnection:
             return packet
         self._aliases[packet.topic] = alias
         return packet._replace(alias=alias)
+
+
+def _without_text(packet: Connack | Puback | Pubrec | Pubrel | Pubcomp | Disconnect) -> Packet:
+    return packet._replace(text="") if isinstance(packet, Puback) else replace(packet, text="")

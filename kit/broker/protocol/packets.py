@@ -134,9 +134,8 @@ class Publish(NamedTuple):
     alias: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Puback:
-    """QoS 1 done (3.4), or refused."""
+class Puback(NamedTuple):
+    """QoS 1 done (3.4), or refused. A tuple, because one is made for every message."""
 
     packet_id: int
     reason: int = Reason.SUCCESS

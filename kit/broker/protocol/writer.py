@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +39,9 @@ MAX_REMAINING = 268_435_455
 """The largest remaining length that four bytes of seven bits hold (2.2.3)."""
 
 NO_PROPERTIES = b"\x00"
+_PUBACK_HEAD = 0x4002
+"""The first two bytes of a PUBACK of MQTT 3.1.1; the packet id is the other two."""
+
 
 OLD_CODES = {
     Reason.UNSUPPORTED_VERSION: ConnectCode.UNACCEPTABLE_VERSION,
@@ -83,13 +88,19 @@ def _id(packet_id: int | None) -> bytes:
     return packet_id.to_bytes(2, "big")
 
 
-def encode_puback(packet: Puback) -> bytes:
-    """A PUBACK of MQTT 3.1.1, the answer to nearly everything that is said to this broker.
+def encode_pubacks(packet_ids: list[int]) -> bytes:
+    """PUBACKs of MQTT 3.1.1, the answer to nearly everything that is said to this broker.
 
     Raises:
-        LocalProtocolError: its packet id is none.
+        LocalProtocolError: a packet id is none.
     """
-    return b"\x40\x02" + _id(packet.packet_id)
+    if packet_ids and not 0 < min(packet_ids) <= max(packet_ids) <= MAX_STRING:
+        raise LocalProtocolError(f"no packet ids are among {packet_ids}; they go from 1 to {MAX_STRING}")
+    words = array("H", [_PUBACK_HEAD]) * (2 * len(packet_ids))
+    words[1::2] = array("H", packet_ids)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words.tobytes()
 
 
 def _connect(packet: Connect) -> bytes:
@@ -211,7 +222,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Connect: _connect,
     Connack: _connack,
     Publish: _publish,
-    Puback: encode_puback,
+    Puback: lambda packet: encode_pubacks([packet.packet_id]),
     Pubrec: lambda p: b"\x50\x02" + _id(p.packet_id),
     Pubrel: lambda p: b"\x62\x02" + _id(p.packet_id),
     Pubcomp: lambda p: b"\x70\x02" + _id(p.packet_id),

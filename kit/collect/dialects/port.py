@@ -6,9 +6,9 @@ part of its credentials), what to type into that device, and what its messages m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from kit.model.grants import ALERTS, Grants
 from kit.model.readings import Raw
@@ -62,6 +62,48 @@ class Heard(NamedTuple):
     below: str | None
     base: str = ""
     known: Mapping[str, str] = {}
+
+
+class Look:
+    """What all messages have in common that differ in their values only.
+
+    Attributes:
+        places: for each value the quantity, the unit that it is kept in, and by how many seconds it is older than its
+            message (a number below zero, or zero).
+    """
+
+    __slots__ = ("places",)
+
+    def __init__(self, places: Sequence[tuple[str, str, float]]) -> None:
+        self.places = tuple(places)
+
+
+class Values(Sequence[Observation]):
+    """The observations of a message that says nothing but values, the device's own, none of them dated or converted.
+
+    Most messages of most devices are such. What they mean need not be found out anew for each of them: whoever knows
+    the `look` needs the `values` only.
+    """
+
+    __slots__ = ("look", "values")
+
+    def __init__(self, look: Look, values: Sequence[float]) -> None:
+        self.look, self.values = look, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+    def __iter__(self) -> Iterator[Observation]:
+        for (quantity, unit, since_s), value in zip(self.look.places, self.values, strict=True):
+            yield Observation(quantity, unit, value, since_s, relative=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a list has none either
 
 
 class Parsed(NamedTuple):

@@ -8,6 +8,7 @@ names of one message mean the same quantity, each gets its own series: `temperat
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,9 +17,11 @@ from kit.collect.dialects.port import (
     DialectError,
     Guide,
     Heard,
+    Look,
     Observation,
     Parsed,
     Setting,
+    Values,
     plain_settings,
 )
 from kit.model.grants import ALERTS, Grants, native_grants
@@ -113,19 +116,15 @@ class _Pack:
     def __init__(self, shape: Shape, meanings: list[_Meaning]) -> None:
         self._shape, self._meanings = shape, meanings
         as_told = all(p.unit in ("", m.unit) or not m.known for p, m in zip(shape.places, meanings, strict=True))
-        self._bare = as_told and shape.undated
-        self._series = [(m.quantity, m.unit, p.since_s) for p, m in zip(shape.places, meanings, strict=True)]
+        self._look: Look | None = None
+        if as_told and shape.undated:
+            self._look = Look([(m.quantity, m.unit, p.since_s) for p, m in zip(shape.places, meanings, strict=True)])
 
-    def read(self, payload: bytes) -> list[Observation] | None:
+    def read(self, payload: bytes) -> Sequence[Observation] | None:
         """The observations of a message; None if it looks otherwise."""
-        if self._bare:
+        if self._look is not None:
             values = self._shape.values(payload)
-            if values is None:
-                return None
-            return [
-                _new(Observation, (quantity, unit, value, since_s, True, None, False, ""))
-                for (quantity, unit, since_s), value in zip(self._series, values)  # noqa: B905 - each place has its value
-            ]
+            return None if values is None else Values(self._look, values)
         found = self._shape.read(payload)
         if found is None:
             return None
@@ -145,7 +144,7 @@ class _Packs:
         for pack in self._known.get(topic, ()):
             found = pack.read(payload)
             if found is not None:
-                return Parsed(found)
+                return _new(Parsed, (found, (), {}))
         return None
 
     def learn(self, topic: str, payload: bytes, meanings: list[_Meaning]) -> None:
