@@ -162,7 +162,12 @@ def _problems(status: Mapping[str, Any]) -> list[str]:
 
 
 def _apps(status: Mapping[str, Any]) -> list[str]:
-    return [f"{line['label']}: {line['value']}" for line in status.get("apps", []) if not line.get("ok", True)]
+    told = status.get("problems") or []  # an app's problem may stand there, too; once is enough
+    return [
+        f"{line['label']}: {line['value']}"
+        for line in status.get("apps", [])
+        if not line.get("ok", True) and line["value"] not in told
+    ]
 
 
 _LOOKS: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (

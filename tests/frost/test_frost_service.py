@@ -264,6 +264,20 @@ def test_a_kit_that_does_not_know_the_time_says_that_and_calls_nobody_silent(vil
     assert "does not know what time it is" in fact(village, PROBLEM_FACT)["sentence"]
 
 
+def test_a_thermometer_whose_readings_have_no_known_time_is_not_called_silent_for_hours(village: Village) -> None:
+    village.kit.clock.trusted = False
+    reading = json.dumps([{"n": "temperature", "u": "Cel", "v": 4.5}]).encode()
+    with village.kit.store() as database, database.atomic() as connection:
+        connection.execute("DELETE FROM readings")  # a thermometer that is new
+        came_ms = int(village.kit.clock.now() * 1000)
+        village.ingest(
+            connection, [Published(DEVICE, DEVICE, f"sensors/{DEVICE}", reading, 1, False, False, 1, came_ms)]
+        )
+    village.kit.clock.trusted = True
+    village.look()
+    assert "no usable reading of which the time is known" in fact(village, PROBLEM_FACT)["sentence"]
+
+
 @pytest.mark.parametrize(
     ("flag", "said"),
     [

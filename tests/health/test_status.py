@@ -129,6 +129,13 @@ def test_a_warning_needs_a_person_until_a_person_has_confirmed_it(village: Any) 
     assert attention(status) == []
 
 
+def test_what_an_app_says_as_a_problem_of_the_unit_is_said_once() -> None:
+    line = {"label": "frost", "value": "No thermometer has reported yet.", "ok": False}
+    other = {"label": "agri", "value": "No field yet.", "ok": False}
+    status = {"running": True, "problems": [line["value"]], "apps": [line, other]}
+    assert attention(status) == ["No thermometer has reported yet.", "agri: No field yet."]
+
+
 def test_what_waits_is_counted_per_link_and_priority(village: Any) -> None:
     village.link("lora", "up", heard_age_s=120)
     village.link("cellular", "down", "no network")

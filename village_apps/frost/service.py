@@ -134,10 +134,7 @@ class FrostService:
             learned = self._read(database, now_s) or learned
             silent_s = _silence_s(learned, now_s)
         if silent_s > SILENT_AFTER_S:
-            hours = int(min(silent_s, 999 * 3600.0) / 3600)
-            silent = wording.silent_sensor(learned.device, hours=hours)
-            if _speaks_nonsense(database.connection, learned.device, now_s):
-                silent = wording.unusable_sensor(learned.device)
+            silent = _why_silent(database.connection, learned.device, silent_s, now_s)
             # readings dated by a guess are not used: a night that begins at the wrong hour is no night
             self._say_problem(database, silent if self._context.clock.trusted else wording.NO_TIME)
             self._end_warning(database, alerts, learned, now_s)
@@ -327,6 +324,14 @@ class FrostService:
             return
         with database.atomic() as connection:
             put_fact(connection, PROBLEM_FACT, value, at_ms=int(self._context.clock.now() * 1000))
+
+
+def _why_silent(connection: sqlite3.Connection, device: str, silent_s: float, now_s: float) -> Phrase:
+    if _speaks_nonsense(connection, device, now_s):
+        return wording.unusable_sensor(device)
+    if math.isinf(silent_s):  # its readings have no time yet, or only values that are left out
+        return wording.nothing_usable(device)
+    return wording.silent_sensor(device, hours=int(silent_s / 3600))
 
 
 def _speaks_nonsense(connection: sqlite3.Connection, device: str, now_s: float) -> bool:

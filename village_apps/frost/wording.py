@@ -104,6 +104,15 @@ def silent_sensor(device: str, *, hours: int) -> Phrase:
     )
 
 
+def nothing_usable(device: str) -> Phrase:
+    """Why there is no forecast although the thermometer is known: no value of it has a time to go by."""
+    return phrase(
+        "The thermometer %(device)s has given no usable reading of which the time is known. The forecast begins when "
+        "it does.",
+        device=device,
+    )
+
+
 def unusable_sensor(device: str) -> Phrase:
     """Why there is no forecast although the thermometer speaks."""
     return phrase(

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from powercut import lacking
+
 from chaos.devices import Device
 from chaos.judge import Line, Promises, at_the_core, at_the_kit, not_batched, rows, table
 from chaos.people import AlertLog, People
@@ -37,13 +39,13 @@ class Plan:
         seed: of every random choice.
         kills: how often something is killed.
         devices: how many sensors publish.
-        forgetful: whether what was not synced is lost when a whole half is killed.
+        disk: on what the homes lie, one of `chaos.town.DISKS`.
     """
 
     seed: int
     kills: int
     devices: int
-    forgetful: bool
+    disk: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Result:
 
     plan: Plan
     killed: dict[str, int]
-    unsynced_writes_lost: int
+    forgotten: int
     kit: list[Line]
     core: list[Line]
 
@@ -63,7 +65,11 @@ class Result:
 
     def text(self) -> str:
         """As the terminal shows it."""
-        disk = f", {self.unsynced_writes_lost:,} unsynced writes taken back" if self.plan.forgetful else ""
+        disk = {
+            "kept": "",
+            "forgetful": f", {self.forgotten:,} unsynced writes taken back",
+            "ext4": f", {self.forgotten:,} files set back or gone",
+        }[self.plan.disk]
         hits = ", ".join(f"{name} {times}×" for name, times in sorted(self.killed.items()))
         return "\n".join(
             [
@@ -173,7 +179,7 @@ def run(plan: Plan, directory: Path, say: Any = lambda _line: None) -> Result:
     Raises:
         ChaosError: a half did not come back, or was not done in time.
     """
-    town = Town(directory, forgetful=plan.forgetful)
+    town = Town(directory, disk=plan.disk)
     rng = random.Random(plan.seed)
     try:
         town.found()
@@ -214,11 +220,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same choices (default 1)")
     parser.add_argument("--kills", type=int, default=100, help="how many SIGKILLs (default 100)")
     parser.add_argument("--devices", type=int, default=50, help="how many sensors publish (default 50)")
-    parser.add_argument("--forgetful", action="store_true", help="the disk loses what was not synced")
+    disks = parser.add_mutually_exclusive_group()
+    disks.add_argument(
+        "--forgetful", dest="disk", action="store_const", const="forgetful", help="the disk loses what was not synced"
+    )
+    disks.add_argument(
+        "--ext4", dest="disk", action="store_const", const="ext4", help="a real one whose power is cut; needs root"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the homes for a look afterwards")
     parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.set_defaults(disk="kept")
     told = parser.parse_args()
-    plan = Plan(seed=told.seed, kills=told.kills, devices=told.devices, forgetful=told.forgetful)
+    if told.disk == "ext4" and (reason := lacking()):
+        parser.error(reason)
+    plan = Plan(seed=told.seed, kills=told.kills, devices=told.devices, disk=told.disk)
     directory = Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         result = run(plan, directory, say=lambda line: print(line, file=sys.stderr))

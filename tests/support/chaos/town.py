@@ -18,9 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from forgetful import ForgetfulDisk
+from powercut import ImageDisk
 from whole_unit import free_ports
 
 KIT = [sys.executable, "-m", "kit.cli"]
+
+DISKS: dict[str, Callable[[Path, Path], ForgetfulDisk | ImageDisk | None]] = {
+    "kept": lambda _home, _scratch: None,
+    "forgetful": ForgetfulDisk,
+    "ext4": ImageDisk,
+}
+"""What a half's home lies on: the machine's own disk, or one that loses what was not synced when the half is killed."""
 
 START_S = 40.0
 """How long a unit may take to serve again on a busy machine before the run is called a failure."""
@@ -50,7 +58,7 @@ class Side:
     home: Path
     command: tuple[str, ...]
     alive: Callable[[], bool]
-    disk: ForgetfulDisk | None = None
+    disk: ForgetfulDisk | ImageDisk | None = None
     started: int = 0
 
     def start(self) -> None:
@@ -114,7 +122,7 @@ class Side:
             time.sleep(0.01)
 
     def power_cut(self, rng: random.Random) -> int:
-        """Kill everything; where the disk forgets, lose what was not synced. Returns how many writes that were."""
+        """Kill everything; where the disk forgets, lose what was not synced. Returns how many writes or files."""
         self.kill_all()
         return self.disk.power_cut(rng) if self.disk is not None else 0
 
@@ -124,7 +132,7 @@ class Town:
     """Kit and core below one directory."""
 
     directory: Path
-    forgetful: bool = False
+    disk: str = "kept"
     ports: list[int] = field(default_factory=lambda: free_ports(5))
 
     def __post_init__(self) -> None:
@@ -149,6 +157,7 @@ class Town:
         (self.core.home / "kit.toml").write_text(
             f'[core]\nlisten = "{core}"\nhttps = "{https}"\nweb = "{core_web}"\npublic = "tcp://{core}"\n'
         )
+        os.sync()  # whoever wrote the settings has seen to that
         self.core.start()
         self.kit.start()
         invite = self.ask("core", "invite", "Chaos village", home=self.core.home)["invite"]
@@ -179,12 +188,14 @@ class Town:
         """Leave no process behind."""
         self.kit.kill_all()
         self.core.kill_all()
+        for side in (self.kit, self.core):
+            if isinstance(side.disk, ImageDisk):
+                side.disk.close()
 
     def _side(self, name: str, command: tuple[str, ...], alive: Callable[[], bool]) -> Side:
         home = self.directory / name
         home.mkdir(parents=True)
-        disk = ForgetfulDisk(home, self.directory / f"{name}-disk") if self.forgetful else None
-        return Side(home.resolve(), command, alive, disk)
+        return Side(home.resolve(), command, alive, DISKS[self.disk](home, self.directory / f"{name}-disk"))
 
 
 def _answers(url: str) -> bool:
