@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-BUDGETS = {"kit --help": 5.0, "kit status": 8.0}
+BUDGETS = {"kit --help": 5.0, "kit status": 7.0, "kit status --json": 7.0, "kit device list": 7.0}
 
 
 def commands(home: str) -> dict[str, list[str]]:

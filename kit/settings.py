@@ -7,7 +7,6 @@ threshold that is silently ignored costs a harvest.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 import types
 from collections.abc import Mapping
@@ -305,6 +304,8 @@ def _build(kind: type, table: Mapping[str, Any], *, source: str, path: tuple[str
 
 
 def _unknown_key(key: str, known: list[str], *, source: str, path: tuple[str, ...]) -> str:
+    import difflib  # where nothing is misspelt, nobody waits for it
+
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(known)}"
     where = f"[{'.'.join(path)}]" if path else "the file"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol
+
+from kit.entry_points import entry_points
 
 if TYPE_CHECKING:
     import argparse
@@ -145,7 +146,7 @@ def broken_apps() -> list[str]:
 
 def _load_all() -> list[tuple[VillageApp | None, str]]:
     found: list[tuple[VillageApp | None, str]] = []
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name):
+    for point in entry_points(ENTRY_POINT_GROUP):
         try:
             app = point.load()
         except Exception as error:  # noqa: BLE001 - a third party's app may fail in any way and must not take the kit down

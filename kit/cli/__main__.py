@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
+        gc.freeze()  # the end of a process is the end of its memory: nothing is looked through once more
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return error.exit_code
@@ -145,9 +146,9 @@ def _which_one(word: str) -> str:
 
 
 def _app_names() -> list[str]:
-    from importlib.metadata import entry_points
+    from kit.entry_points import entry_points
 
-    return sorted(entry_points(group="village_kit.apps").names)
+    return [point.name for point in entry_points("village_kit.apps")]
 
 
 if __name__ == "__main__":

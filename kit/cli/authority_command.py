@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from kit.addresses import reachable_host
 from kit.cli.output import print_json
 from kit.cli.unit import Unit, unit_of
 from kit.errors import KitError
@@ -42,6 +41,8 @@ def show_authority(arguments: argparse.Namespace) -> int:
 
 def encrypted_address(unit: Unit) -> tuple[str, int] | None:
     """Where a device connects with TLS; None if it cannot."""
+    from kit.addresses import reachable_host
+
     broker = unit.settings.broker
     if broker.kind != "own" or not broker.tls_listen:
         return None

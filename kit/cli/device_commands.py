@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kit.cli.authority_command import print_encrypted_hint, show_authority
 from kit.cli.joining_commands import add_joining_commands
 from kit.cli.output import print_json, print_table
 from kit.cli.parser import nearest
 from kit.cli.unit import Unit, reading_store, unit_of, writing_store
-from kit.collect.dialects import dialects, left_out
-from kit.collect.dialects.port import Access, Dialect
-from kit.collect.joining import check_base
 from kit.errors import UsageError
 from kit.health.joining_view import broker_address
 from kit.health.sensor_view import sensor_rows
@@ -29,6 +27,9 @@ from kit.store.devices import (
     remove_device,
     rotate_password,
 )
+
+if TYPE_CHECKING:
+    from kit.collect.dialects.port import Access, Dialect
 
 
 def add_device_commands(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +69,8 @@ def _add_position(parser: argparse.ArgumentParser) -> None:
 
 def add_one(arguments: argparse.Namespace) -> int:
     """Make credentials and show them, this once, in the words of the device's own settings page."""
+    from kit.collect.joining import check_base
+
     unit, dialect = unit_of(arguments), _dialect(arguments.kind)
     check_name(arguments.name)  # before a home is made that has never run
     place = _place(arguments, arguments.place)
@@ -154,7 +157,9 @@ def place_one(arguments: argparse.Namespace) -> int:
 
 def list_kinds(arguments: argparse.Namespace) -> int:
     """What is understood."""
-    known = dialects().values()
+    from kit.collect.dialects import left_out
+
+    known = _dialects().values()
     if arguments.json:
         print_json(
             [{"kind": dialect.name, "title": dialect.guide.title, "what": dialect.guide.what} for dialect in known]
@@ -188,7 +193,7 @@ def rotate_one(arguments: argparse.Namespace) -> int:
     with writing_store(unit) as database, database.atomic() as connection:
         credentials = rotate_password(connection, arguments.name)
         device = next(device for device in list_devices(connection) if device.name == arguments.name)
-    dialect = dialects().get(device.kind, dialects()[NATIVE])
+    dialect = _dialects().get(device.kind, _dialects()[NATIVE])
     shown = _as_json(dialect, device.base or dialect.base(device.name), _access(unit, credentials))
     if arguments.json:
         print_json(shown)
@@ -200,13 +205,21 @@ def rotate_one(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _dialects() -> Mapping[str, Dialect]:
+    from kit.collect.dialects import dialects  # a list of devices is shown without them
+
+    return dialects()
+
+
 def _access(unit: Unit, credentials: Credentials) -> Access:
+    from kit.collect.dialects.port import Access
+
     host, port = broker_address(unit.home, unit.settings)
     return Access(host, port, credentials.username, credentials.password)
 
 
 def _dialect(kind: str) -> Dialect:
-    known = dialects()
+    known = _dialects()
     kind = "native" if kind == "senml" else kind
     if kind not in known:
         hint = nearest(kind, list(known)) or f"; there are {', '.join(known)}"

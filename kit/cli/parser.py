@@ -7,7 +7,6 @@ argparse says what it did not like; a person wants to know what would have been 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -87,6 +86,8 @@ def whole_number(text: str) -> int:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`; did you mean 'x'?`, or the whole list when nothing is near."""
+    import difflib
+
     near = difflib.get_close_matches(word, known, n=1, cutoff=NEAR)
     if near:
         return f"; did you mean '{near[0]}'?"

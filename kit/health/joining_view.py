@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from kit.addresses import reachable_host
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.home import Home
@@ -46,6 +45,8 @@ def join_address(code: str, host: str, port: int) -> str:
 
 def broker_address(home: Home, settings: Settings) -> tuple[str, int]:
     """Where devices reach the broker: as the running broker says, else as set."""
+    from kit.addresses import reachable_host
+
     broker = settings.broker
     if broker.kind != "own":
         return listen_address(broker.external, key="[broker] external")

@@ -9,8 +9,6 @@ from typing import Any
 from kit.health.times import rfc3339
 from kit.store.links import LinkRow, links
 from kit.store.queue import queue_counts
-from sync.links.port import LinkState
-from sync.protocol.records import Priority
 
 
 def link_rows(connection: sqlite3.Connection, *, now_ms: int, serving: bool) -> list[dict[str, Any]]:
@@ -45,6 +43,9 @@ def core_row(connection: sqlite3.Connection, *, now_ms: int) -> dict[str, Any] |
 
 
 def _row(link: LinkRow, waiting: Mapping[int, int], *, serving: bool) -> dict[str, Any]:
+    from sync.links.port import LinkState  # a unit without links waits for neither
+    from sync.protocol.records import Priority
+
     return {
         "name": link.name,
         "state": link.state if serving else LinkState.DOWN.value,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from dataclasses import dataclass
 
@@ -73,6 +72,8 @@ def ask(
         now_s: kit seconds since boot.
         now_ms: Unix ms.
     """
+    import secrets
+
     identifier = secrets.token_hex(4)
     connection.execute(
         "UPDATE commands SET end_asked = ? WHERE device = ? AND output = ? AND ended_ms IS NULL",

@@ -18,15 +18,16 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kit.errors import KitError
 from kit.home import explain_home_error
-from kit.model.ledger import Evidence
-from kit.store.checkpoints import Checkpoints
-from kit.store.ledger import Ledger
 from kit.store.migrations import FLASH_PAGE_BYTES, Migration, migrate
 from kit.store.transactions import StoreConnection, Transaction
+
+if TYPE_CHECKING:
+    from kit.store.checkpoints import Checkpoints
+    from kit.store.ledger import Ledger
 
 BUSY_TIMEOUT_MS = 30_000
 """Longer than any of the kit's transactions on a slow SD card, so that "database is locked" never reaches a person."""
@@ -129,6 +130,8 @@ class Database:
         connection.row_factory = sqlite3.Row
         self._connection = connection
         if self._hurried:
+            from kit.store.checkpoints import Checkpoints  # not for a command that only looks
+
             on_error = partial(suspect, self._file)
             self._checkpoints = Checkpoints(self._file, pages=self._checkpoint_pages, on_error=on_error)
         if self._ledger is not None:
@@ -182,7 +185,7 @@ class Database:
                 yield connection
             return
         self._begin(connection, patient=patient)
-        evidence = Evidence() if self._ledger is not None else None
+        evidence = None if self._ledger is None else self._ledger.begin()
         transaction = connection.transaction = Transaction(evidence)
         try:
             yield connection

@@ -7,8 +7,6 @@ within milliseconds (a slow hash took 146 ms each in another broker).
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -332,6 +330,8 @@ def remove_device(connection: sqlite3.Connection, name: str) -> None:
 
 
 def _unknown(connection: sqlite3.Connection, name: str) -> UnknownDevice:
+    import difflib
+
     near = difflib.get_close_matches(name, [device.name for device in list_devices(connection)], n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else "`kit device list` shows which there are"
     return UnknownDevice(f"there is no device named '{name}'; {hint}")
@@ -350,4 +350,6 @@ def list_devices(connection: sqlite3.Connection) -> list[Device]:
 
 def digest(salt: bytes, password: bytes) -> bytes:
     """The salted hash of a password."""
+    import hashlib  # brings OpenSSL, which most commands need not wait for
+
     return hashlib.sha256(salt + password).digest()

@@ -15,9 +15,7 @@ costs evidence and nothing else: it never keeps a commit or an acknowledgement w
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -36,8 +34,6 @@ from kit.model.ledger import (
     encode_records,
     encode_series,
 )
-
-_log = logging.getLogger(__name__)
 
 SUFFIX = ".ledger"
 FLUSH_EVERY_S = 0.1
@@ -106,6 +102,10 @@ class Ledger:
             if not self._users:
                 self._end_cleanly()
 
+    def begin(self) -> Evidence:
+        """Where a transaction notes what it writes."""
+        return Evidence()
+
     def wrote(self, evidence: Evidence) -> None:
         """This was committed. Never raises."""
         with self._lock:
@@ -130,7 +130,9 @@ class Ledger:
             self._flush_or_leave_it()
         except OSError as error:
             if self.problem is None:
-                _log.warning("the ledger of what was acknowledged cannot be written: %s", error)
+                import logging  # as `secrets` below: whoever only reads ledgers (`kit status`) needs neither
+
+                logging.getLogger(__name__).warning("the ledger of what was acknowledged cannot be written: %s", error)
             self.problem = str(error)
         else:
             self.problem = None
@@ -167,6 +169,8 @@ class Ledger:
     def _begin_file(self, at_ms: int) -> None:
         self._folder.mkdir(exist_ok=True)
         if not self._token:
+            import secrets
+
             self._token, self._started_ms = secrets.token_hex(4), at_ms
         number = int(self._files[-1][0].stem.rpartition("-")[2]) + 1 if self._files else 0
         file = self._folder / f"{self._process}-{self._token}-{number:06}{SUFFIX}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kit.model.record_kinds import MESSAGE
 from kit.model.times import rfc3339
-from sync.protocol.records import Custody, RecordId
+
+if TYPE_CHECKING:
+    from sync.protocol.records import Custody, RecordId
 
 _FIELDS = """number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, length(body) AS bytes,
        left_ms, accepted_ms, delivered_ms, undeliverable_ms, read_ms, read_by"""
@@ -130,6 +132,8 @@ def _as_json(connection: sqlite3.Connection, row: sqlite3.Row, now_ms: int) -> d
 
 
 def _custody(row: sqlite3.Row) -> Custody:
+    from sync.protocol.records import Custody  # counting what waits does without
+
     for column, custody in (
         ("read_ms", Custody.READ),
         ("delivered_ms", Custody.DELIVERED),

@@ -6,7 +6,6 @@ starts a new epoch. Whoever receives one may receive it again: committing is ide
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
@@ -86,6 +85,8 @@ class Held(NamedTuple):
 
 def digest_of(kind: str, body: bytes) -> bytes:
     """By which a record is known from another one of the same name: the first bytes of a SHA-256."""
+    import hashlib
+
     return hashlib.sha256(kind.encode() + b"\0" + body).digest()[:DIGEST_BYTES]
 
 

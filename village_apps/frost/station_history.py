@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit.model.messages import MESH
-from kit.model.quantities import series_of
 from kit.model.readings import Quality
 from kit.store.devices import list_devices
 from kit.store.readings import Span, find_readings, spans
-from village_apps.frost.psychrometrics import dew_point_c
-from village_apps.frost.series import Observation
+
+if TYPE_CHECKING:
+    from village_apps.frost.series import Observation
 
 HISTORY_MS = 400 * 86_400_000
 """A year and a month: last year's season is worth remembering, older sensors and trees are not."""
@@ -56,6 +56,8 @@ def choose_device(connection: sqlite3.Connection, wished: str) -> str | None:
     """
     found = spans(connection, "temperature", labelled=True)
     if wished:
+        from kit.model.quantities import series_of  # a large table; `kit status` asks for the names alone
+
         device, exactly = series_of(wished, "temperature")
         its = [span for span in found if span.device == device]
         if exactly != "temperature" or not its:
@@ -91,6 +93,8 @@ def observations(connection: sqlite3.Connection, sensor: str, *, since_ms: int, 
 
     The air's temperature is that of `sensor` alone; what its chip or its device measures besides goes with it.
     """
+    from kit.model.quantities import series_of
+
     device, temperature = series_of(sensor, "temperature")
     ours = {temperature: "temperature", **{name: name for name in FIELDS if name != "temperature"}}
     ours |= {series_of(sensor, name)[1]: name for name in FIELDS if name != "temperature"}
@@ -114,12 +118,17 @@ def observations(connection: sqlite3.Connection, sensor: str, *, since_ms: int, 
 
 def count_temperatures(connection: sqlite3.Connection, sensor: str, *, since_ms: int, until_ms: int) -> int:
     """How many temperatures the store holds of that time; more than were read means that some came in late."""
+    from kit.model.quantities import series_of
+
     device, temperature = series_of(sensor, "temperature")
     rows = find_readings(connection, device=device, quantity=temperature, since_ms=since_ms, until_ms=until_ms)
     return sum(1 for reading in rows if not reading.quality & int(NOT_USED))
 
 
 def _observation(at_ms: int, fields: dict[str, float]) -> Observation:
+    from village_apps.frost.psychrometrics import dew_point_c
+    from village_apps.frost.series import Observation
+
     known: dict[str, Any] = dict(fields)
     humidity = known.pop("humidity", None)
     if humidity is not None and "temperature_c" in known and "dew_point_c" not in known:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 
 from kit.collect.dialects import (
     chirpstack,
@@ -23,6 +22,7 @@ from kit.collect.dialects import (
     zigbee2mqtt,
 )
 from kit.collect.dialects.port import Dialect
+from kit.entry_points import entry_points
 
 NATIVE = senml.DIALECT
 OWN: tuple[Dialect, ...] = (
@@ -56,7 +56,7 @@ def left_out() -> Sequence[str]:
 def _load() -> tuple[dict[str, Dialect], list[str]]:
     found: dict[str, Dialect] = {dialect.name: dialect for dialect in OWN}
     problems: list[str] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in entry_points(GROUP):
         what = f"the dialect '{point.name}' ({point.value})"
         try:
             dialect: Dialect = point.load()
