@@ -69,7 +69,7 @@ def publish_file(arguments: argparse.Namespace, core: Core) -> int:
         )
         return 0
     print(f"Published for {kit_count(units, known)}: {len(body)} bytes on the way.")
-    print("kit core queue shows which kits have it.")
+    print("kit core published shows which kits have it, and where it was opened.")
     return 0
 
 

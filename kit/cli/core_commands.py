@@ -9,6 +9,7 @@ from kit.addresses import reachable_host
 from kit.cli.bundle_commands import add_core_bundle
 from kit.cli.core_broadcasts import add_core_broadcasts
 from kit.cli.core_messages import add_core_messages
+from kit.cli.core_published import add_core_published
 from kit.cli.core_warnings import add_core_warnings
 from kit.cli.output import print_json, print_table
 from kit.cli.parser import whole_number
@@ -58,6 +59,7 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     add_core_messages(words, _core)
     add_core_warnings(words, _core)
     add_core_broadcasts(words, _core)
+    add_core_published(words, _core)
     add_core_bundle(words.add_parser("bundle", help="carry records by hand, on a USB stick"))
 
 

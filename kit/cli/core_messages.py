@@ -20,7 +20,7 @@ SHOWN = 40
 NOT_READ_BY_PEOPLE = ("core-key", "custody", "villages")
 """These are for the kit itself."""
 FILES = ("lesson", "advice", "file")
-"""Of these nobody is asked whether they have read them: a kit keeps them for whoever opens them."""
+"""Of these nobody is asked whether they have read them: a kit says when somebody has opened them, and no more."""
 DAY_S = 24 * 3600
 OpenCore = Callable[[argparse.Namespace], "Core"]
 
@@ -178,7 +178,12 @@ def unit_called(store: CoreStore, name: str) -> str:
 
 
 def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
-    steps = (("read", record.read_ms), ("accepted", record.accepted_ms), ("left", record.left_ms))
+    steps = (
+        ("read", record.read_ms),
+        ("opened", record.opened_ms),
+        ("accepted", record.accepted_ms),
+        ("left", record.left_ms),
+    )
     return {
         "state": next((name for name, at_ms in steps if at_ms is not None), "written"),
         "written": rfc3339(record.created_ms),
@@ -187,6 +192,7 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
         "accepted": rfc3339(record.accepted_ms),
         "read": rfc3339(record.read_ms),
         "read_by": record.read_by,
+        "opened": rfc3339(record.opened_ms),
         "asks": record.asks,
         "undeliverable": record.undeliverable,
         "expires": None if record.lifetime_s is None else rfc3339(record.created_ms + record.lifetime_s * 1000),
@@ -197,6 +203,8 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
 def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
     if row["read"]:
         return f"read by {row['read_by'] or 'somebody'}"
+    if row["opened"]:
+        return f"opened on a page there {row['opened']}"
     if row["undeliverable"]:
         return "cannot be delivered: no such kit is here (any more)"
     if row["expired"]:
@@ -212,7 +220,7 @@ def _on_one_line(text: str) -> str:
 
 def _arrived(row: Mapping[str, Any], *, for_core: bool) -> str:
     if row.get("kind") in FILES:
-        return "at the kit; whether anybody has opened it is not told"
+        return "at the kit; nobody is known to have opened it"
     if row.get("kind") in NOT_READ_BY_PEOPLE or not row["asks"]:
         return "at the kit"
     return "came; NOT READ by anybody" if for_core else "at the kit; not read by anybody"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kit.health.content_view import RECEIVED_FACT
 from kit.store.facts import get_fact
+from sync.protocol.records import RecordId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class ReceivedFile:
         size_bytes: of the file.
         at_ms: when it was written here, Unix ms.
         by: who sent it, as they call themselves; "" = not told.
+        record: in which it came; None = not told.
     """
 
     kind: str
@@ -24,6 +26,7 @@ class ReceivedFile:
     size_bytes: int
     at_ms: int
     by: str
+    record: RecordId | None = None
 
 
 def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
@@ -37,6 +40,7 @@ def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
             size_bytes=facts["bytes"],
             at_ms=facts["at_ms"],
             by=facts.get("by", ""),
+            record=RecordId(facts["origin"], facts["epoch"], facts["seq"]) if "origin" in facts else None,
         )
         for path, facts in files
     ]

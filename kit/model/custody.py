@@ -1,7 +1,8 @@
 """The body of a record of kind "custody": how far records of the addressee are known to have come. Pure.
 
-Invariant: a record is only ever said to be *delivered* when the kit it is for has committed it, and only ever said to
-be *read* when a person there has said so. The record's addressee is the origin of the records it tells of.
+Invariant: a record is only ever said to be *delivered* when the kit it is for has committed it, only ever said to be
+*read* when a person there has said so, and only ever said to be *opened* when somebody's browser there was given the
+file in it: that is not reading, let alone understanding. Its addressee is the origin of the records it tells of.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LONGEST_NAME = 80
 LIFETIME_S = 30 * 24 * 3600
 """After a month nobody waits for it any more."""
 
-_DELIVERED, _READ, _UNDELIVERABLE = 1, 2, 3
+_DELIVERED, _READ, _UNDELIVERABLE, _OPENED = 1, 2, 3, 4
 
 
 class CustodyError(ValueError):
@@ -31,8 +32,9 @@ class CustodyNote:
     """What is told.
 
     Attributes:
-        read: whether a person has read them; else they were delivered to the kit they are for, unless the next is true.
+        read: whether a person has read them; else they were delivered to the kit they are for, unless one of these two:
         undeliverable: the core knows no such kit (any more): they will not be delivered.
+        opened: a browser there has asked for the file in them and got it.
         at_ms: when it became so, Unix ms.
         told: (epoch, seq) of each record.
         person: who has read them, as they named themselves; "" where nobody has, or gave no name.
@@ -43,10 +45,11 @@ class CustodyNote:
     told: tuple[tuple[int, int], ...]
     person: str = ""
     undeliverable: bool = False
+    opened: bool = False
 
 
 def custody_body(note: CustodyNote) -> bytes:
-    """As CBOR: [1, code (1 delivered, 2 read, 3 undeliverable), at_ms, [[epoch, seq], …], person].
+    """As CBOR: [1, code (1 delivered, 2 read, 3 undeliverable, 4 opened), at_ms, [[epoch, seq], …], person].
 
     Raises:
         CustodyError: it tells of no record, or of too many.
@@ -55,7 +58,8 @@ def custody_body(note: CustodyNote) -> bytes:
 
     if not 0 < len(note.told) <= MAX_TOLD:
         raise CustodyError(f"a custody record tells of 1 to {MAX_TOLD} records")
-    code = _READ if note.read else _UNDELIVERABLE if note.undeliverable else _DELIVERED
+    told = ((_READ, note.read), (_UNDELIVERABLE, note.undeliverable), (_OPENED, note.opened))
+    code = next((code for code, so in told if so), _DELIVERED)
     return cbor2.dumps([1, code, note.at_ms, [list(each) for each in note.told], note.person[:LONGEST_NAME]])
 
 
@@ -76,7 +80,7 @@ def custody_from_body(body: bytes) -> CustodyNote:
     _, code, at_ms, records, person = told[:5]
     if (
         not isinstance(code, int)
-        or code not in (_DELIVERED, _READ, _UNDELIVERABLE)
+        or code not in (_DELIVERED, _READ, _UNDELIVERABLE, _OPENED)
         or not _is_count(at_ms)
         or not isinstance(person, str)
     ):
@@ -87,6 +91,7 @@ def custody_from_body(body: bytes) -> CustodyNote:
         told=_names(records),
         person=person[:LONGEST_NAME],
         undeliverable=code == _UNDELIVERABLE,
+        opened=code == _OPENED,
     )
 
 

@@ -74,6 +74,22 @@ def published_from_body(body: bytes) -> PublishedFile:
     Raises:
         PublishedError: it is none.
     """
+    name, deflated, content, by = _parts(body)
+    return PublishedFile(name=name, content=_inflated(content) if deflated else content, by=by)
+
+
+def name_from_body(body: bytes) -> tuple[str, str]:
+    """The file's name, and who sends it; the file itself stays packed.
+
+    Raises:
+        PublishedError: it is none.
+    """
+    name, _, _, by = _parts(body)
+    file = PublishedFile(name=name, content=b"", by=by)
+    return file.name, file.by
+
+
+def _parts(body: bytes) -> tuple[str, bool, bytes, str]:
     import cbor2
 
     try:
@@ -83,7 +99,7 @@ def published_from_body(body: bytes) -> PublishedFile:
     match told:
         case [1, str() as name, bool() as deflated, bytes() as content, *more]:
             by = tidy(more[0])[:LONGEST_BY].strip() if more and isinstance(more[0], str) else ""
-            return PublishedFile(name=name, content=_inflated(content) if deflated else content, by=by)
+            return name, deflated, content, by
     raise PublishedError("the body is no file that this version knows")
 
 

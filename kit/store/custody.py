@@ -45,6 +45,8 @@ def hear_custody(connection: sqlite3.Connection, record: Record) -> None:
         note = custody_from_body(record.body)
     except CustodyError:
         return
+    if note.opened:
+        return  # nothing that a kit writes is a file
     (origin,) = connection.execute("SELECT origin FROM unit_epoch").fetchone()
     names = [RecordId(origin, *name) for name in note.told]
     if note.undeliverable:

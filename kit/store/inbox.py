@@ -38,21 +38,48 @@ def mark_read(connection: sqlite3.Connection, record: RecordId, *, person: str, 
     Returns:
         Whether it was news. False also where there is no such record from elsewhere.
     """
+    if not _mark(connection, record, person=person, at_ms=at_ms):
+        return False
+    _tell(connection, record, CustodyNote(read=True, at_ms=at_ms, told=((record.epoch, record.seq),), person=person))
+    return True
+
+
+def mark_opened(connection: sqlite3.Connection, record: RecordId, *, at_ms: int) -> bool:
+    """Somebody's browser was given the file in a record from elsewhere; its author is told, and told no more than that.
+
+    Once for each record: how often a file is opened, and by whom, stays here. The time is kept where that of reading a
+    message is.
+
+    Args:
+        connection: inside a transaction.
+        record: its name.
+        at_ms: Unix ms.
+
+    Returns:
+        Whether it was news. False also where there is no such record from elsewhere.
+    """
+    if not _mark(connection, record, person="", at_ms=at_ms):
+        return False
+    _tell(connection, record, CustodyNote(read=False, opened=True, at_ms=at_ms, told=((record.epoch, record.seq),)))
+    return True
+
+
+def _mark(connection: sqlite3.Connection, record: RecordId, *, person: str, at_ms: int) -> bool:
     marked = connection.execute(
         "UPDATE records SET read_ms = ?, read_by = ? "
         "WHERE origin = ? AND epoch = ? AND seq = ? AND taken_ms IS NOT NULL AND read_ms IS NULL",
         (at_ms, person, *record),
     )
-    if not marked.rowcount:
-        return False
-    note = CustodyNote(read=True, at_ms=at_ms, told=((record.epoch, record.seq),), person=person)
+    return bool(marked.rowcount)
+
+
+def _tell(connection: sqlite3.Connection, record: RecordId, note: CustodyNote) -> None:
     write_record(
         connection,
         kind=KIND,
         priority=Priority.RECEIPT,
         body=custody_body(note),
-        created_ms=at_ms,
+        created_ms=note.at_ms,
         lifetime_s=LIFETIME_S,
         addressee=record.origin,
     )
-    return True

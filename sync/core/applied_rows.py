@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from kit.model import alert as alerts
 from kit.model import custody, letters
-from kit.model.custody import custody_from_body
+from kit.model.custody import CustodyNote, custody_from_body
 from kit.model.letters import letter_from_body
 from sync.core import broadcast_custody, reading_rows
 from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
@@ -126,8 +126,11 @@ def _apply_message(_connection: sqlite3.Connection, record: Record) -> None:
 
 
 def _apply_custody(connection: sqlite3.Connection, record: Record) -> None:
-    """A kit says that a person there has read records that were for it. Of records for others it can say nothing."""
+    """A kit says that records for it were read, or opened, there. Of records for others it can say nothing."""
     note = custody_from_body(record.body)
+    if note.opened:
+        _apply_opened(connection, record, note)
+        return
     if not note.read:
         raise BodyError("only a core says that something was delivered: it knows when a kit has accepted it")
     for epoch, seq in note.told:
@@ -142,6 +145,14 @@ def _apply_custody(connection: sqlite3.Connection, record: Record) -> None:
             connection, name, unit=record.id.origin, person=note.person, at_ms=note.at_ms
         ):
             raise BodyError(f"{record.addressee} has no record {epoch}.{seq} here that was for {record.id.origin}")
+
+
+def _apply_opened(connection: sqlite3.Connection, record: Record, note: CustodyNote) -> None:
+    at_ms = time_of(note.at_ms, "the time")
+    for epoch, seq in note.told:
+        name = RecordId(record.addressee, epoch, seq)
+        if not broadcast_custody.note_opened(connection, name, unit=record.id.origin, at_ms=at_ms):
+            raise BodyError(f"{record.addressee} has published no file {epoch}.{seq} that was for {record.id.origin}")
 
 
 _APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {

@@ -1,6 +1,7 @@
-"""How far each kit has what was said to many: left for it, accepted by it, read by a person there.
+"""How far each kit has what was said to many: left for it, accepted by it, read by a person or opened there.
 
-Invariant: a row is accepted on that kit's word, read on a person's there, and nothing else says so.
+Invariant: a row is accepted on that kit's word, read on a person's there, opened once the kit has given the file to
+somebody's browser, and nothing else says so.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from kit.model.published import KINDS
 from sync.protocol.records import RecordId
 
 
@@ -42,6 +44,16 @@ def note_receipt(connection: sqlite3.Connection, alert: str, *, unit: str, perso
     """A person there has confirmed that warning; whether it was one of the core's for that kit."""
     named = "unit = ? AND number IN (SELECT number FROM core_broadcasts WHERE alert = ? AND alert <> '')"
     return _mark_read(connection, named, (unit, alert), person=person, at_ms=at_ms)
+
+
+def note_opened(connection: sqlite3.Connection, record: RecordId, *, unit: str, at_ms: int) -> bool:
+    """Somebody there has opened the file in it; whether it is a file, and for that kit."""
+    found = connection.execute(
+        f"UPDATE core_multicast SET opened_ms = coalesce(opened_ms, ?) WHERE {_NAMED} "  # noqa: S608 - our constant
+        f"AND number IN (SELECT number FROM core_records WHERE kind IN ({', '.join('?' * len(KINDS))}))",
+        (at_ms, unit, *record, *KINDS),
+    )
+    return bool(found.rowcount)
 
 
 def refill(connection: sqlite3.Connection, peer: str, gaps: Sequence[tuple[int, int, int]]) -> int:

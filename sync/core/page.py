@@ -38,6 +38,9 @@ MAIN_LINKS = ("lora", "cellular")
 LETTERS = 12
 """Messages on the page, the newest; `kit core messages` lists them all."""
 
+PUBLICATIONS = 8
+"""Files on the page, the newest; `kit core published` lists them all."""
+
 GZIP_FROM_BYTES = 1000
 
 
@@ -72,6 +75,7 @@ def page_facts(store: CoreStore, *, name: str, now_ms: int, services: Sequence[M
         "active": active,
         "unconfirmed": [alert for alert in active if not alert.receipts],
         "letters": store.messages(limit=LETTERS),
+        "publications": store.publications(limit=PUBLICATIONS),
         "invites": store.open_invites(now_ms=now_ms),
         "counts": store.counts(),
         "undecodable": store.undecodable(limit=SHOWN),

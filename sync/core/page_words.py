@@ -11,6 +11,7 @@ from kit.model.alert import Alert, Receipt
 from kit.model.quantities import quantity_named
 from kit.model.readings import explain_quality, is_usable
 from sync.core.bodies import LATEST_MS
+from sync.core.publications import Copy
 from sync.core.reading_rows import DAY_MS
 from sync.core.store import DayRow, Fidelity, HourRow, SeriesRow
 
@@ -55,6 +56,15 @@ def ago(at_ms: int, now_ms: int) -> str:
     if abs(seconds) < 10:  # noqa: PLR2004 - the page is not fresher than that itself
         return "just now"
     return f"{age_words(seconds)} ago" if seconds > 0 else f"in {age_words(-seconds)}"
+
+
+def copy(told: Copy, now_ms: int) -> str:
+    """How far a published file has come at one kit."""
+    if told.opened_ms is not None:
+        return f"opened {ago(told.opened_ms, now_ms)}"
+    if told.accepted_ms is not None:
+        return "at the kit, not known to be opened"
+    return f"left over {link(told.link)}" if told.left_ms is not None else "waits until the kit is heard"
 
 
 def twin(name: str, since_ms: int, now_ms: int) -> str:

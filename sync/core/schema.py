@@ -177,4 +177,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE INDEX core_records_villages ON core_records (number) WHERE kind = 'villages'
         """,
     ),
+    sql(
+        "core",
+        "0050_opened_files",
+        "ALTER TABLE core_multicast ADD COLUMN opened_ms INTEGER",  # when somebody at that kit first opened the file
+    ),
 )

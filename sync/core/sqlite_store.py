@@ -27,12 +27,14 @@ from sync.core import (
     holdings,
     kit_rows,
     letters,
+    publication_rows,
     queries,
     reading_rows,
     record_rows,
     village_rows,
     warning_rows,
 )
+from sync.core.publications import Publication
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     DayRow,
@@ -289,6 +291,10 @@ class SqliteCoreStore:
     def published(self, kind: str) -> list[bytes]:
         """Bodies of what was published."""
         return broadcast_rows.published(self._database.connection, kind)
+
+    def publications(self, *, limit: int) -> list[Publication]:
+        """The files among it."""
+        return publication_rows.publications(self._database.connection, limit=limit)
 
     def warnings(self) -> list[WarningRow]:
         """The core's own."""

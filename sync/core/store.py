@@ -15,6 +15,7 @@ from typing import Protocol
 from kit.model.alert import Alert
 from kit.model.alert_state import AlertState
 from kit.store.links import LinkRow
+from sync.core.publications import PublicationStore
 from sync.protocol.peers import PeerBook
 from sync.protocol.records import Priority, RecordId, RecordStore
 
@@ -127,6 +128,7 @@ class OwnRecord:
         read_by: who has read it, as they named themselves.
         asks: whether it asks a person to say that they have read it, if records of its kind do.
         undeliverable: it was for a kit that is none of this core's; its author was told.
+        opened_ms: of a published file, when somebody's browser at that kit was first given it; None = not known to.
     """
 
     id: RecordId
@@ -143,6 +145,7 @@ class OwnRecord:
     read_by: str
     asks: bool = True
     undeliverable: bool = False
+    opened_ms: int | None = None
 
     def expired(self, now_ms: int) -> bool:
         """Whether it ran out before it reached its kit: nobody will carry it any further."""
@@ -324,7 +327,7 @@ class WarningRow:
     read: int
 
 
-class CoreStore(RecordStore, PeerBook, Protocol):
+class CoreStore(RecordStore, PeerBook, PublicationStore, Protocol):
     """All that the core needs of its store. Belongs to one thread."""
 
     def add_invite(self, invite: InviteRow) -> bool:
@@ -354,27 +357,6 @@ class CoreStore(RecordStore, PeerBook, Protocol):
         self, *, addressee: str, kind: str, priority: int, body: bytes, now_ms: int, lifetime_s: int | None = None
     ) -> RecordId:
         """Write a record of the core's own for a kit; it leaves when that kit is heard."""
-        ...
-
-    def publish(
-        self,
-        *,
-        kind: str,
-        priority: int,
-        body: bytes,
-        now_ms: int,
-        lifetime_s: int | None = None,
-        units: Sequence[str] | None = None,
-        alert: str = "",
-    ) -> RecordId:
-        """Write a record of the core's own for these kits (None = all, also those that join while it holds).
-
-        `alert` is the identifier of the warning in it: a receipt of that is a person's word that it was read.
-        """
-        ...
-
-    def published(self, kind: str) -> Sequence[bytes]:
-        """The bodies of that kind that were published, in the order in which they were."""
         ...
 
     def warnings(self) -> Sequence[WarningRow]:

@@ -13,6 +13,7 @@ import cbor2
 import pytest
 
 from kit.cli.__main__ import main
+from kit.model.custody import custody_from_body
 from kit.model.published import PublishedFile, published_body
 from kit.run.received import ReceivedFiles
 from kit.store.records import SqliteRecordStore
@@ -177,6 +178,59 @@ def test_an_older_one_than_came_with_the_kit_is_not_shown(kit: TrialKit, city: C
         here = Library(kit.home.content / "lesson", shipped=tmp_path / "shipped").shelf(database.connection)
     assert (here.lessons["frost"].lesson.version, here.lessons["frost"].is_new(kit.now_ms)) == (2, False)
     assert "version 2 came with the kit" in here.problems["frost.toml"]
+
+
+def opened(kit: TrialKit) -> list[tuple[int, int]]:
+    """The records, by epoch and number, of which the core is told that they were opened."""
+    with kit.store() as database:
+        rows = database.connection.execute(
+            "SELECT body, priority, addressee FROM records WHERE kind = 'custody' AND taken_ms IS NULL ORDER BY number"
+        ).fetchall()
+    notes = [(custody_from_body(row["body"]), row["priority"], row["addressee"]) for row in rows]
+    assert all(note.opened and not note.read and note.person == "" for note, _, _ in notes)
+    assert {(priority, addressee) for _, priority, addressee in notes} <= {(Priority.RECEIPT, "core-a")}
+    return [name for note, _, _ in notes for name in note.told]
+
+
+def test_the_core_is_told_once_that_a_lesson_was_opened_and_only_by_a_page_that_somebody_asked_for(
+    kit: TrialKit, city: City
+) -> None:
+    city.publish(WATER)
+    pupil = kit.app.test_client()
+    for path in ("/", "/learn/", "/learn/water/quiz", "/learn/frost/", "/learn/none/"):
+        pupil.get(path)
+    pupil.head("/learn/water/")
+    pupil.get("/learn/water/", headers={"Sec-Purpose": "prefetch"})
+    assert opened(kit) == [], "a title in a list is not opened, nor is what a browser fetches ahead"
+    for language in ("en", "sw", "en"):
+        assert pupil.get(f"/learn/water/?lang={language}").status_code == 200
+    assert opened(kit) == [(1, 1)]
+    city.publish(version(2))
+    pupil.get("/learn/")
+    assert opened(kit) == [(1, 1)], "nobody has opened the new version yet"
+    pupil.get("/learn/water/")
+    assert opened(kit) == [(1, 1), (1, 2)]
+
+
+def test_a_unit_that_cannot_write_shows_the_lesson_and_says_nothing_until_it_can(kit: TrialKit, city: City) -> None:
+    city.publish(WATER)
+    pupil = kit.app.test_client()
+    with kit.store() as database:
+        database.connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON records BEGIN SELECT raise(ABORT, 'database or disk is full'); END"
+        )
+        assert pupil.get("/learn/water/").status_code == 200
+        database.connection.execute("DROP TRIGGER full")
+    assert opened(kit) == []
+    pupil.get("/learn/water/")
+    assert opened(kit) == [(1, 1)]
+
+
+def test_a_lesson_that_a_technician_put_there_is_no_news_for_the_city(kit: TrialKit) -> None:
+    (kit.home.content / "lesson").mkdir()
+    (kit.home.content / "lesson" / "mine.toml").write_text(WATER)
+    page(kit, "/learn/water/")
+    assert opened(kit) == []
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {

@@ -84,3 +84,24 @@ def test_advice_is_read_on_the_page_of_the_field(kit: TrialKit) -> None:
     assert "Cover the seedlings.\nTell your neighbours." in told
     assert kit.app.test_client().get("/agri/advice/table.pdf").status_code == 404
     assert kit.app.test_client().get("/files/advice/table.pdf").data == b"%PDF"
+
+
+def test_a_file_or_advice_is_opened_by_the_page_that_gives_it_and_by_no_list(kit: TrialKit) -> None:
+    sent(kit, "file", "plan.pdf", b"%PDF")
+    sent(kit, "advice", "locusts.txt", b"Locusts\n\nCover the seedlings.", seq=2)
+    sent(kit, "advice", "table.csv", b"a,b", seq=3)
+
+    def opened() -> list[int]:
+        with kit.store() as database:
+            rows = database.connection.execute("SELECT seq FROM records WHERE read_ms IS NOT NULL ORDER BY seq")
+            return [row[0] for row in rows]
+
+    for path in ("/", "/files/", "/agri/"):
+        page(kit, path)
+    kit.app.test_client().head("/files/file/plan.pdf")
+    assert opened() == []
+    page(kit, "/agri/advice/locusts.txt")
+    assert opened() == [2]
+    page(kit, "/files/file/plan.pdf")
+    page(kit, "/files/advice/table.csv")
+    assert opened() == [1, 2, 3]

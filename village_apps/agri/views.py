@@ -5,13 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, render_template, request
 
 from kit.health.content_view import RECEIVED_FACT
+from kit.health.received_files import ReceivedFile, received_files
 from kit.model.forecast import FROST_FACT, NightForecast
 from kit.store.facts import get_fact
 from village_apps.agri.advice import Verdict, degrees, judge_night, out_of_ten, steps_left
-from village_apps.agri.city_advice import Advice, advice_here
+from village_apps.agri.city_advice import KIND, Advice, advice_here
 from village_apps.agri.crops import CROPS, Crop, Stage, find_crop
 from village_apps.app import AppContext
 from village_apps.web.doubts import doubt_about
+from village_apps.web.opened import note_opened
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, database, now_ms
 
@@ -41,8 +43,19 @@ def _field() -> Response:
     return response
 
 
+def _advice(name: str) -> Response:
+    page = _advice_page(name)
+    note_opened(KIND, name, lambda: _received(name))
+    return page
+
+
+def _received(name: str) -> ReceivedFile | None:
+    here = received_files(database().connection)
+    return next((file for file in here if (file.kind, file.name) == (KIND, name)), None)
+
+
 @cached_page(RECEIVED_FACT)
-def _advice(name: str) -> str:
+def _advice_page(name: str) -> str:
     found = next((each for each in _advice_here() if each.name == name and each.text is not None), None)
     if found is None:
         abort(404)

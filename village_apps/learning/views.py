@@ -17,6 +17,7 @@ from village_apps.app import AppContext
 from village_apps.learning.lesson import Lesson, chosen_answers, mark
 from village_apps.learning.library import KIND, Shelf, Shelved, library
 from village_apps.learning.results import store_attempt
+from village_apps.web.opened import note_opened
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, database, frame, language, now_ms
 
@@ -72,8 +73,14 @@ def _lessons() -> str:
     )
 
 
+def _lesson(key: str) -> Response:
+    page = _lesson_page(key)
+    note_opened(KIND, key, lambda: _find(key).received)
+    return page
+
+
 @cached_page(RECEIVED_FACT)
-def _lesson(key: str) -> str:
+def _lesson_page(key: str) -> str:
     shelved = _find(key)
     lesson = shelved.lesson
     return _render(

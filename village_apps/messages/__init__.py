@@ -94,7 +94,10 @@ APP = VillageApp(
     card_subjects=("records",),
     record_kinds={
         "message": "Words between people: [1, text of at most 500 characters, author].",
-        "custody": "How far the addressee's records came: [1, 1 delivered 2 read 3 never, ms, [[epoch, seq]…], by].",
+        "custody": (
+            "How far the addressee's records came: [1, 1 delivered 2 read 3 never 4 opened on a page, ms, "
+            "[[epoch, seq]…], by]."
+        ),
         "villages": "The core's villages: a byte 1, then in packed bits how many, and of each its id and name.",
     },
     migrations=_migrations,

@@ -15,6 +15,7 @@ from kit.health.content_view import RECEIVED_FACT
 from kit.health.received_files import ReceivedFile, received_files
 from kit.health.words import size_words
 from village_apps.app import Card
+from village_apps.web.opened import note_opened
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import context, database, now_ms
 from village_apps.web.reader import gettext as _
@@ -82,6 +83,7 @@ def _file(kind: str, name: str) -> Response:
         content = (context().home.content / known.kind / known.name).read_bytes()
     except OSError:
         abort(404)
+    note_opened(kind, name, lambda: known)
     response = make_response(content)
     response.headers["Content-Type"] = TYPES.get(PurePath(known.name).suffix.lower(), "application/octet-stream")
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(known.name, safe='')}"

@@ -35,6 +35,8 @@ class Frame:
     static_files: StaticFiles
     moments: Moments
     cache: PageCache = field(default_factory=PageCache)
+    opened: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """Which files of the city were noted as opened, and as of which version of what has come (`web.opened`)."""
 
 
 def frame() -> Frame:

@@ -1,0 +1,109 @@
+"""`kit core published`: the files that the city has published, and how far each village has them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from kit.cli.core_messages import OpenCore
+from kit.cli.output import print_json, print_table
+from kit.cli.parser import whole_number
+from kit.errors import UsageError
+from kit.health.times import rfc3339
+
+if TYPE_CHECKING:
+    from sync.core.publications import Copy, Publication
+    from sync.core.setup import Core
+
+SHOWN = 40
+EVERYTHING = 1 << 31
+
+MEANING = (
+    "Opened: a page with it, or the file itself, was given to a browser there. Nobody can say whether it was read."
+)
+
+
+def add_core_published(words: Any, open_core: OpenCore) -> None:
+    """Add the command to those of `kit core`.
+
+    Args:
+        words: the subparsers of `kit core`.
+        open_core: finds the core that the arguments name.
+    """
+    listing = words.add_parser("published", help="the files that were published: who has them, where each was opened")
+    listing.add_argument(
+        "number", nargs="?", type=whole_number, metavar="NUMBER", help="one of them, with every kit (default: all)"
+    )
+    listing.set_defaults(run=lambda arguments: list_published(arguments, open_core(arguments)))
+
+
+def list_published(arguments: argparse.Namespace, core: Core) -> int:
+    """The newest first; with a number, how far that one has come at each kit."""
+    whole = arguments.json or arguments.number is not None
+    with core.open_store() as store:
+        found = list(store.publications(limit=EVERYTHING if whole else SHOWN))
+        names = {kit.unit: kit.name for kit in store.kits()}
+    if arguments.number is not None:
+        found = [each for each in found if each.number == arguments.number]
+        if not found:
+            raise UsageError(f"nothing was published as number {arguments.number}; kit core published lists them")
+    if arguments.json:
+        print_json([_as_json(each, names) for each in found])
+        return 0
+    if arguments.number is not None:
+        _print_one(found[0], names)
+    else:
+        lines = [
+            (each.number, rfc3339(each.published_ms), each.kind, each.name, each.by, each.size_bytes, *_counts(each))
+            for each in found
+        ]
+        heads = ("number", "published", "kind", "name", "by", "bytes", "at the kit", "opened")
+        print_table(heads, lines, empty="Nothing was published yet: kit core publish FILE")
+    if found:
+        print(MEANING)
+    return 0
+
+
+def _print_one(publication: Publication, names: dict[str, str]) -> None:
+    sender = f" by {publication.by}" if publication.by else ""
+    published = rfc3339(publication.published_ms)
+    print(f"{publication.name} ({publication.kind}), published {published}{sender}, {publication.size_bytes} bytes")
+    lines = [(names.get(copy.unit, copy.unit), _how_far(copy)) for copy in publication.copies]
+    print_table(("kit", "how far"), lines, empty="It was for no kit.")
+
+
+def _counts(publication: Publication) -> tuple[str, str]:
+    kits = len(publication.copies)
+    return f"{publication.arrived} of {kits}", f"at {publication.opened} of {kits}"
+
+
+def _how_far(copy: Copy) -> str:
+    return {
+        "opened": f"opened there {rfc3339(copy.opened_ms)}",
+        "accepted": f"at the kit since {rfc3339(copy.accepted_ms)}; nobody is known to have opened it",
+        "left": f"left by {copy.link} {rfc3339(copy.left_ms)}",
+    }.get(copy.state, "waits until the kit is heard")
+
+
+def _as_json(publication: Publication, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "number": publication.number,
+        **publication.record._asdict(),
+        "kind": publication.kind,
+        "name": publication.name,
+        "by": publication.by,
+        "bytes": publication.size_bytes,
+        "published": rfc3339(publication.published_ms),
+        "kits": [
+            {
+                "unit": copy.unit,
+                "name": names.get(copy.unit, ""),
+                "state": copy.state,
+                "link": copy.link,
+                "left": rfc3339(copy.left_ms),
+                "accepted": rfc3339(copy.accepted_ms),
+                "opened": rfc3339(copy.opened_ms),
+            }
+            for copy in publication.copies
+        ],
+    }
