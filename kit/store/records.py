@@ -228,6 +228,10 @@ class SqliteRecordStore:
         )
         return list(_at_most_bytes(rows, OFFER_BYTES))
 
+    def waited_for_by(self, *, now_ms: int) -> None:
+        """There is one peer, so it is asked for."""
+        del now_ms
+
     def backlog(self, peer: str, *, now_ms: int) -> Iterator[Record]:
         """The same without an end, a page at a time: for a stick, which carries everything."""
         del peer

@@ -155,6 +155,16 @@ def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: i
     return [record_rows.record_of(row) for row in rows]
 
 
+def waited_for_by(connection: sqlite3.Connection, *, now_ms: int) -> set[str]:
+    """The kits for which `outgoing` has anything."""
+    rows = connection.execute(
+        "SELECT k.unit FROM core_kits k WHERE EXISTS (SELECT 1 FROM core_multicast m "  # noqa: S608 - our constant
+        f"JOIN core_records r ON r.number = m.number WHERE m.unit = k.unit AND m.accepted_ms IS NULL AND {_ALIVE})",
+        (now_ms,),
+    )
+    return {str(unit) for (unit,) in rows}
+
+
 def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterator[Record]:
     """The same without a limit, for a stick."""
     yield from outgoing(connection, peer, now_ms=now_ms, limit=-1)

@@ -109,6 +109,17 @@ def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: i
     return [record_of(row) for row in rows]
 
 
+def waited_for_by(connection: sqlite3.Connection, *, now_ms: int) -> set[str]:
+    """The kits for which `outgoing` has anything: one look at the index for each kit that there is."""
+    rows = connection.execute(
+        "SELECT k.unit FROM core_kits k WHERE EXISTS (SELECT 1 FROM core_records INDEXED BY core_records_to_send "
+        "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = k.unit "
+        "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?))",
+        (now_ms,),
+    )
+    return {str(unit) for (unit,) in rows}
+
+
 def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterator[Record]:
     """The same without an end, a page at a time."""
     after = (-1, -1)

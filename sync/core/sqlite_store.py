@@ -121,6 +121,12 @@ class SqliteCoreStore:
             return own
         return sorted((*own, *shared), key=lambda each: each.priority)[:limit]
 
+    def waited_for_by(self, *, now_ms: int) -> set[str]:
+        """The kits for which something waits."""
+        connection = self._database.connection
+        own = record_rows.waited_for_by(connection, now_ms=now_ms)
+        return own | broadcast_rows.waited_for_by(connection, now_ms=now_ms)
+
     def backlog(self, peer: str, *, now_ms: int) -> Iterator[Record]:
         """Everything for that kit, for a stick."""
         yield from broadcast_rows.backlog(self._database.connection, peer, now_ms=now_ms)

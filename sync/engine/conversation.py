@@ -27,6 +27,10 @@ class Conversation:
     offer_again: bool = True
     aside: dict[RecordId, tuple[str, Record]] = field(default_factory=dict)
 
+    def is_due(self, link: str, now: float) -> bool:
+        """Whether to ask the session for a frame by that link."""
+        return now >= self.wake_at.get(link, float("-inf"))
+
     def touch(self) -> None:
         """Something has changed: ask the session again for every link."""
         self.wake_at.clear()
@@ -66,4 +70,5 @@ def _comes_before(conversation: Conversation, one: WatchedLink, other: WatchedLi
 
 def core_is_full(conversations: Iterable[Conversation]) -> bool:
     """Whether the core of this kit has said that it cannot store anything now; never at the core."""
-    return any(each.session.peer.role is Role.CORE and each.session.hearing.peer_is_full for each in conversations)
+    one = next(iter(conversations), None)  # a kit has no other, and a core a thousand, none of them with a core
+    return one is not None and one.session.peer.role is Role.CORE and one.session.hearing.peer_is_full

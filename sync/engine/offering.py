@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from kit.clock import Clock
 from sync.engine.conversation import Conversation
@@ -78,8 +78,11 @@ class Offering:
                 self._broadcasting.refresh(now_ms=self._now_ms())
         self._seen_change = change
         retries = list(self._due_now()) if self._due_now is not None and (news or all_anew) else []
+        # a core has many kits, and mostly nothing new for nearly all of them
+        waited_for_by = self._store.waited_for_by(now_ms=self._now_ms()) if news and not all_anew else None
         for conversation in self._talks.all():
-            if not (news or all_anew or conversation.offer_again):
+            concerned = news and (waited_for_by is None or _concerns(conversation, waited_for_by))
+            if not (concerned or all_anew or conversation.offer_again):
                 continue
             self._offer(conversation, news_only=not (all_anew or conversation.offer_again or retries))
             if retries:
@@ -105,3 +108,9 @@ class Offering:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+def _concerns(conversation: Conversation, waited_for_by: Collection[str]) -> bool:
+    """Whether there is, or was until now, anything for that peer."""
+    session = conversation.session
+    return session.peer.unit in waited_for_by or session.offered > 0 or bool(session.hearing.withheld)

@@ -93,8 +93,10 @@ class Sending:
     def _send_frames(self, link: WatchedLink, up: Sequence[WatchedLink]) -> None:
         for _ in range(FRAMES_PER_ROUND):
             urgent_only = link.state() is LinkState.BUSY
+            now = self._clock.monotonic()
+            due = [each for each in self._talks.all() if each.is_due(link.name, now) and reaches(each, link)]
             # each peer gets one frame in turn, so that one kit's backlog does not keep another waiting
-            sent = [self._send_one(each, link, up, urgent_only=urgent_only) for each in self._talks.all()]
+            sent = [self._send_one(each, link, up, urgent_only=urgent_only) for each in due]
             if not any(sent):
                 return
 
@@ -103,8 +105,6 @@ class Sending:
     ) -> bool:
         """Send the most urgent frame for that peer by that link; whether one went."""
         now, session = self._clock.monotonic(), conversation.session
-        if now < conversation.wake_at.get(link.name, float("-inf")) or not reaches(conversation, link):
-            return False
         way = session.path(link.name, link.mtu_bytes)
         doubtful = way.doubtful
         refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))

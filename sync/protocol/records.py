@@ -6,7 +6,7 @@ starts a new epoch. Whoever receives one may receive it again: committing is ide
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -104,6 +104,10 @@ class RecordStore(Protocol):
 
     def outgoing(self, peer: str, *, now_ms: int, limit: int) -> list[Record]:
         """Records for that peer which it has not accepted and which have not expired, by (priority, seq)."""
+        ...
+
+    def waited_for_by(self, *, now_ms: int) -> Collection[str] | None:
+        """The peers for which `outgoing` has anything, where that is quicker to tell than to ask for each; or None."""
         ...
 
     def left(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> None:

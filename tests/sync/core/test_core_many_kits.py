@@ -1,0 +1,108 @@
+"""A core with many kits: what is new for one of them is no work for the others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sync.engine import SyncEngine
+from sync.engine.offering import REFRESH_S
+from sync.links.port import Arrival, LinkState
+from sync.protocol.frames import LORA_FRAME_BYTES, frame_link_id
+
+KITS = 12
+
+
+class Radio:
+    """Takes every frame and hears nothing."""
+
+    name, mtu_bytes, lowest_priority = "lora", LORA_FRAME_BYTES, 5
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def state(self) -> LinkState:
+        return LinkState.UP
+
+    def explain(self) -> str:
+        return ""
+
+    def send(self, frame: bytes, *, priority: int, to: str | None = None) -> bool:
+        del priority, to
+        self.frames.append(frame)
+        return True
+
+    def receive(self, timeout_s: float) -> Sequence[Arrival]:
+        del timeout_s
+        return ()
+
+
+def write(city: Any, unit: str, **more: Any) -> None:
+    """As the operator's command does, beside the running service."""
+    with city.core.open_store() as store:
+        store.write(addressee=unit, kind="note", priority=2, body=b"the road is open", now_ms=city.now_ms, **more)
+
+
+def test_what_is_written_for_one_kit_leaves_at_once_and_the_store_is_not_asked_for_the_others(
+    city: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kits = [city.joined(f"Village {number}") for number in range(KITS)]
+    radio, asked = Radio(), list[str]()
+    outgoing = city.store.outgoing
+
+    def look_on(peer: str, **told: Any) -> Any:
+        asked.append(peer)
+        return outgoing(peer, **told)
+
+    monkeypatch.setattr(city.store, "outgoing", look_on)
+    engine = SyncEngine(
+        identity=city.core.identity, store=city.store, peers=city.store, links=[radio], clock=city.clock,
+        rng=random.Random(1), on_links=lambda _: None, changed=city.store.changed,
+    )  # fmt: skip
+    engine.step()
+    assert len(asked) == KITS
+    asked.clear()
+    write(city, kits[3].unit)
+    engine.step()
+    assert asked == [kits[3].unit]
+    to = city.store.by_link_id(frame_link_id(radio.frames[-1]))
+    assert to is not None
+    assert to.unit == kits[3].unit
+    asked.clear()
+    city.clock.advance(REFRESH_S + 1.0)
+    engine.step()
+    assert len(asked) == KITS, "every now and then all are looked at: lifetimes end without anybody writing"
+
+
+def test_a_kit_is_waited_for_exactly_as_long_as_there_is_something_to_send_it(city: Any) -> None:
+    kits = [city.joined(f"Village {number}") for number in range(4)]
+
+    def waited_for() -> set[str]:
+        told = city.store.waited_for_by(now_ms=city.now_ms)
+        one_by_one = {each.unit for each in kits if city.store.outgoing(each.unit, now_ms=city.now_ms, limit=1)}
+        assert told == one_by_one
+        return set(told)
+
+    assert waited_for() == set()
+    write(city, kits[0].unit, lifetime_s=60)
+    write(city, kits[1].unit)
+    assert waited_for() == {kits[0].unit, kits[1].unit}
+    city.store.publish(
+        kind="advice", priority=5, body=b"sow late", now_ms=city.now_ms, lifetime_s=600, units=[kits[2].unit]
+    )
+    assert waited_for() == {kits[0].unit, kits[1].unit, kits[2].unit}
+    city.clock.at_s += 61.0
+    assert waited_for() == {kits[1].unit, kits[2].unit}
+    for each in kits[1:3]:
+        coming = city.store.outgoing(each.unit, now_ms=city.now_ms, limit=9)
+        city.store.accepted([one.id for one in coming], peer=each.unit, link="lora", at_ms=city.now_ms)
+    assert waited_for() == set()
