@@ -16,7 +16,7 @@ from kit.cli.parser import whole_number
 from kit.errors import UsageError
 from kit.health.services import service_states
 from kit.health.times import rfc3339
-from kit.health.words import age_words
+from kit.health.words import age_words, local_moment
 from kit.home import find_home
 from kit.settings import listen_address
 
@@ -119,7 +119,8 @@ def invite_kit(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(f"An invite for '{name}', good for one kit until {rfc3339(invite.expires_ms)}. It is shown only now.")
+    until = local_moment(invite.expires_ms, core.settings.unit.timezone)
+    print(f"An invite for '{name}', good for one kit until {until}. It is shown only now.")
     print("Type this on the kit:")
     print()
     print(f"  {command}")

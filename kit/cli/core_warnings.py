@@ -14,6 +14,7 @@ from kit.cli.output import print_json, print_table
 from kit.cli.readings_command import time_of
 from kit.errors import UsageError
 from kit.health.times import rfc3339
+from kit.health.words import local_moment, local_time
 from kit.model.alert import (
     Alert,
     AlertText,
@@ -139,7 +140,7 @@ def _warn(arguments: argparse.Namespace, core: Core, store: CoreStore) -> int:
     known = len(store.kits()) if units is None else len(units)
     _tell(arguments, alert, record, number, known)
     if not arguments.json:
-        until = rfc3339(alert.expires_ms)
+        until = local_moment(alert.expires_ms, core.settings.unit.timezone)
         if not known:
             print(f"No kit has joined this core yet. Warning {number} is kept for those that join before {until}.")
         else:
@@ -150,31 +151,32 @@ def _warn(arguments: argparse.Namespace, core: Core, store: CoreStore) -> int:
 
 
 def _update(arguments: argparse.Namespace, core: Core, store: CoreStore) -> int:
-    now_ms = core.now_ms()
+    now_ms, zone = core.now_ms(), core.settings.unit.timezone
     incident = find_incident(store.warnings(), arguments.update)
     last = incident[-1].alert
     if last.msg_type is MsgType.CANCEL:
-        raise UsageError(f"warning {incident[0].number} was ended at {rfc3339(last.sent_ms)}; warn anew")
+        raise UsageError(f"warning {incident[0].number} was ended at {local_moment(last.sent_ms, zone)}; warn anew")
     if last.expires_ms <= now_ms:
-        raise UsageError(f"warning {incident[0].number} was over at {rfc3339(last.expires_ms)}; warn anew")
+        raise UsageError(f"warning {incident[0].number} was over at {local_moment(last.expires_ms, zone)}; warn anew")
     fresh = replace(last, identifier=f"{last.incident}-u{len(incident)}", sent_ms=now_ms)
     alert = update_of(last, _as_told(fresh, arguments, now_ms))
     record = _follow(store, incident, alert, until_ms=alert.expires_ms, now_ms=now_ms, wants_receipt=True)
     _tell(arguments, alert, record, incident[0].number, incident[0].kits)
     if not arguments.json:
-        print(f"Warning {incident[0].number} is corrected; it holds until {rfc3339(alert.expires_ms)}.")
+        print(f"Warning {incident[0].number} is corrected; it holds until {local_moment(alert.expires_ms, zone)}.")
         print("kit core queue shows which kits know.")
     return 0
 
 
 def _end(arguments: argparse.Namespace, core: Core, store: CoreStore) -> int:
-    now_ms = core.now_ms()
+    now_ms, zone = core.now_ms(), core.settings.unit.timezone
     incident = find_incident(store.warnings(), arguments.end)
     number, last = incident[0].number, incident[-1].alert
     if last.msg_type is MsgType.CANCEL:
-        raise UsageError(f"warning {number} was ended already, at {rfc3339(last.sent_ms)}; nothing was sent")
+        raise UsageError(f"warning {number} was ended already, at {local_moment(last.sent_ms, zone)}; nothing was sent")
     if last.expires_ms <= now_ms:
-        raise UsageError(f"warning {number} was over by itself at {rfc3339(last.expires_ms)}; nothing was sent")
+        over = local_moment(last.expires_ms, zone)
+        raise UsageError(f"warning {number} was over by itself at {over}; nothing was sent")
     reason = "" if arguments.reason is None else prose(arguments.reason, "--reason")
     alert = cancel_of(
         last,
@@ -238,7 +240,18 @@ def list_warnings(arguments: argparse.Namespace, core: Core) -> int:
     if arguments.json:
         print_json(rows)
         return 0
-    lines = [(row["number"], row["sent"], row["state"], row["until"], _reached(row), row["headline"]) for row in rows]
+    zone = core.settings.unit.timezone
+    lines = [
+        (
+            row["number"],
+            local_time(row["sent"], zone, day=True),
+            row["state"],
+            local_time(row["until"], zone, day=True),
+            _reached(row),
+            row["headline"],
+        )
+        for row in rows
+    ]
     print_table(("number", "sent", "state", "until", "known at", "headline"), lines, empty="No warning was given yet.")
     return 0
 

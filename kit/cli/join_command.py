@@ -9,6 +9,7 @@ from kit.cli.output import print_json
 from kit.cli.unit import Unit, unit_of
 from kit.health.services import service_states
 from kit.health.times import rfc3339
+from kit.health.words import local_moment
 
 if TYPE_CHECKING:
     from sync.join import Membership
@@ -62,7 +63,7 @@ def _next_steps(unit: Unit, membership: Membership, ways: list[str]) -> str:
     invite = membership.invite
     lines = [
         f"The invite is kept: this kit joins {invite.core} as '{invite.name}'.",
-        f"It is good until {rfc3339(invite.expires_ms)}, for this kit only.",
+        f"It is good until {local_moment(invite.expires_ms, unit.settings.unit.timezone)}, for this kit only.",
     ]
     words = {
         "lora": "the LoRa radio",

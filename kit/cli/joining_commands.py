@@ -12,7 +12,7 @@ from kit.cli.parser import whole_number
 from kit.cli.unit import reading_store, unit_of, writing_store
 from kit.health.joining_view import JOIN_USER, broker_address, join_address, waiting_rows
 from kit.health.times import rfc3339
-from kit.health.words import age_words
+from kit.health.words import age_words, local_moment
 from kit.model.join_code import shown
 from kit.model.places import Place, PlaceError
 from kit.store.joining import current_code, turn_away, withdraw_codes
@@ -68,7 +68,8 @@ def show_code(arguments: argparse.Namespace) -> int:
         print_json(told)
         return 0
     print(_picture(str(told["link"])))
-    print(f"  Join code  {told['code']}      good for one device, until {told['until']}")
+    until = local_moment(until_ms, unit.settings.unit.timezone)
+    print(f"  Join code  {told['code']}      good for one device, until {until}")
     print()
     print("Type this into the new device's MQTT settings, whatever device it is:")
     print(f"  host {host}   port {port}   user {JOIN_USER}   password {code}")

@@ -54,6 +54,11 @@ def local_time(at: str | None, timezone: str, *, day: bool = False) -> str:
     return moment.strftime("%a %d %b %Y %H:%M" if day else "%H:%M")
 
 
+def local_moment(at_ms: int, timezone: str) -> str:
+    """Unix milliseconds on the village's clock: `Tue 12 Apr 2016 18:05`."""
+    return datetime.fromtimestamp(at_ms / 1000, zone_of(timezone)).strftime("%a %d %b %Y %H:%M")
+
+
 def zone_of(timezone: str) -> ZoneInfo | Any:
     """The zone of that name, or UTC when the machine does not know it (`kit doctor` says so)."""
     try:
