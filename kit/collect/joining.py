@@ -12,7 +12,7 @@ from kit.errors import UsageError
 from kit.model.grants import Grants
 from kit.model.messages import Published
 from kit.model.places import NOWHERE, Place
-from kit.model.quantities import QUANTITIES
+from kit.model.quantities import QUANTITIES, decimals
 from kit.store.devices import add_device
 from kit.store.joining import PREFIX, NobodyWaits, list_waiting, move_in, note_message
 
@@ -146,4 +146,4 @@ def _recognised(message: Published) -> tuple[tuple[str, str] | None, str]:
 def _words(observations: Sequence[Observation]) -> str:
     known: Mapping[str, object] = QUANTITIES
     first = sorted(observations, key=lambda one: one.quantity.partition(":")[0] not in known)[:READINGS_SHOWN]
-    return ", ".join(f"{one.quantity} {one.value:g} {one.unit}".strip() for one in first)
+    return ", ".join(f"{one.quantity} {one.value:.{decimals(one.quantity)}f} {one.unit}".strip() for one in first)

@@ -77,7 +77,16 @@ def value_words(value: Mapping[str, Any]) -> str:
     unit = {"Cel": "°C", "%RH": "%"}.get(str(value.get("unit")), str(value.get("unit")))
     number = value.get("value")
     doubt = " ?" if needs_a_look(str(value.get("quality") or "good")) else ""
-    return "?" if number is None else f"{number:.1f} {unit}{doubt}"
+    return "?" if number is None else f"{number:.{_decimals(value)}f} {unit}{doubt}"
+
+
+def _decimals(value: Mapping[str, Any]) -> int:
+    usual = {"Cel": 1, "%RH": 0, "%": 0}.get(str(value.get("unit")))
+    if usual is not None:
+        return usual  # most of what a village measures: a status need not wait for the table
+    from kit.model.quantities import decimals
+
+    return decimals(str(value.get("quantity", "")))
 
 
 def needs_a_look(quality: str) -> bool:

@@ -272,6 +272,12 @@ MAX_UNIT = 24
 _UNSAFE = re.compile(r"[^a-z0-9_.]+")
 
 
+def decimals(quantity: str) -> int:
+    """How many digits after the point a value of it is worth; two for what the kit does not know."""
+    known = quantity_named(quantity)
+    return 2 if known is None else max(0, len(f"{known.resolution:g}".partition(".")[2]))
+
+
 def quantity_named(name: str) -> Quantity | None:
     """The table's entry for a stored name; a label behind a colon (`temperature:probe2`) does not matter."""
     return QUANTITIES.get(name.partition(":")[0])

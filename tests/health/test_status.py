@@ -15,7 +15,7 @@ from kit.health import sensor_view
 from kit.health.attention import attention
 from kit.health.services import process_began
 from kit.health.status import unit_status
-from kit.health.words import named_value_words, uncarried_words
+from kit.health.words import named_value_words, uncarried_words, value_words
 from kit.home import Home
 from kit.model.alert import Alert, AlertText, Area, Severity
 from kit.model.readings import Quality
@@ -255,6 +255,13 @@ def test_the_text_fits_80_columns_and_says_first_what_needs_a_person(village: An
 
 def test_a_share_says_what_it_is_of_and_a_temperature_need_not() -> None:
     cloud = {"quantity": "cloud_cover", "unit": "%", "value": 0.0}
-    assert named_value_words(cloud) == "0.0 % cloud"
-    assert named_value_words({"quantity": "humidity:probe1", "unit": "%RH", "value": 81.0}) == "81.0 % humidity"
+    assert named_value_words(cloud) == "0 % cloud"
+    assert named_value_words({"quantity": "humidity:probe1", "unit": "%RH", "value": 81.0}) == "81 % humidity"
     assert named_value_words({"quantity": "temperature", "unit": "Cel", "value": -0.4}) == "-0.4 °C"
+
+
+def test_a_value_has_the_digits_that_its_quantity_is_worth() -> None:
+    assert value_words({"quantity": "water_level:bridge", "unit": "m", "value": 3.427}) == "3.43 m"
+    assert value_words({"quantity": "battery_voltage", "unit": "V", "value": 3.6}) == "3.60 V"
+    assert value_words({"quantity": "co2", "unit": "ppm", "value": 412.4}) == "412 ppm"
+    assert value_words({"quantity": "chlorine", "unit": "mg/l", "value": 0.35}) == "0.35 mg/l"

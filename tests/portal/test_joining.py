@@ -219,7 +219,7 @@ def test_a_reading_says_more_of_a_device_than_its_discovery(kit: TrialKit, door:
     config = json.dumps({"state_topic": "zigbee2mqtt/a", "value_template": "{{ value_json.temperature }}", "name": "T"})
     said = [("zigbee2mqtt/a", '{"temperature":7}'), ("homeassistant/sensor/a/t/config", config)]
     door.publish("join", said, client_id="z2m", password=code_of(kit))
-    assert (waiting(kit)[0].kind, waiting(kit)[0].reading) == ("zigbee2mqtt", "temperature 7 Cel")
+    assert (waiting(kit)[0].kind, waiting(kit)[0].reading) == ("zigbee2mqtt", "temperature 7.0 Cel")
 
 
 @given(st.text(max_size=20))

@@ -7,7 +7,7 @@ from itertools import groupby
 from flask import Blueprint, Response, abort, render_template
 
 from kit.model.local_days import DAY_MS, date_of
-from kit.model.quantities import definition_of, quantity_named
+from kit.model.quantities import decimals, definition_of
 from kit.store.readings import latest_readings
 from kit.store.rollup_rows import Bucket, SeriesRow, find_rows, list_series
 from village_apps.app import AppContext
@@ -101,6 +101,4 @@ def figure(value: float | None, quantity: str) -> str:
     """A value with the digits its quantity is worth, and one more for means."""
     if value is None:
         return "–"
-    known = quantity_named(quantity)
-    digits = 2 if known is None else max(0, len(f"{known.resolution:g}".partition(".")[2]))
-    return f"{value:.{digits}f}"
+    return f"{value:.{decimals(quantity)}f}"

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from kit.collect.speakers import MESH
 from kit.model.places import NOWHERE
-from kit.model.quantities import quantity_named
+from kit.model.quantities import decimals, quantity_named
 from kit.model.readings import Quality, is_usable
 from kit.store.devices import Device, list_devices, places
 from kit.store.readings import StoredReading, latest_readings
@@ -146,9 +146,7 @@ def _value(reading: StoredReading, now_ms: int, *, tell_apart: bool) -> Value:
 def _shown(quantity: str, reading: StoredReading) -> str | Phrase:
     if quantity == "wind_direction" and is_usable(reading.quality):
         return _WINDS[round(reading.value / 45) % 8]
-    known = quantity_named(quantity)
-    resolution = known.resolution if known is not None else 0.1
-    digits = max(0, min(2, len(f"{resolution:g}".partition(".")[2])))
+    digits = decimals(quantity)
     number = round(reading.value, digits) + 0.0
     return f"{number:,.{digits}f} {_UNITS.get(reading.unit, reading.unit)}"
 
