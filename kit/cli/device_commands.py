@@ -12,6 +12,7 @@ from kit.cli.output import print_json, print_table
 from kit.cli.parser import nearest
 from kit.cli.unit import Unit, reading_store, unit_of, writing_store
 from kit.errors import UsageError
+from kit.health.door_view import connected_from
 from kit.health.joining_view import broker_address
 from kit.health.sensor_view import sensor_rows
 from kit.health.times import rfc3339
@@ -111,6 +112,8 @@ def list_all(arguments: argparse.Namespace) -> int:
     with reading_store(unit) as database:
         devices = list_devices(database.connection)
         heard = {row["device"]: row for row in sensor_rows(database.connection, now_ms=unit.now_ms())}
+        own = unit.settings.broker.kind == "own"
+        clients = connected_from(database.connection, unit.home.services_file) if own else None
     rows = [
         {
             "device": device.name,
@@ -122,14 +125,27 @@ def list_all(arguments: argparse.Namespace) -> int:
             "latitude": device.place.latitude,
             "longitude": device.place.longitude,
             "open": device.open,
+            "connected": None if clients is None else device.name in clients,
+            "address": None if clients is None else clients.get(device.name),
         }
         for device in devices
     ]
     if arguments.json:
         print_json(rows)
         return 0
-    lines = [(row["device"], row["kind"], row["place"] or "-", age_words(row["age_s"]), row["added"]) for row in rows]
-    print_table(("device", "kind", "place", "last heard", "added"), lines, empty="No device yet: kit device add NAME")
+    lines = [
+        (
+            row["device"],
+            row["kind"],
+            row["place"] or "-",
+            age_words(row["age_s"]),
+            "?" if row["connected"] is None else row["address"] or "no",
+            row["added"][:10],
+        )
+        for row in rows
+    ]
+    heads = ("device", "kind", "place", "last heard", "connected", "added")
+    print_table(heads, lines, empty="No device yet: kit device add NAME")
     if any(device.open for device in devices):
         print()
         print("Without a password (anybody in the network can pretend to be it):", _names(rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.health.attention import attention
-from kit.health.door_view import LATELY_MS, turned_away
+from kit.health.door_view import LATELY_MS, connected_from, turned_away
 from kit.store.database import Database
 from kit.store.schema import MIGRATIONS
 
@@ -58,3 +60,13 @@ def test_what_was_a_day_ago_is_no_longer_told(connection: sqlite3.Connection) ->
 def test_a_problem_needs_a_person() -> None:
     status = {"running": True, "problems": ["the siren on pin 17 does not answer; check its lead"]}
     assert attention(status) == ["the siren on pin 17 does not answer; check its lead"]
+
+
+def test_who_is_connected_is_known_only_while_the_broker_runs(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    connection.execute("INSERT INTO mqtt_clients VALUES ('roof', 'a', '10.0.0.9', 1, ?)", (NOW_MS,))
+    connection.execute("INSERT INTO mqtt_clients VALUES ('gate', 'b', '10.0.0.8', 0, ?)", (NOW_MS,))
+    services = tmp_path / "services.json"
+    assert connected_from(connection, services) is None
+    running = {"supervisor_pid": os.getpid(), "services": [{"name": "broker", "state": "running"}]}
+    services.write_text(json.dumps(running))
+    assert connected_from(connection, services) == {"roof": "10.0.0.9"}

@@ -44,10 +44,8 @@ from kit.store.mqtt import (
     OTHER_TOPICS,
     REFUSALS_PER_USER,
     MqttJournal,
-    list_clients,
-    list_failed_logins,
-    list_refusals,
 )
+from kit.store.mqtt_clients import list_clients, list_failed_logins, list_refusals
 
 SEEN = sql("seen", "1", "CREATE TABLE seen (payload)")
 READING = Published(
