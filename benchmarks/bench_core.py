@@ -140,7 +140,11 @@ def stick(home: Path, arguments: argparse.Namespace) -> None:
                 store.take([_note(each.unit, n) for n in some], peer=each.unit, link="stick", at_ms=core.now_ms() - 9)
     size_mib = sum(each.stat().st_size for each in core.home.path.glob("core.db*")) / 2**20
     print(f"{arguments.count} kits with {arguments.records} records each: core.db {size_mib:.0f} MiB")
-    for told in ("first", "again"):
+    for told in ("all by hand", "once more", "all heard by a link today"):
+        if told.endswith("today"):
+            with core.open_store() as store:
+                for each in callers:
+                    store.heard(each.unit, link="cellular", via="", now_ms=core.now_ms())
         with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as process:
             took_s, peak_mib, count, on_it = process.submit(_fill_a_stick, core.home.path, home / "stick").result()
         on_it_mib = on_it / 2**20

@@ -13,7 +13,7 @@ from kit.home import Home
 from kit.identity import load_or_create_curve_keys, load_or_create_identity
 from kit.run.schema import open_unit_store
 from kit.store.records import SqliteRecordStore
-from sync.bundles.exchange import ENDPOINT, LINK, Exchange, Exported, Imported
+from sync.bundles.exchange import ACKNOWLEDGED_MS, ENDPOINT, LINK, SILENT_MS, Exchange, Exported, Imported
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
 from sync.core.setup import Core
@@ -69,6 +69,9 @@ def core_exchange(core: Core) -> Iterator[Exchange]:
             enrol=enrol,
             name=core.settings.core.name,
             heard=lambda unit: store.heard(unit, link=LINK, via="", now_ms=core.now_ms()),
+            by_hand=lambda unit: store.answers_by_hand(
+                unit, stick=LINK, since_ms=core.now_ms() - ACKNOWLEDGED_MS, silent_ms=core.now_ms() - SILENT_MS
+            ),
         )
 
 

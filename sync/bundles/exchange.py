@@ -37,6 +37,9 @@ LIFETIME_MS = 90 * 86_400_000
 ACKNOWLEDGED_MS = LIFETIME_MS
 """How far back what was received is acknowledged again on every stick."""
 
+SILENT_MS = 86_400_000
+"""A kit that a link heard since then is told there what has come; after a longer silence a stick says it, too."""
+
 ENDPOINT = "dtn://{unit}/sync"
 
 
@@ -153,6 +156,7 @@ class Exchange:
         name: the core's, for its welcome.
         heard: told of each peer whose seal was found on something.
         passing: what is kept of others, to go on with the next stick; None = nothing is.
+        by_hand: whether a peer may be waiting for answers that are carried; the others are answered by a link.
     """
 
     def __init__(
@@ -170,10 +174,11 @@ class Exchange:
         name: str = "",
         heard: Callable[[str], None] | None = None,
         passing: Passing | None = None,
+        by_hand: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._unit, self._store, self._now_ms, self._trusted, self._random = unit, store, now_ms, trusted, random
         self._hello, self._enrol, self._name, self._private = hello, enrol, name, exchange_private
-        self._heard, self._passing = heard, passing
+        self._heard, self._passing, self._by_hand = heard, passing, by_hand
         self._sealed: dict[int, CarriedFrames] = {}
         for peer in peers:
             self._know(peer)
@@ -308,9 +313,9 @@ class Exchange:
         try:
             for frame in read_payload(bundle.payload):
                 sealed = self._sealed.get(frame_link_id(frame))
-                items = sealed.open_own(frame) if sealed is not None else None
-                if items is not None and items.records:
-                    held.setdefault(frame_link_id(frame), []).extend(each.id for each in items.records)
+                records = sealed.open_own(frame) if sealed is not None else ()
+                if records:
+                    held.setdefault(frame_link_id(frame), []).extend(each.id for each in records)
         except RemoteSyncError:
             stick.remove(name)  # an unreadable bundle of ours carries nothing
             return
@@ -333,14 +338,20 @@ class Exchange:
         if self._hello:
             self._ship(target, sealed, [self._hello], told)
             return
+        if self._by_hand(peer):
+            self._answer(target, sealed, told)
+        fresh = (each for each in self._store.backlog(peer, now_ms=self._now_ms) if each.id not in already)
+        self._write_all(target, sealed, plain_frames(self._unit, fresh), told)
+
+    def _answer(self, target: Target, sealed: CarriedFrames, told: Exported) -> None:
+        """Say everything that is held of that peer, so that a lost stick loses no answer."""
+        peer = sealed.peer.unit
         held = list(self._store.held_from(peer, since_ms=self._now_ms - ACKNOWLEDGED_MS))
         told.acknowledged += len(held)
         answers: list[tuple[bytes, list[RecordId]]] = [(each, []) for each in accepted_frames(held, peer=peer)]
         if sealed.peer.role is Role.KIT:
             answers.insert(0, (encode_welcome(self._name), []))
         self._write_all(target, sealed, answers, told)
-        fresh = (each for each in self._store.backlog(peer, now_ms=self._now_ms) if each.id not in already)
-        self._write_all(target, sealed, plain_frames(self._unit, fresh), told)
 
     def _write_all(
         self, target: Target, sealed: CarriedFrames, frames: Iterable[tuple[bytes, list[RecordId]]], told: Exported

@@ -127,6 +127,22 @@ def heard(connection: sqlite3.Connection, unit: str, *, link: str, via: str, now
     )
 
 
+def answers_by_hand(connection: sqlite3.Connection, unit: str, *, stick: str, since_ms: int, silent_ms: int) -> bool:
+    """Whether a kit may be waiting for answers that are carried: it sent something so, or no link reaches it.
+
+    Args:
+        connection: to the store.
+        unit: the kit.
+        stick: the name under which what is carried is noted.
+        since_ms: what was carried before that is forgotten.
+        silent_ms: a kit heard by a link since then gets its answers there.
+    """
+    heard = dict(connection.execute("SELECT link, at_ms FROM core_heard WHERE unit = ?", (unit,)).fetchall())
+    if heard.pop(stick, since_ms - 1) >= since_ms:
+        return True
+    return max(heard.values(), default=silent_ms - 1) < silent_ms
+
+
 def twin_heard(connection: sqlite3.Connection, unit: str, *, now_ms: int) -> None:
     """See `PeerBook.twin_heard`. It stays so until one of the two has joined anew, with another link id."""
     connection.execute("UPDATE core_kits SET twin_ms = ? WHERE unit = ? AND twin_ms IS NULL", (now_ms, unit))

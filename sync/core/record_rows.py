@@ -14,6 +14,7 @@ from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY
 from kit.store.database import Database, StoreError
+from sync.core import digest_rows
 from sync.core.applied_rows import UNREADABLE, apply, known_kinds
 from sync.core.store import Outcome
 from sync.protocol.records import Held, Priority, Record, RecordId, digest_of
@@ -137,16 +138,6 @@ def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterat
         after = (int(rows[-1]["priority"]), int(rows[-1]["number"]))
 
 
-def held_from(connection: sqlite3.Connection, peer: str, *, since_ms: int) -> list[Held]:
-    """What came from that kit since then and was committed."""
-    rows = connection.execute(
-        "SELECT origin, epoch, seq, kind, body FROM core_records "
-        "WHERE origin = ? AND outcome IS NOT NULL AND received_ms >= ?",
-        (peer, since_ms),
-    )
-    return [Held(RecordId(*row[:3]), digest_of(*row[3:])) for row in rows]
-
-
 def as_held(connection: sqlite3.Connection, ids: Iterable[RecordId]) -> list[Held]:
     """These records with what is held under their names."""
     found = ((each, _held_as(connection, each)) for each in ids)
@@ -264,6 +255,7 @@ def _insert(
             ),
         ),
     )
+    digest_rows.note(connection, record, at_ms=at_ms)
     _count(connection, record.id.origin, outcome, 1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kit.store import links
 from kit.store.migrations import Migration, sql
+from sync.core import digest_rows
 from sync.core.reading_rows import COUNT_EARLIER
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -182,4 +183,5 @@ MIGRATIONS: tuple[Migration, ...] = (
         "0050_opened_files",
         "ALTER TABLE core_multicast ADD COLUMN opened_ms INTEGER",  # when somebody at that kit first opened the file
     ),
+    Migration("core", "0060_digests", digest_rows.make),
 )

@@ -24,6 +24,7 @@ from kit.store.records import storing
 from sync.core import (
     broadcast_custody,
     broadcast_rows,
+    digest_rows,
     holdings,
     kit_rows,
     letters,
@@ -134,7 +135,7 @@ class SqliteCoreStore:
 
     def held_from(self, peer: str, *, since_ms: int) -> list[Held]:
         """What came from that kit since then."""
-        return record_rows.held_from(self._database.connection, peer, since_ms=since_ms)
+        return digest_rows.held_from(self._database.connection, peer, since_ms=since_ms)
 
     def waiting_among(self, ids: Sequence[RecordId], *, peer: str) -> list[Held]:
         """The core's own records that the kit has not accepted."""
@@ -219,6 +220,11 @@ class SqliteCoreStore:
         """A sealed frame of that kit came in."""
         with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
             kit_rows.heard(connection, unit, link=link, via=via, now_ms=now_ms)
+
+    def answers_by_hand(self, unit: str, *, stick: str, since_ms: int, silent_ms: int) -> bool:
+        """Whether that kit may be waiting for answers on a stick."""
+        connection = self._database.connection
+        return kit_rows.answers_by_hand(connection, unit, stick=stick, since_ms=since_ms, silent_ms=silent_ms)
 
     def twin_heard(self, unit: str, *, now_ms: int) -> None:
         """Two units with that kit's keys are alive."""

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sync.protocol.errors import ForeignFrame, ForgedFrame
 from sync.protocol.frames import FrameType, first_byte, frame_link_id, frame_type
-from sync.protocol.items import AcceptedAs, Code, RecordPacker, Welcome, decode_items
+from sync.protocol.items import AcceptedAs, Code, Item, RecordPacker, Welcome, decode_items
 from sync.protocol.keys import agree, derive
 from sync.protocol.peers import Peer, Role
 from sync.protocol.records import DIGEST_BYTES, Held, Record, RecordId
@@ -80,17 +80,24 @@ class CarriedFrames:
         Raises:
             RemoteSyncError: it is foreign, forged, damaged or malformed.
         """
-        return self._open(frame, self._theirs, sender=self.peer.unit)
+        sender = self.peer.unit
+        items = self._open(frame, self._theirs, sender=sender)
+        records = _records(items)
+        if self.peer.role is Role.KIT and any(record.id.origin != sender for record in records):
+            raise ForgedFrame(f"{sender} sends a record of another unit")
+        welcome = next((item.name for item in items if isinstance(item, Welcome)), None)
+        told = (each for item in items if isinstance(item, AcceptedAs) for each in self._named(item))
+        return CarriedItems(records, tuple(told), welcome)
 
-    def open_own(self, frame: bytes) -> CarriedItems:
-        """What we have put into it ourselves, so that a stick need not be filled twice.
+    def open_own(self, frame: bytes) -> tuple[Record, ...]:
+        """The records that we have put into it ourselves, so that a stick need not be filled twice.
 
         Raises:
             RemoteSyncError: we have not sealed it, or it was damaged.
         """
-        return self._open(frame, self._ours, sender=self._unit)
+        return _records(self._open(frame, self._ours, sender=self._unit))
 
-    def _open(self, frame: bytes, kind: FrameType, *, sender: str) -> CarriedItems:
+    def _open(self, frame: bytes, kind: FrameType, *, sender: str) -> list[Item]:
         if frame_type(frame) is not kind or frame_link_id(frame) != self.peer.link_id:
             raise ForeignFrame("another direction or another kit's")
         if len(frame) < HEADER_BYTES + TAG_BYTES:
@@ -100,13 +107,7 @@ class CarriedFrames:
             plain = self._cipher(kind, salt).decrypt(bytes(8) + number, frame[HEADER_BYTES:], head)
         except InvalidTag:
             raise ForgedFrame("not sealed by our peer, or damaged on the way") from None
-        items = decode_items(plain, sender=sender)
-        records = tuple(item for item in items if isinstance(item, Record))
-        if self.peer.role is Role.KIT and any(record.id.origin != sender for record in records):
-            raise ForgedFrame(f"{sender} sends a record of another unit")
-        welcome = next((item.name for item in items if isinstance(item, Welcome)), None)
-        told = (each for item in items if isinstance(item, AcceptedAs) for each in self._named(item))
-        return CarriedItems(records, tuple(told), welcome)
+        return decode_items(plain, sender=sender)
 
     def _named(self, item: AcceptedAs) -> Iterator[Held]:
         for seq, digest in enumerate(item.digests, start=item.first):
@@ -115,6 +116,10 @@ class CarriedFrames:
     def _cipher(self, kind: FrameType, salt: bytes) -> ChaCha20Poly1305:
         info = b"village-kit carried 1 " + (b"up" if kind is FrameType.CARRIED_UP else b"down")
         return ChaCha20Poly1305(derive(self._shared, salt=salt, info=info))
+
+
+def _records(items: Iterable[Item]) -> tuple[Record, ...]:
+    return tuple(item for item in items if isinstance(item, Record))
 
 
 def plain_frames(unit: str, records: Iterable[Record]) -> Iterator[tuple[bytes, list[RecordId]]]:
