@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.disk import GO_ON_BYTES, free_bytes, full_words
 from kit.errors import KitError
 
 SYSTEM_HOME = Path("/var/lib/village-kit")
@@ -96,6 +98,8 @@ class Home:
         """
         try:
             self._make_directories()
+            if free_bytes(self.path) < GO_ON_BYTES:
+                self.reserve.unlink(missing_ok=True)
         except OSError as error:
             if error.errno != errno.ENOSPC or not self.reserve.exists():
                 raise KitError(explain_home_error(self.path, error)) from error
@@ -119,7 +123,7 @@ class Home:
 def explain_home_error(path: Path, error: OSError) -> str:
     """The sentence for a home that cannot be used, by what the operating system said."""
     if error.errno == errno.ENOSPC:
-        return f"the disk that holds {path} is full; free some space, or choose another place with --home DIR"
+        return f"{full_words(path)}; free some space, or choose another place with --home DIR"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return (
             f"{path} cannot be written ({error.strerror}); choose another place with --home DIR, "
@@ -146,16 +150,50 @@ def write_private(file: Path, content: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all; it is on disk when this returns.
 
     Raises:
+        OSError: it cannot be written; what was there before is untouched.
+    """
+    _write_aside(file, content, mode=0o600).rename(file)
+    _flush_folder(file.parent)
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Write a file that is not there yet, whole or not at all; one that is there stays.
+
+    Raises:
+        FileExistsError: somebody else has written it.
         OSError: it cannot be written.
     """
+    temporary = _write_aside(file, content, mode=0o666)
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT knows no links
+        if file.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from None
+        temporary.rename(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(file.parent)
+
+
+def _write_aside(file: Path, content: bytes, *, mode: int) -> Path:
     temporary = file.with_suffix(f"{file.suffix}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(file)
-    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _flush_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

@@ -20,7 +20,10 @@ LOG_BYTES = 1_000_000
 
 def log_to_home(home: Home, service: str, clock: Clock) -> logging.Logger:
     """Send this process's log to `log/<service>.log` and return the service's logger."""
-    handler = logging.handlers.RotatingFileHandler(home.log / f"{service}.log", maxBytes=LOG_BYTES, backupCount=1)
+    # opened with the first line, and then again with each until it can be: a full disk must not end a service
+    handler = logging.handlers.RotatingFileHandler(
+        home.log / f"{service}.log", maxBytes=LOG_BYTES, backupCount=1, delay=True
+    )
     handler.setFormatter(_KitTime(clock))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -19,8 +19,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
+from kit.disk import says_full
 from kit.errors import KitError
 from kit.health.services import process_began
 
@@ -35,6 +36,9 @@ GRACE_S = 2.0
 """Between asking (SIGTERM) and forcing (SIGKILL) at shutdown; Ctrl-C promises an end within three seconds."""
 
 POLL_S = 0.1
+
+WORD_AGAIN_S = 1.0
+"""Real seconds between two attempts to say on a full disk that a service serves."""
 
 READY_FILE_VARIABLE = "KIT_READY_FILE"
 """Tells a service's process where to say that it serves."""
@@ -157,8 +161,7 @@ class Supervisor:
     def _start(self, service: _Service) -> None:
         spec = service.spec
         spec.ready_file.unlink(missing_ok=True)
-        spec.error_file.parent.mkdir(parents=True, exist_ok=True)
-        with spec.error_file.open("wb") as errors:
+        with _error_stream(spec.error_file) as errors:
             service.process = subprocess.Popen(
                 list(spec.command),
                 stdin=subprocess.DEVNULL,
@@ -238,9 +241,37 @@ def become_supervised(own_file: Path | None = None) -> Callable[[Mapping[str, An
 
 
 def _leave_word(file: Path, facts: Mapping[str, Any]) -> None:
+    """On a full disk the service serves all the same, and the word follows once there is room for it."""
+    if not _wrote_word(file, facts):
+        threading.Thread(target=_leave_word_later, args=(file, facts), name="ready", daemon=True).start()
+
+
+def _leave_word_later(file: Path, facts: Mapping[str, Any]) -> None:
+    while not _wrote_word(file, facts):
+        threading.Event().wait(WORD_AGAIN_S)
+
+
+def _wrote_word(file: Path, facts: Mapping[str, Any]) -> bool:
     temporary = file.with_name(file.name + ".new")
-    temporary.write_text(json.dumps(dict(facts)))
-    temporary.rename(file)
+    try:
+        temporary.write_text(json.dumps(dict(facts)))
+        temporary.rename(file)
+    except OSError as error:
+        if not says_full(error):
+            raise
+        return False
+    return True
+
+
+def _error_stream(file: Path) -> IO[bytes]:
+    """Where a service's standard error goes; nowhere, where the disk is too full even for that."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("wb")
+    except OSError as error:
+        if not says_full(error):
+            raise
+        return Path(os.devnull).open("wb")
 
 
 def stop_on_signals() -> threading.Event:

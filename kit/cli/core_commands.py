@@ -13,7 +13,7 @@ from kit.cli.core_published import add_core_published
 from kit.cli.core_warnings import add_core_warnings
 from kit.cli.output import print_json, print_table
 from kit.cli.parser import whole_number
-from kit.errors import UsageError
+from kit.errors import KitError, UsageError
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.health.words import age_words, local_moment
@@ -159,9 +159,16 @@ def status(arguments: argparse.Namespace) -> int:
     from sync.core.view import core_json
 
     core = _core(arguments)
-    states = service_states(core.home.services_file)
-    with core.open_store() as store:
-        told = core_json(store, unit=core.identity.unit, name=core.settings.core.name, now_ms=core.now_ms())
+    states, room = service_states(core.home.services_file), core.room().problem()
+    try:
+        with core.open_store() as store:
+            told = core_json(
+                store, unit=core.identity.unit, name=core.settings.core.name, now_ms=core.now_ms(), room=room
+            )
+    except KitError as error:
+        if not room:
+            raise
+        raise KitError(room) from error  # without any room SQLite cannot even open a store for reading
     told |= {"running": states.running, "services": states.services}
     if arguments.json:
         print_json(told)

@@ -15,6 +15,8 @@ def status_text(told: Mapping[str, Any]) -> str:
     """The core at a glance."""
     records = told["records"]
     lines = [f"{told['name']} ({told['core']})", f"{told['time']}", ""]
+    if told["problems"]:
+        lines += ["This needs you:", *(f"! {problem}" for problem in told["problems"]), ""]
     lines += _block(
         "Services", [f"{each['name']:<9} {service_words(each)}" for each in told["services"]], "not running"
     )

@@ -6,7 +6,7 @@ import argparse
 
 from kit.cli.output import print_json
 from kit.errors import KitError
-from kit.home import explain_home_error, find_home
+from kit.home import explain_home_error, find_home, write_new
 from kit.settings import load_settings, settings_as_toml
 
 
@@ -22,11 +22,9 @@ def init(arguments: argparse.Namespace) -> int:
     if written:
         home.prepare()
         try:
-            # "x": if somebody wrote one in between, theirs stays
-            with home.settings_file.open("x", encoding="utf-8") as stream:
-                stream.write(settings_as_toml())
+            write_new(home.settings_file, settings_as_toml().encode())
         except FileExistsError:
-            written = False
+            written = False  # if somebody wrote one in between, theirs stays
         except OSError as error:
             raise KitError(explain_home_error(home.path, error)) from error
     load_settings(home.settings_file)

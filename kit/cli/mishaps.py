@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from kit.disk import full_words, says_full
 from kit.home import Home, explain_home_error, find_home
 
 CRASH_FILE = "kit-crash.txt"
@@ -20,6 +21,8 @@ CRASH_FILE = "kit-crash.txt"
 def explain_mishap(error: Exception, words: Sequence[str]) -> str:
     """The sentence for `error`; `words` are the command line, which may name the home."""
     home = find_home(_home_word(words))
+    if _nothing_can_be_stored(error):
+        return f"{full_words(home.path)}, so nothing was stored; free some space, then try again"
     if isinstance(error, sqlite3.Error):
         from kit.store.database import suspect
 
@@ -52,6 +55,14 @@ def _explain_sqlite(error: sqlite3.Error) -> str:
     if "readonly" in text:
         return "the store cannot be written by this user; use the user the unit runs as"
     return f"the store answers: {text}; run `kit doctor`"
+
+
+def _nothing_can_be_stored(error: Exception) -> bool:
+    from sync.protocol.records import CannotStoreNow
+
+    return isinstance(error, CannotStoreNow) or (
+        isinstance(error, sqlite3.Error) and says_full(error) and error.sqlite_errorname == "SQLITE_FULL"
+    )
 
 
 def _comes_from_a_device_or_link(error: Exception) -> bool:

@@ -7,16 +7,13 @@ of its own; what one stumbles over is logged and tried again at its next turn: a
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hardware.ports import HardwareError
 from kit.backup.report import unfinished
-from kit.errors import KitError
 from kit.health.words import zone_of
 from kit.model.local_days import LocalDays
 from kit.run import adapters
@@ -25,6 +22,7 @@ from kit.run.bringing_back import BringingBack
 from kit.run.disk import DiskWatch
 from kit.run.mending import StoreChecks
 from kit.run.schema import open_unit_store, process_ledger
+from kit.run.together import every, run_together
 from kit.run.unclean_ends import date_what_could_not_be_dated, settle_unclean_ends
 from kit.store.disk_room import Reserve
 from kit.store.power_history import dead_ledgers
@@ -59,8 +57,6 @@ _log = logging.getLogger(__name__)
 
 def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mapping[str, Any]], None]) -> None:
     """Run the jobs until `stop`."""
-    from kit.run.together import run_together
-
     sticks = adapters.sticks(unit.home, replace(unit.settings.sticks, label=unit.settings.backup.stick))
     backups = BackupWatch(unit, sticks if unit.settings.backup.stick else None)
     make_way = threading.Event()
@@ -83,25 +79,6 @@ def serve_care(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mappin
     jobs["received-files"] = every(RECEIVED_LOOK_S, partial(_write_received, unit), at_once=True)
     ready({"jobs": sorted(jobs)})
     run_together(jobs, stop)
-
-
-def every(real_s: float, job: Callable[[], None], *, at_once: bool = False) -> Callable[[threading.Event], None]:
-    """Call the job every so many real seconds; what it raises from outside the program is logged once as it changes."""
-
-    def loop(stop: threading.Event) -> None:
-        told = ""
-        first = at_once
-        while first or not stop.wait(real_s):
-            first = False
-            try:
-                job()
-                told = ""
-            except (KitError, HardwareError, OSError, sqlite3.Error) as error:
-                if str(error) != told:
-                    _log.warning("%s: %s", threading.current_thread().name, error)
-                told = str(error)
-
-    return loop
 
 
 def _write_received(unit: UnitProcess) -> None:

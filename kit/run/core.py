@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +15,27 @@ from kit.home import Home, find_home
 from kit.identity import load_or_create_curve_keys, load_or_create_signing_key
 from kit.log import log_to_home
 from kit.run.adapters import rng
+from kit.run.together import every, run_together
 from kit.run.unit import only_one, page_address, reachable, say
 from kit.run.unit_process import Ready
+from kit.run.waiting import say_aside, when_there_is_room
 from kit.settings import listen_address
 from kit.supervise import ServiceSpec, Supervisor, become_supervised, python_command, stop_on_signals
 from sync.core.setup import Core, open_core, prepare_core
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kit.store.database import Database
     from sync.core.sqlite_store import SqliteCoreStore
     from sync.engine.multicasting import Broadcasting
     from sync.links.port import Link
 
 
 SERVICES = ("sync", "web")
+
+ROOM_LOOK_S = 1.0
+"""Real seconds between two looks at the disk."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,8 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     ready = become_supervised()
     stop = stop_on_signals()
     home = find_home(arguments.home)
-    with only_one_core(home):
-        core = prepare_core(home)
+    started = when_there_is_room(
+        lambda: _begin(home), home, first=not (home.keys / "unit.json").exists(), stop=stop, say=say_aside
+    )
+    if started is None:
+        return 0
+    core, held = started
+    with held:
         specs = [
             ServiceSpec(
                 name=name,
@@ -58,6 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         Supervisor(specs, state_file=home.services_file, time=SystemClock()).run(stop, on_ready=all_ready)
     return 0
+
+
+def _begin(home: Home) -> tuple[Core, ExitStack]:
+    """The core, and the home's lock, held."""
+    with ExitStack() as held:
+        held.enter_context(only_one_core(home))
+        return prepare_core(home), held.pop_all()
 
 
 def only_one_core(home: Home) -> AbstractContextManager[None]:
@@ -80,7 +100,6 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     """Take what the kits send, and send what is for them."""
     from kit.run.sticks import core_sticks
     from kit.run.syncing import lora_link, tell_links
-    from kit.run.together import run_together
     from kit.store.database import Database
     from kit.store.links import MIGRATIONS as LINKS
     from sync.core.sqlite_store import store_file
@@ -105,7 +124,13 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
     links.append(relay)
     file = store_file(core.home, core.settings.core)
-    with core.open_store() as store, Database(file, migrations=LINKS) as told:
+    with ExitStack() as opened:
+        opening = partial(_open_stores, core, file)
+        stores = when_there_is_room(opening, core.home, first=False, stop=stop, say=say_aside)
+        if stores is None:
+            return
+        store, told = stores[0], stores[1]
+        opened.push(stores[2])
         store.apply_what_was_not(at_ms=core.now_ms())
         engine = SyncEngine(
             identity=core.identity,
@@ -125,7 +150,33 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
             raise KitError(f"[core] listen: {error}") from error
         ready({"address": cellular.address.removeprefix("tcp://")})
         sticks = partial(core_sticks, core, Database(file, migrations=LINKS))
-        run_together({"links": engine.run, "sticks": sticks}, stop)
+        run_together({"links": engine.run, "sticks": sticks, "room": partial(keep_room, core, file)}, stop)
+
+
+def keep_room(core: Core, file: Path, stop: threading.Event) -> None:
+    """Look after the room on the disk, and inside the store, until `stop`."""
+    from kit.store.database import Database
+    from sync.core.room import keep_log
+
+    room = core.room()
+
+    def look() -> None:
+        room.keep()
+        keep_log(database, full=bool(room.lacks_bytes()))
+
+    with Database(file) as database:
+        every(ROOM_LOOK_S, look, at_once=True)(stop)
+
+
+def _open_stores(core: Core, file: Path) -> tuple[SqliteCoreStore, Database, ExitStack]:
+    """The store, a second connection for what is told of the links, and what closes both."""
+    from kit.store.database import Database
+    from kit.store.links import MIGRATIONS as LINKS
+
+    with ExitStack() as opened:
+        store = opened.enter_context(core.open_store())
+        told = opened.enter_context(Database(file, migrations=LINKS))
+        return store, told, opened.pop_all()
 
 
 def broadcasting(core: Core, store: SqliteCoreStore) -> Broadcasting:

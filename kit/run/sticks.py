@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,12 @@ from kit.run.bundles import core_exchange, kit_exchange, note_welcome
 from kit.run.schema import open_unit_store
 from kit.store.database import Database
 from kit.store.links import LinkRow, put_link
+from kit.store.records import storing
 from sync.bundles.exchange import LINK, Exchange, Exported, Imported
 from sync.bundles.shelf import Stick
 from sync.core.setup import Core
 from sync.links.port import LinkState
+from sync.protocol.records import CannotStoreNow
 
 if TYPE_CHECKING:
     from kit.run.unit_process import UnitProcess
@@ -106,7 +108,7 @@ class StickService:
                 self._taken(imported)
             with self._exchange() as exchange:  # anew: a kit that was just welcomed puts its records on it at once
                 exported = exchange.put_on(Stick(stick.path))
-        except KitError as error:
+        except (KitError, CannotStoreNow) as error:
             trouble = stick.trouble or str(error)
             LOG.warning("%s", trouble)
             return _Handled(stick.serial, now_s, trouble, trouble)
@@ -128,7 +130,6 @@ class StickService:
         shown = (state.value, sentence, fault)
         if shown == self._shown and heard_ms is None:
             return
-        self._shown = shown
         row = LinkRow(
             name=LINK,
             state=state.value,
@@ -140,8 +141,9 @@ class StickService:
             updated_ms=int(self._clock.now() * 1000),
             fault=fault,
         )
-        with self._told.atomic() as connection:
+        with suppress(CannotStoreNow), storing(), self._told.atomic() as connection:
             put_link(connection, row)
+            self._shown = shown
 
 
 def unit_sticks(unit: UnitProcess, stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,11 @@ from kit.run.schema import open_unit_store
 from kit.settings import LoraSettings
 from kit.store.database import Database
 from kit.store.links import LinkRow, forget_links_except, put_link
+from kit.store.records import storing
 from sync.links.data_budget import DataBudget
 from sync.links.fallback import Fallback
 from sync.protocol.path import SLOW_MTU_BYTES
+from sync.protocol.records import CannotStoreNow
 
 if TYPE_CHECKING:
     from kit.run.mesh_telemetry import MeshTelemetry
@@ -170,10 +172,11 @@ def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) ->
     """The core said what time it is; a kit that knows it already need not write that down."""
     from kit.collect.timekeeper import core_is_unsure, tell_time
 
-    if not trusted:
-        core_is_unsure(database, clock)
-    elif not (clock.firm and abs(clock.now() - time_ms / 1000) < CORE_DIFFERS_S):
-        tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
+    with suppress(CannotStoreNow), storing():  # on a full disk it is said again with the next beacon
+        if not trusted:
+            core_is_unsure(database, clock)
+        elif not (clock.firm and abs(clock.now() - time_ms / 1000) < CORE_DIFFERS_S):
+            tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
 
 
 def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
@@ -302,8 +305,12 @@ def seconds_until_midnight(timezone: str, now_s: float) -> float:
 
 
 def tell_links(database: Database, reports: Sequence[LinkReport], clock: Clock) -> None:
-    """Write down what `kit status` shows of the links."""
-    with database.atomic() as connection:
+    """Write down what `kit status` shows of the links.
+
+    Raises:
+        CannotStoreNow: the disk is full.
+    """
+    with storing(), database.atomic() as connection:
         forget_links_except(connection, {STICK, *(report.name for report in reports)})
         for report in reports:
             put_link(

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+
+from hardware.ports import HardwareError
+from kit.errors import KitError
+
+_log = logging.getLogger(__name__)
 
 
 def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: threading.Event) -> None:
@@ -31,3 +38,22 @@ def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: th
         thread.join(1.5)
     if failures:
         raise failures[0]
+
+
+def every(real_s: float, job: Callable[[], None], *, at_once: bool = False) -> Callable[[threading.Event], None]:
+    """Call the job every so many real seconds; what it raises from outside the program is logged once as it changes."""
+
+    def loop(stop: threading.Event) -> None:
+        told = ""
+        first = at_once
+        while first or not stop.wait(real_s):
+            first = False
+            try:
+                job()
+                told = ""
+            except (KitError, HardwareError, OSError, sqlite3.Error) as error:
+                if str(error) != told:
+                    _log.warning("%s: %s", threading.current_thread().name, error)
+                told = str(error)
+
+    return loop

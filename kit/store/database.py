@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from kit.disk import GO_ON_BYTES, free_bytes, full_words, says_full
 from kit.errors import KitError
 from kit.home import explain_home_error
 from kit.store.migrations import FLASH_PAGE_BYTES, Migration, migrate
@@ -126,6 +127,8 @@ class Database:
             raise StoreError(explain_home_error(self._file.parent, error)) from error
         except sqlite3.Error as error:
             self._stop_using()
+            if says_full(error) and free_bytes(self._file) < GO_ON_BYTES:
+                raise StoreError(f"{full_words(self._file)}; free some space, then run `kit doctor`") from error
             raise StoreError(f"{self._file} cannot be opened ({error}); run `kit doctor`") from error
         connection.row_factory = sqlite3.Row
         self._connection = connection

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY_KIND
@@ -391,12 +391,13 @@ class SqliteRecordStore:
         connection = self._database.connection
         if connection.execute("SELECT 1 FROM record_retries LIMIT 1").fetchone() is None:
             return []
-        with self._database.atomic():
+        with suppress(CannotStoreNow), storing(), self._database.atomic():
             rows = connection.execute(
                 "SELECT origin, epoch, seq FROM records WHERE number IN (SELECT number FROM record_retries)"
             ).fetchall()
             connection.execute("DELETE FROM record_retries")
-        return [RecordId(*row) for row in rows]
+            return [RecordId(*row) for row in rows]
+        return []
 
 
 _PRIORITIES = {int(each): each for each in Priority}

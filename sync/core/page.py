@@ -59,12 +59,16 @@ def make_app(core: Core) -> Flask:
     app.after_request(_finish)
     app.register_error_handler(404, lambda _: _sentence("There is no such page here; the kits are at /.", 404))
     app.register_error_handler(405, lambda _: _sentence("Nothing can be changed here; use kit core … instead.", 405))
-    app.register_error_handler(KitError, lambda error: _sentence(f"The core cannot show its page: {error}", 503))
+    app.register_error_handler(
+        KitError, lambda error: _sentence(core.room().problem() or f"The core cannot show its page: {error}", 503)
+    )
     return app
 
 
-def page_facts(store: CoreStore, *, name: str, now_ms: int, services: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the template shows; `services` as the core's supervisor tells of them."""
+def page_facts(
+    store: CoreStore, *, name: str, now_ms: int, services: Sequence[Mapping[str, Any]], room: str = ""
+) -> dict[str, Any]:
+    """What the template shows; `services` as the supervisor tells of them, `room` what is wrong with the disk."""
     states = kit_states(store, now_ms=now_ms)
     active = [alert for state in states for alert in state.active]
     return {
@@ -81,7 +85,7 @@ def page_facts(store: CoreStore, *, name: str, now_ms: int, services: Sequence[M
         "undecodable": store.undecodable(limit=SHOWN),
         "refused": store.refused(limit=SHOWN),
         "names": {state.kit.unit: state.kit.name for state in states},
-        "problems": _problems(store, services),
+        "problems": [*([room] if room else []), *_problems(store, services)],
         "heard_class": lambda state: _heard_class(state, now_ms),
     }
 
@@ -91,7 +95,9 @@ def _page(core: Core) -> Response:
 
     services = service_states(core.home.services_file).services
     with core.open_store() as store:
-        facts = page_facts(store, name=core.settings.core.name, now_ms=core.now_ms(), services=services)
+        facts = page_facts(
+            store, name=core.settings.core.name, now_ms=core.now_ms(), services=services, room=core.room().problem()
+        )
     return make_response(render_template("core.html", **facts))
 
 
@@ -110,8 +116,10 @@ def _healthz(core: Core) -> Response:
     with core.open_store() as store:
         kits, counts = store.kits(), store.counts()
     heard_ms = max((kit.last_heard.at_ms for kit in kits if kit.last_heard), default=None)
+    problem = core.room().problem()
     return jsonify(
-        status="ok",
+        status="full" if problem else "ok",
+        problem=problem,
         core=core.identity.unit,
         kits=len(kits),
         records=counts.taken,

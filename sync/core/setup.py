@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from kit.clock import Clock, open_clock
 from kit.errors import KitError
-from kit.home import Home, explain_home_error
+from kit.home import Home, explain_home_error, write_new
 from kit.identity import Identity, load_or_create_curve_keys, load_or_create_identity
 from kit.settings import Settings, load_settings, settings_as_toml
+from sync.core.room import CoreRoom
 from sync.core.sqlite_store import SqliteCoreStore, store_file
 from sync.join import has_joined
 
@@ -37,7 +38,11 @@ class Core:
 
     def open_store(self) -> SqliteCoreStore:
         """A connection of its own for the calling thread; use it as a context manager."""
-        return SqliteCoreStore(store_file(self.home, self.settings.core), self.identity)
+        return SqliteCoreStore(store_file(self.home, self.settings.core), self.identity, room=self.room())
+
+    def room(self) -> CoreRoom:
+        """What there is on its store's disk."""
+        return CoreRoom(store_file(self.home, self.settings.core))
 
 
 def prepare_core(home: Home) -> Core:
@@ -56,6 +61,7 @@ def prepare_core(home: Home) -> Core:
     load_or_create_curve_keys(home)
     _write_settings(home)
     core = Core(home, settings, open_clock(home.clock_file), identity)
+    core.room().make_way()
     with core.open_store():
         return core
 
@@ -83,12 +89,12 @@ def core_toml() -> str:
 
 
 def _write_settings(home: Home) -> None:
-    try:
-        # "x": one that is there, or that somebody writes at this moment, stays
-        with home.settings_file.open("x", encoding="utf-8") as stream:
-            stream.write(core_toml())
-    except FileExistsError:
+    if home.settings_file.exists():
         return
+    try:
+        write_new(home.settings_file, core_toml().encode())
+    except FileExistsError:
+        return  # one that is there, or that somebody writes at this moment, stays
     except OSError as error:
         raise KitError(explain_home_error(home.path, error)) from error
 

@@ -36,6 +36,7 @@ from sync.core import (
     warning_rows,
 )
 from sync.core.publications import Publication
+from sync.core.room import CoreRoom
 from sync.core.schema import MIGRATIONS
 from sync.core.store import (
     DayRow,
@@ -91,12 +92,18 @@ class SqliteCoreStore:
         file: the SQLite file; made if it is missing.
         identity: the core's own: its unit is the origin of its records, its key makes and checks invites.
         refused_kept: how many refused records of one peer are kept.
+        room: on the disk; what it refuses is not taken.
     """
 
     def __init__(
-        self, file: Path, identity: Identity, *, refused_kept: int = record_rows.REFUSED_KEPT_PER_PEER
+        self,
+        file: Path,
+        identity: Identity,
+        *,
+        refused_kept: int = record_rows.REFUSED_KEPT_PER_PEER,
+        room: CoreRoom | None = None,
     ) -> None:
-        self._refused_kept = refused_kept
+        self._refused_kept, self._room = refused_kept, room or CoreRoom(file)
         self._database = Database(file, migrations=MIGRATIONS, page_bytes=CORE_PAGE_BYTES)
         self._identity = identity
 
@@ -163,6 +170,8 @@ class SqliteCoreStore:
 
     def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
         """Commit and apply what a kit sent, in one transaction."""
+        if refused := self._room.refuses(records):
+            raise CannotStoreNow(refused)
         with storing(), self._database.atomic() as connection:
             record_rows.take(
                 self._database, records, peer=peer, link=link, at_ms=at_ms, refused_kept=self._refused_kept
@@ -208,7 +217,7 @@ class SqliteCoreStore:
 
     def enrol(self, hello: Hello, *, now_ms: int, link: str) -> Peer | Refusal:
         """Enrol the kit that says hello, once."""
-        with self._database.atomic() as connection:
+        with storing(), self._database.atomic() as connection:
             answer = kit_rows.enrol(
                 connection, hello, exchange_private=self._identity.exchange_private, now_ms=now_ms, link=link
             )
@@ -369,8 +378,10 @@ class SqliteCoreStore:
             return letters.mark_read(connection, number, person=person, now_ms=now_ms)
 
     def apply_what_was_not(self, *, at_ms: int) -> int:
-        """Apply what an earlier version could only keep; returns how many."""
-        return record_rows.apply_what_was_not(self._database, at_ms=at_ms)
+        """Apply what an earlier version could only keep; returns how many. On a full disk that waits for a start."""
+        with suppress(CannotStoreNow), storing():
+            return record_rows.apply_what_was_not(self._database, at_ms=at_ms)
+        return 0
 
     # -- what the page and the commands show
 

@@ -160,8 +160,8 @@ def warning_json(state: AlertState, *, now_ms: int) -> dict[str, Any]:
     }
 
 
-def core_json(store: CoreStore, *, unit: str, name: str, now_ms: int) -> dict[str, Any]:
-    """The core at a glance, as `kit core status --json` shows it."""
+def core_json(store: CoreStore, *, unit: str, name: str, now_ms: int, room: str = "") -> dict[str, Any]:
+    """The core at a glance, as `kit core status --json` shows it; `room` is what is wrong with the disk."""
     states = kit_states(store, now_ms=now_ms)
     counts = store.counts()
     active = [alert for state in states for alert in state.active]
@@ -170,6 +170,7 @@ def core_json(store: CoreStore, *, unit: str, name: str, now_ms: int) -> dict[st
         "core": unit,
         "name": name,
         "time": utc(now_ms),
+        "problems": [room] if room else [],
         "kits": len(states),
         "twins": [state.kit.name for state in states if state.kit.twin_ms is not None],
         "silent": sum(state.silent(now_ms) for state in states),

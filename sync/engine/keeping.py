@@ -31,9 +31,11 @@ class Keeping:
         why = next(iter(self._failing.values()), "")
         return f"nothing can be stored here ({why}), so the other side is asked to wait; free some space" if why else ""
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> bool:
-        """Whether they are committed."""
-        return self._try("take", lambda: self._store.take(records, peer=peer, link=link, at_ms=at_ms))
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int, what_has_room: bool = False) -> bool:
+        """Whether they are committed; that what still has room was taken does not mean that the rest has."""
+        return self._try(
+            "urgent" if what_has_room else "take", lambda: self._store.take(records, peer=peer, link=link, at_ms=at_ms)
+        )
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> bool:
         """Whether it is written down."""
@@ -56,6 +58,10 @@ class Keeping:
             found = self._store.refill(peer, holdings)
 
         return found if self._try("refill", write) else 0
+
+    def tell(self, tell: Callable[[], None]) -> bool:
+        """Whether what the technician is shown is written down."""
+        return self._try("links", tell)
 
     def _try(self, what: str, write: Callable[[], None]) -> bool:
         try:

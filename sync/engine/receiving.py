@@ -35,7 +35,7 @@ from sync.protocol.events import (
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
 from sync.protocol.peers import PeerBook, Refusal, RefusalReason, Role
-from sync.protocol.records import Record, RecordId, dated
+from sync.protocol.records import CannotStoreNow, Priority, Record, RecordId, dated
 from sync.protocol.refusal import sealed_refusal
 from sync.protocol.session import Session
 
@@ -190,15 +190,28 @@ class Receiving:
     def _take(self, conversation: Conversation, records: dict[RecordId, Record], link: WatchedLink) -> None:
         session, now_ms = conversation.session, self._now_ms()
         # those held already, too: the store is where another body under the same name is noticed
-        taken = [dated(record, now_ms) for record in records.values()]
-        if not self._keeping.take(taken, peer=session.peer.unit, link=link.name, at_ms=now_ms):
-            gone = self._set_aside(conversation, link.name, taken)
+        came = [dated(record, now_ms) for record in records.values()]
+        taken = self._keep(came, peer=session.peer.unit, link=link.name, at_ms=now_ms)
+        if len(taken) < len(came):
+            gone = self._set_aside(conversation, link.name, [each for each in came if each not in taken])
             session.hearing.cannot_store(seconds=WAIT_S, gone=gone)
+        if not taken:
             return
         self._acknowledge(session, taken, link.name)
         addressees = {each.addressee for each in taken if each.addressee}
         # passed on at once; where there is no such kit, its author is told
         self._look_again(addressees | ({session.peer.unit} if addressees else set()))
+
+    def _keep(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> Sequence[Record]:
+        """Commit them; where there is no room for all, the alarms among them. Returns those that are committed."""
+        if self._keeping.take(records, peer=peer, link=link, at_ms=at_ms):
+            return records
+        alarms = [record for record in records if record.priority == Priority.DISTRESS]
+        if 0 < len(alarms) < len(records) and self._keeping.take(
+            alarms, peer=peer, link=link, at_ms=at_ms, what_has_room=True
+        ):
+            return alarms
+        return []
 
     def _look_again(self, units: Iterable[str]) -> None:
         """The store has something new for these that no other process has written."""
@@ -274,7 +287,11 @@ class Receiving:
 
     def _take_hello(self, link: WatchedLink, arrival: Arrival) -> None:
         hello = Hello.decode(arrival.frame)
-        answer = self._peers.enrol(hello, now_ms=self._now_ms(), link=link.name)
+        try:
+            answer = self._peers.enrol(hello, now_ms=self._now_ms(), link=link.name)
+        except CannotStoreNow as error:
+            LOG.warning("%s is not answered yet, because nothing can be stored: %s", hello.unit, error)
+            return
         if isinstance(answer, Refusal):
             LOG.warning("%s is not enrolled: %s", hello.unit, answer.reason)
             if answer.reason in (RefusalReason.FORGED, RefusalReason.UNKNOWN):

@@ -26,8 +26,8 @@ class Village:
 
     def __init__(self, folder: Path, *, log: Path | None = None) -> None:
         self.home, self.core = folder / "kit", folder / "core"
-        self.web, self.broker, core, core_web, https = free_ports(5)
-        self.home.mkdir()
+        self.web, self.broker, core, self.core_web, https = free_ports(5)
+        self.home.mkdir(exist_ok=True)
         self.core.mkdir(exist_ok=True)
         (self.home / "kit.toml").write_text(
             f'[web]\nlisten = "127.0.0.1:{self.web}"\n'
@@ -35,7 +35,7 @@ class Village:
         )
         (self.core / "kit.toml").write_text(
             f'[core]\nlisten = "127.0.0.1:{core}"\nhttps = "127.0.0.1:{https}"\n'
-            f'web = "127.0.0.1:{core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
+            f'web = "127.0.0.1:{self.core_web}"\npublic = "tcp://127.0.0.1:{core}"\n'
         )
         self.log = log or folder / "log.txt"
         self.processes: dict[Path, subprocess.Popen[bytes]] = {}

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.protocol.frames import FrameType, frame_type
+from sync.protocol.records import CannotStoreNow, Priority
 from sync.protocol.routing import CORE_IS_FULL
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -176,3 +177,45 @@ def test_a_core_that_starts_anew_understands_the_next_frame_by_a_wide_link(make_
     world.live(20.0, step_s=0.1, until=lambda: world.kit.waiting == 0)
     assert world.kit.waiting == 0, "the kit must not have to wait until it asks for a sign of life"
     assert [body for _, body in world.core.taken] == [b"before", b"after"]
+
+
+def test_a_disk_too_full_even_for_what_is_shown_of_the_links_ends_no_engine(make_world: Any) -> None:
+    world = make_world()
+    world.live(60)
+    tell, told = world.core.engine._reporting._on_links, []
+
+    def without_room(reports: Any) -> None:
+        told.append(reports)
+        raise CannotStoreNow("database or disk is full")
+
+    world.core.engine._reporting._on_links = without_room
+    world.kit.write(body=b"goes on")
+    world.live(600, until=lambda: world.kit.waiting == 0)
+    world.live(120)
+    assert world.core.taken == [(1, b"goes on")]
+    assert 1 < len(told) < 60  # again and again, not with every round
+    world.core.engine._reporting._on_links = tell
+    world.live(120)
+    assert "nothing can be stored" not in world.core.reports[0].explain
+
+
+def test_an_alarm_among_what_a_full_core_cannot_take_is_taken(make_world: Any) -> None:
+    world = make_world()
+    world.live(60)
+    take = world.core.store.take
+
+    def alarms_only(records: Any, **facts: Any) -> None:
+        if any(record.priority != Priority.DISTRESS for record in records):
+            raise CannotStoreNow("the disk is full")
+        take(records, **facts)
+
+    world.core.store.take = alarms_only
+    world.kit.write(priority=3, body=b"a summary")
+    world.kit.write(priority=0, body=b"frost tonight")
+    world.live(1800, until=lambda: world.kit.waiting == 1)
+    assert [body for _, body in world.core.taken] == [b"frost tonight"]
+    world.live(60)
+    assert "nothing can be stored" in world.core.reports[0].explain
+    world.core.store.take = take
+    world.live(1800, until=lambda: world.kit.waiting == 0)
+    assert sorted(body for _, body in world.core.taken) == [b"a summary", b"frost tonight"]

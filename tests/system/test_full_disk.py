@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from small_disk import fill, small_disk
 from village import Village
 from whole_unit import wait_until
 
@@ -31,36 +29,13 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Village]:
-    place = tmp_path / "small"
-    place.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small disk takes root")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
-    made = Village(place, log=tmp_path / "log.txt")
-    try:
-        yield made
-    finally:
-        for home in list(made.processes):
-            made.stop(home)
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(village: Village) -> Path:
-    """Somebody else takes every byte that is left."""
-    ballast = village.home / "ballast"
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    for size in (1 << 20, 1 << 12, 1):
+    with small_disk(tmp_path / "small", megabytes=DISK_MB):
+        made = Village(tmp_path / "small", log=tmp_path / "log.txt")
         try:
-            while True:
-                os.write(descriptor, bytes(size))
-        except OSError:
-            continue
-    os.close(descriptor)
-    return ballast
+            yield made
+        finally:
+            for home in list(made.processes):
+                made.stop(home)
 
 
 def raise_alert(home: Home, identifier: str) -> None:
@@ -109,7 +84,7 @@ def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Vi
     roof = small.kit("device", "add", "roof")
     small.measure(roof, range(5))
     wait_until((small.home / "reserve").exists, seconds=60, what="the reserve is made")
-    ballast = fill(small)
+    ballast = fill(small.home)
     wait_until(lambda: not (small.home / "reserve").exists(), seconds=60, what="the reserve is given up")
     for number in range(20):
         raise_alert(home, f"frost-{number}")
