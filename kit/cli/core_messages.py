@@ -151,7 +151,13 @@ def list_queue(arguments: argparse.Namespace, core: Core) -> int:
         print_json(rows)
         return 0
     lines = [
-        (names.get(row["addressee"], row["addressee"]), row["kind"], row["bytes"], row["written"], _how_far(row))
+        (
+            names.get(row["addressee"], row["addressee"]),
+            f"no {row['kind']} more" if row["withdraws"] else row["kind"],
+            row["bytes"],
+            row["written"],
+            _how_far(row),
+        )
         for row in rows
     ]
     print_table(("to", "kind", "bytes", "written", "how far"), lines, empty="Nothing was ever sent to a kit.")
@@ -195,6 +201,8 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
         "opened": rfc3339(record.opened_ms),
         "asks": record.asks,
         "undeliverable": record.undeliverable,
+        "withdrawn": record.withdrawn,
+        "withdraws": record.withdraws,
         "expires": None if record.lifetime_s is None else rfc3339(record.created_ms + record.lifetime_s * 1000),
         "expired": record.expired(now_ms),
     }
@@ -205,13 +213,23 @@ def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
         return f"read by {row['read_by'] or 'somebody'}"
     if row["opened"]:
         return f"opened on a page there {row['opened']}"
-    if row["undeliverable"]:
-        return "cannot be delivered: no such kit is here (any more)"
-    if row["expired"]:
-        return "expired before it arrived"
+    came_to = _came_to(row)
+    if came_to:
+        return came_to
     if row["accepted"]:
         return _arrived(row, for_core=for_core)
     return f"left by {row['link']}" if row["left"] else "waits until the kit is heard"
+
+
+def _came_to(row: Mapping[str, Any]) -> str:
+    """What it has come to, where it goes no further; "" where it does, or has arrived."""
+    ends = (
+        (row["withdraws"] and row["accepted"], "withdrawn at the kit"),
+        (row["withdrawn"] and not row["accepted"], "withdrawn before it arrived"),
+        (row["undeliverable"], "cannot be delivered: no such kit is here (any more)"),
+        (row["expired"], "expired before it arrived"),
+    )
+    return next((words for so, words in ends if so), "")
 
 
 def _on_one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`kit core published`: the files that the city has published, and how far each village has them."""
+"""`kit core published | withdraw`: the files that the city has published, how far each village has them, and an end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEANING = (
 
 
 def add_core_published(words: Any, open_core: OpenCore) -> None:
-    """Add the command to those of `kit core`.
+    """Add the commands to those of `kit core`.
 
     Args:
         words: the subparsers of `kit core`.
@@ -35,6 +35,9 @@ def add_core_published(words: Any, open_core: OpenCore) -> None:
         "number", nargs="?", type=whole_number, metavar="NUMBER", help="one of them, with every kit (default: all)"
     )
     listing.set_defaults(run=lambda arguments: list_published(arguments, open_core(arguments)))
+    back = words.add_parser("withdraw", help="take back a file that was published; the kits that have it take it away")
+    back.add_argument("number", type=whole_number, metavar="NUMBER", help="as kit core published shows it")
+    back.set_defaults(run=lambda arguments: withdraw(arguments, open_core(arguments)))
 
 
 def list_published(arguments: argparse.Namespace, core: Core) -> int:
@@ -57,10 +60,24 @@ def list_published(arguments: argparse.Namespace, core: Core) -> int:
             (each.number, rfc3339(each.published_ms), each.kind, each.name, each.by, each.size_bytes, *_counts(each))
             for each in found
         ]
-        heads = ("number", "published", "kind", "name", "by", "bytes", "at the kit", "opened")
+        heads = ("number", "published", "kind", "name", "by", "bytes", "at the kit", "opened", "")
         print_table(heads, lines, empty="Nothing was published yet: kit core publish FILE")
     if found:
         print(MEANING)
+    return 0
+
+
+def withdraw(arguments: argparse.Namespace, core: Core) -> int:
+    """Take it back, with its earlier versions."""
+    with core.open_store() as store:
+        record = store.withdraw(arguments.number, now_ms=core.now_ms())
+        found = next(each for each in store.publications(limit=EVERYTHING) if each.number == arguments.number)
+    if arguments.json:
+        facts = {"number": found.number, "kind": found.kind, "name": found.name, "kits": len(found.copies)}
+        print_json(facts | record._asdict())
+        return 0
+    print(f"{found.name} ({found.kind}) is withdrawn. Kits that have it take it away when they hear of it;")
+    print(f"kit core published {found.number} shows which have. What was saved on a phone stays there.")
     return 0
 
 
@@ -68,18 +85,30 @@ def _print_one(publication: Publication, names: dict[str, str]) -> None:
     sender = f" by {publication.by}" if publication.by else ""
     published = rfc3339(publication.published_ms)
     print(f"{publication.name} ({publication.kind}), published {published}{sender}, {publication.size_bytes} bytes")
-    lines = [(names.get(copy.unit, copy.unit), _how_far(copy)) for copy in publication.copies]
+    if publication.withdrawn_ms is not None:
+        print(f"withdrawn {rfc3339(publication.withdrawn_ms)}")
+    lines = [
+        (names.get(copy.unit, copy.unit), _how_far(copy, withdrawn=publication.withdrawn_ms is not None))
+        for copy in publication.copies
+    ]
     print_table(("kit", "how far"), lines, empty="It was for no kit.")
 
 
-def _counts(publication: Publication) -> tuple[str, str]:
+def _counts(publication: Publication) -> tuple[str, str, str]:
     kits = len(publication.copies)
-    return f"{publication.arrived} of {kits}", f"at {publication.opened} of {kits}"
+    back = "" if publication.withdrawn_ms is None else f"withdrawn, gone at {publication.gone} of {kits}"
+    return f"{publication.arrived} of {kits}", f"at {publication.opened} of {kits}", back
 
 
-def _how_far(copy: Copy) -> str:
+def _how_far(copy: Copy, *, withdrawn: bool) -> str:
+    opened = f"opened there {rfc3339(copy.opened_ms)}"
+    if withdrawn:
+        seen = f"; it was {opened}" if copy.opened_ms is not None else ""
+        here = copy.accepted_ms is not None or copy.opened_ms is not None
+        still = "still there, as far as is known" if here else "not known to be there"
+        return (f"gone there {rfc3339(copy.gone_ms)}" if copy.gone_ms is not None else still) + seen
     return {
-        "opened": f"opened there {rfc3339(copy.opened_ms)}",
+        "opened": opened,
         "accepted": f"at the kit since {rfc3339(copy.accepted_ms)}; nobody is known to have opened it",
         "left": f"left by {copy.link} {rfc3339(copy.left_ms)}",
     }.get(copy.state, "waits until the kit is heard")
@@ -94,6 +123,7 @@ def _as_json(publication: Publication, names: dict[str, str]) -> dict[str, Any]:
         "by": publication.by,
         "bytes": publication.size_bytes,
         "published": rfc3339(publication.published_ms),
+        "withdrawn": rfc3339(publication.withdrawn_ms),
         "kits": [
             {
                 "unit": copy.unit,
@@ -103,6 +133,7 @@ def _as_json(publication: Publication, names: dict[str, str]) -> dict[str, Any]:
                 "left": rfc3339(copy.left_ms),
                 "accepted": rfc3339(copy.accepted_ms),
                 "opened": rfc3339(copy.opened_ms),
+                "gone": rfc3339(copy.gone_ms),
             }
             for copy in publication.copies
         ],

@@ -9,16 +9,24 @@ from kit.health.times import rfc3339
 from kit.store.facts import get_fact
 
 RECEIVED_FACT = "received-files"
-"""{`kind/name`: {bytes, at_ms, by, origin, epoch, seq}}, written by whoever puts them below `content/`."""
+"""{`kind/name`: {bytes, at_ms, by, origin, epoch, seq}}, written by whoever puts them below `content/`.
+
+Of a file that was withdrawn: {withdrawn, at_ms, origin, epoch, seq}. It is here no more.
+"""
 
 REFUSED_FACT = "refused-files"
 """{files: [{kind, record, at_ms, why}, …]}: published files that cannot be kept, the newest last."""
 
 
+def files_here(connection: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
+    """The entries of `RECEIVED_FACT` whose files are here, the newest first."""
+    told = get_fact(connection, RECEIVED_FACT)
+    here = [] if told is None else [each for each in told[1].items() if not each[1].get("withdrawn")]
+    return sorted(here, key=lambda each: (-each[1]["at_ms"], each[0]))
+
+
 def content_rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     """`[{kind, name, bytes, received, by}]`, the newest first; each is `content/KIND/NAME` in the home."""
-    told = get_fact(connection, RECEIVED_FACT)
-    files = [] if told is None else sorted(told[1].items(), key=lambda each: (-each[1]["at_ms"], each[0]))
     return [
         {
             "kind": path.partition("/")[0],
@@ -27,7 +35,7 @@ def content_rows(connection: sqlite3.Connection) -> list[dict[str, Any]]:
             "received": rfc3339(facts["at_ms"]),
             "by": facts.get("by", ""),
         }
-        for path, facts in files
+        for path, facts in files_here(connection)
     ]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from kit.health.content_view import RECEIVED_FACT
-from kit.store.facts import get_fact
+from kit.health.content_view import files_here
 from sync.protocol.records import RecordId
 
 
@@ -31,8 +30,6 @@ class ReceivedFile:
 
 def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
     """The newest first."""
-    told = get_fact(connection, RECEIVED_FACT)
-    files = [] if told is None else sorted(told[1].items(), key=lambda each: (-each[1]["at_ms"], each[0]))
     return [
         ReceivedFile(
             kind=path.partition("/")[0],
@@ -42,5 +39,5 @@ def received_files(connection: sqlite3.Connection) -> list[ReceivedFile]:
             by=facts.get("by", ""),
             record=RecordId(facts["origin"], facts["epoch"], facts["seq"]) if "origin" in facts else None,
         )
-        for path, facts in files
+        for path, facts in files_here(connection)
     ]

@@ -36,15 +36,29 @@ class PublishedFile:
     by: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name or self.name != file_name(self.name) or len(self.name.encode()) > LONGEST_NAME_BYTES:
-            raise PublishedError(
-                f"'{self.name}' is no name for a published file: at most {LONGEST_NAME_BYTES} bytes of letters, digits "
-                f"and signs, no '/', and no dot in front"
-            )
+        _check_name(self.name)
         if self.by != tidy(self.by) or len(self.by) > LONGEST_BY:
             raise PublishedError(f"'{self.by}' is no name of a sender: one line of at most {LONGEST_BY} characters")
         if len(self.content) > MAX_FILE_BYTES:
             raise PublishedError(f"the file has {len(self.content)} bytes; at most {MAX_FILE_BYTES} can be published")
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A published file of that name is taken back."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+
+
+def _check_name(name: str) -> None:
+    if not name or name != file_name(name) or len(name.encode()) > LONGEST_NAME_BYTES:
+        raise PublishedError(
+            f"'{name}' is no name for a published file: at most {LONGEST_NAME_BYTES} bytes of letters, digits "
+            f"and signs, no '/', and no dot in front"
+        )
 
 
 def file_name(name: str) -> str:
@@ -68,8 +82,27 @@ def published_body(file: PublishedFile) -> bytes:
     return cbor2.dumps([1, file.name, deflated, small if deflated else file.content, *sender])
 
 
+def withdrawal_body(withdrawal: Withdrawal) -> bytes:
+    """As CBOR, in a record of the file's kind: [2, name]."""
+    import cbor2
+
+    return cbor2.dumps([2, withdrawal.name])
+
+
+def read_published(body: bytes) -> PublishedFile | Withdrawal:
+    """What is in a record of one of the kinds.
+
+    Raises:
+        PublishedError: neither, or a file that must not be kept.
+    """
+    match _loaded(body):
+        case [2, str() as name]:
+            return Withdrawal(name)
+    return published_from_body(body)
+
+
 def published_from_body(body: bytes) -> PublishedFile:
-    """Read one.
+    """Read a file.
 
     Raises:
         PublishedError: it is none.
@@ -89,14 +122,17 @@ def name_from_body(body: bytes) -> tuple[str, str]:
     return file.name, file.by
 
 
-def _parts(body: bytes) -> tuple[str, bool, bytes, str]:
+def _loaded(body: bytes) -> object:
     import cbor2
 
     try:
-        told = cbor2.loads(body, max_depth=4)
+        return cbor2.loads(body, max_depth=4)
     except (cbor2.CBORError, ValueError, TypeError) as error:
         raise PublishedError(f"the body is no CBOR ({error})") from error
-    match told:
+
+
+def _parts(body: bytes) -> tuple[str, bool, bytes, str]:
+    match _loaded(body):
         case [1, str() as name, bool() as deflated, bytes() as content, *more]:
             by = tidy(more[0])[:LONGEST_BY].strip() if more and isinstance(more[0], str) else ""
             return name, deflated, content, by

@@ -3,7 +3,8 @@
 Invariant: the record is the truth, and it is on the disk before it was acknowledged. A file is written whole under its
 name or not at all, and only then noted as written; whoever was killed in between writes it again. A newer file of the
 same name takes the older one's place: that is how a lesson is updated. Newer is what the core said later, in whatever
-order it came. What cannot be kept is noted with the reason, for the technician.
+order it came. A file that the core takes back goes; that it did is remembered, so that the file does not come back by
+another way. What cannot be kept is noted with the reason, for the technician.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from kit.clock import Clock
 from kit.health.content_view import RECEIVED_FACT, REFUSED_FACT
 from kit.home import Home
-from kit.model.published import KINDS, PublishedError, published_from_body
+from kit.model.published import KINDS, PublishedError, PublishedFile, Withdrawal, read_published
 from kit.store.database import Database
 from kit.store.facts import get_fact, put_fact
 from kit.store.inbox import received
@@ -46,7 +47,7 @@ class ReceivedFiles:
         self._home, self._database, self._clock = home, database, clock
 
     def look(self) -> int:
-        """Write the new ones; returns how many."""
+        """Write the new ones, and take away what was withdrawn; returns how many."""
         return sum(self._look_for(kind) for kind in KINDS)
 
     def _look_for(self, kind: str) -> int:
@@ -60,37 +61,51 @@ class ReceivedFiles:
         return written
 
     def _keep(self, kind: str, record: Record, *, fact: str, after: int) -> bool:
-        """Write the file of that record, if it is one of the core's and the newest of its name."""
-        file, why = None, ""
-        # the core passes on what other kits write, too: files are believed of the core alone
-        if record.id.origin.startswith("core-"):
-            try:
-                file = published_from_body(record.body)
-            except PublishedError as error:
-                why = str(error)
-                _log.warning("a %s of %s cannot be read: %s", record.kind, record.id.origin, error)
+        """Do as that record says, if it is one of the core's and the newest about its file."""
+        told, why = _read(record)
         known = get_fact(self._database.connection, RECEIVED_FACT)
         files: dict[str, Any] = {} if known is None else known[1]
-        if file is not None and _overtaken(files.get(f"{kind}/{file.name}"), record.id):
-            file = None
-        if file is not None:
-            _write(self._home.content / kind / file.name, file.content)
+        path = "" if told is None else f"{kind}/{told.name}"
+        if _overtaken(files.get(path), record.id):
+            told = None
+        if isinstance(told, PublishedFile):
+            _write(self._home.content / path, told.content)
+        elif isinstance(told, Withdrawal) and path in files:  # what somebody put there by hand is none of the core's
+            (self._home.content / path).unlink(missing_ok=True)
         at_ms = int(self._clock.now() * 1000)
         with self._database.atomic() as connection:
             put_fact(connection, fact, {"after": after}, at_ms=at_ms)
-            if file is not None:
-                before = files.get(f"{kind}/{file.name}", {})
-                again = all(before.get(part) == told for part, told in record.id._asdict().items())
-                files[f"{kind}/{file.name}"] = {
-                    "bytes": len(file.content),
-                    "at_ms": before["at_ms"] if again else at_ms,  # written again is no news
-                    "by": file.by,
-                    **record.id._asdict(),
-                }
+            if told is not None:
+                files[path] = _entry(told, record.id, before=files.get(path, {}), at_ms=at_ms)
                 put_fact(connection, RECEIVED_FACT, files, at_ms=at_ms)
             if why:
                 _note_refused(connection, kind, record.id, why, at_ms=at_ms)
-        return file is not None
+        return told is not None
+
+
+def _read(record: Record) -> tuple[PublishedFile | Withdrawal | None, str]:
+    """What it says, or why that cannot be known."""
+    # the core passes on what other kits write, too: files are believed of the core alone
+    if not record.id.origin.startswith("core-"):
+        return None, ""
+    try:
+        return read_published(record.body), ""
+    except PublishedError as error:
+        _log.warning("a %s of %s cannot be read: %s", record.kind, record.id.origin, error)
+        return None, str(error)
+
+
+def _entry(told: PublishedFile | Withdrawal, record: RecordId, *, before: dict[str, Any], at_ms: int) -> dict[str, Any]:
+    """What is noted of a file that is here, or is no more."""
+    if isinstance(told, Withdrawal):
+        return {"withdrawn": True, "at_ms": at_ms, **record._asdict()}
+    again = all(before.get(part) == told for part, told in record._asdict().items())
+    return {
+        "bytes": len(told.content),
+        "at_ms": before["at_ms"] if again else at_ms,  # written again is no news
+        "by": told.by,
+        **record._asdict(),
+    }
 
 
 def _overtaken(before: dict[str, Any] | None, record: RecordId) -> bool:

@@ -22,7 +22,7 @@ from sync.protocol.records import Priority, RecordId
 _SENT = """
 SELECT number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes, addressee, body,
        to_send, sent_by, link, received_ms, left_ms, accepted_ms, read_ms, read_by, 1 AS asks, undeliverable_ms,
-       NULL AS opened_ms
+       NULL AS opened_ms, 0 AS withdrawn, 0 AS withdraws
        FROM core_records
 """
 
@@ -30,7 +30,8 @@ _SHARED = """
 SELECT r.number, origin, epoch, seq, kind, priority, created_ms, lifetime_s, length(body) AS size_bytes,
        m.unit AS addressee, body, 1 AS to_send, m.link AS sent_by, '' AS link, received_ms, m.left_ms, m.accepted_ms,
        m.read_ms, m.read_by, NOT (kind = 'alert' AND b.alert = '') AS asks, NULL AS undeliverable_ms,
-       m.opened_ms
+       m.opened_ms, b.withdrawn_by IS NOT NULL AS withdrawn,
+       EXISTS (SELECT 1 FROM core_broadcasts w WHERE w.withdrawn_by = m.number) AS withdraws
        FROM core_multicast m
        JOIN core_records r ON r.number = m.number JOIN core_broadcasts b ON b.number = m.number
 """
@@ -159,6 +160,8 @@ def _sent(row: sqlite3.Row) -> OwnRecord:
         asks=bool(row["asks"]),
         undeliverable=row["undeliverable_ms"] is not None,
         opened_ms=row["opened_ms"],
+        withdrawn=bool(row["withdrawn"]),
+        withdraws=bool(row["withdraws"]),
     )
 
 

@@ -60,6 +60,8 @@ def ago(at_ms: int, now_ms: int) -> str:
 
 def copy(told: Copy, now_ms: int) -> str:
     """How far a published file has come at one kit."""
+    if told.gone_ms is not None:
+        return f"gone {ago(told.gone_ms, now_ms)}" + ("" if told.opened_ms is None else ", it had been opened")
     if told.opened_ms is not None:
         return f"opened {ago(told.opened_ms, now_ms)}"
     if told.accepted_ms is not None:

@@ -21,6 +21,7 @@ class Copy:
         unit: the kit.
         link: by which it left last, or "".
         left_ms, accepted_ms, opened_ms: when it left, was committed there, was first given to somebody's browser there.
+        gone_ms: when that kit learned that it is withdrawn, and took it away.
     """
 
     unit: str
@@ -28,11 +29,17 @@ class Copy:
     left_ms: int | None
     accepted_ms: int | None
     opened_ms: int | None
+    gone_ms: int | None = None
 
     @property
     def state(self) -> str:
-        """How far it is known to have come: `written`, `left`, `accepted` or `opened`."""
-        steps = (("opened", self.opened_ms), ("accepted", self.accepted_ms), ("left", self.left_ms))
+        """How far it is known to have come: `written`, `left`, `accepted`, `opened`, or `withdrawn` there."""
+        steps = (
+            ("withdrawn", self.gone_ms),
+            ("opened", self.opened_ms),
+            ("accepted", self.accepted_ms),
+            ("left", self.left_ms),
+        )
         return next((name for name, at_ms in steps if at_ms is not None), "written")
 
 
@@ -46,6 +53,7 @@ class Publication:
         by: who sent it, or "".
         size_bytes: of the record, which is what travels.
         published_ms: Unix ms.
+        withdrawn_ms: when it was taken back, or None.
         copies: one for each kit that it is for, by the names of their villages.
     """
 
@@ -57,11 +65,17 @@ class Publication:
     size_bytes: int
     published_ms: int
     copies: tuple[Copy, ...]
+    withdrawn_ms: int | None = None
 
     @property
     def arrived(self) -> int:
         """How many kits have it."""
         return sum(copy.accepted_ms is not None or copy.opened_ms is not None for copy in self.copies)
+
+    @property
+    def gone(self) -> int:
+        """How many have taken it away again."""
+        return sum(copy.gone_ms is not None for copy in self.copies)
 
     @property
     def opened(self) -> int:
@@ -95,4 +109,12 @@ class PublicationStore(Protocol):
 
     def publications(self, *, limit: int) -> Sequence[Publication]:
         """The files that were published, the newest first."""
+        ...
+
+    def withdraw(self, number: int, *, now_ms: int) -> RecordId:
+        """Take a file back, with its earlier versions: it goes no further, and the kits that it was for are told.
+
+        Raises:
+            StoreError: there is no such publication, or it is withdrawn already.
+        """
         ...

@@ -184,4 +184,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE core_multicast ADD COLUMN opened_ms INTEGER",  # when somebody at that kit first opened the file
     ),
     Migration("core", "0060_digests", digest_rows.make),
+    sql(
+        "core",
+        "0061_withdrawn_files",
+        # the number of the record that takes the file back
+        """
+        ALTER TABLE core_broadcasts ADD COLUMN withdrawn_by INTEGER;
+        CREATE INDEX core_broadcasts_withdrawals ON core_broadcasts (withdrawn_by) WHERE withdrawn_by IS NOT NULL
+        """,
+    ),
 )

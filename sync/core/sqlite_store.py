@@ -317,6 +317,11 @@ class SqliteCoreStore:
         """The files among it."""
         return publication_rows.publications(self._database.connection, limit=limit)
 
+    def withdraw(self, number: int, *, now_ms: int) -> RecordId:
+        """Take one of them back."""
+        with self._database.atomic() as connection:
+            return publication_rows.withdraw(connection, number, now_ms=now_ms)
+
     def warnings(self) -> list[WarningRow]:
         """The core's own."""
         return warning_rows.warnings(self._database.connection)

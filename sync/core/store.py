@@ -129,6 +129,7 @@ class OwnRecord:
         asks: whether it asks a person to say that they have read it, if records of its kind do.
         undeliverable: it was for a kit that is none of this core's; its author was told.
         opened_ms: of a published file, when somebody's browser at that kit was first given it; None = not known to.
+        withdrawn, withdraws: a published file that was taken back; the record that takes one back.
     """
 
     id: RecordId
@@ -146,6 +147,8 @@ class OwnRecord:
     asks: bool = True
     undeliverable: bool = False
     opened_ms: int | None = None
+    withdrawn: bool = False
+    withdraws: bool = False
 
     def expired(self, now_ms: int) -> bool:
         """Whether it ran out before it reached its kit: nobody will carry it any further."""

@@ -62,7 +62,7 @@ def core_page(village: Village) -> str:
         return str(answer.read().decode())
 
 
-def test_a_lesson_published_at_the_core_is_opened_by_a_pupil_and_the_core_knows_it(
+def test_a_lesson_published_at_the_core_is_opened_by_a_pupil_the_core_knows_it_and_takes_it_back(
     village: Village, phone: Page, tmp_path: Path
 ) -> None:
     text = DOCS.read_text(encoding="utf-8")
@@ -92,3 +92,11 @@ def test_a_lesson_published_at_the_core_is_opened_by_a_pupil_and_the_core_knows_
     page = core_page(village)
     assert "opened at 1" in page
     assert "Nobody can say from here whether it was read" in page
+
+    (published,) = village.kit("core", "published", home=village.core)
+    village.kit("core", "withdraw", str(published["number"]), home=village.core)
+    wait_until(lambda: how_far(village) == "withdrawn", seconds=90, what="the kit knows that it is withdrawn")
+    wait_until(lambda: not village.kit("status")["content"], seconds=90, what="it is gone there")
+    answer: Any = phone.goto(f"http://127.0.0.1:{village.web}/learn/water/")
+    assert answer.status == 404
+    assert "Water that lasts" not in phone.content()

@@ -14,7 +14,7 @@ import pytest
 
 from kit.cli.__main__ import main
 from kit.model.custody import custody_from_body
-from kit.model.published import PublishedFile, published_body
+from kit.model.published import PublishedFile, Withdrawal, published_body, withdrawal_body
 from kit.run.received import ReceivedFiles
 from kit.store.records import SqliteRecordStore
 from sync.protocol.records import Priority, Record, RecordId
@@ -233,6 +233,25 @@ def test_a_lesson_that_a_technician_put_there_is_no_news_for_the_city(kit: Trial
     assert opened(kit) == []
 
 
+def test_a_lesson_that_is_taken_back_leaves_the_pages_and_what_came_with_the_kit_is_there_again(
+    kit: TrialKit, city: City
+) -> None:
+    ready = ready_lesson(LESSONS / "frost" / "lesson.toml").file.content.decode()
+    city.publish(WATER)
+    city.publish(version(2, ready).replace('"When frost comes"', '"When frost comes, again"'), name="frost.toml")
+    assert "When frost comes, again" in page(kit, "/learn/")
+    for name in ("water.toml", "frost.toml"):
+        city.take(city.record(withdrawal_body(Withdrawal(name))))
+    shown = page(kit, "/learn/")
+    assert "Water that lasts" not in shown
+    assert "When frost comes" in shown
+    assert "again" not in shown
+    pupil = kit.app.test_client()
+    assert pupil.get("/learn/water/").status_code == 404
+    assert pupil.post("/learn/water/quiz", data={"when": "1"}).status_code == 404
+    assert lines(kit) == []
+
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "broken.toml": (b"key = ", "is not valid TOML"),
     "binary.toml": (b"\xff\xfe\x00", "is no UTF-8 text"),
@@ -366,3 +385,11 @@ def test_the_lesson_of_the_documentation_can_be_published_as_it_stands(tmp_path:
     (tmp_path / "lesson.toml").write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
     (tmp_path / "dusk.svg").write_text(SVG)
     assert ready_lesson(tmp_path / "lesson.toml").lesson.key == "water"
+
+
+def test_the_advice_of_the_documentation_can_be_published_as_it_stands(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "lessons.md").read_text(encoding="utf-8")
+    (tmp_path / "locusts.txt").write_text(text.partition("```text\n")[2].partition("```")[0], encoding="utf-8")
+    (prepare,) = [app.prepares["advice"] for app in find_apps() if "advice" in app.prepares]
+    file = prepare(tmp_path / "locusts.txt", [])
+    assert (file.name, file.content[:24]) == ("locusts.txt", b"Locusts are two days awa")

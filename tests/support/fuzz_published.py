@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from fuzzing import Target
 
-from kit.model.published import PublishedError, PublishedFile, published_body, published_from_body
+from kit.model.published import (
+    PublishedError,
+    PublishedFile,
+    Withdrawal,
+    published_body,
+    read_published,
+    withdrawal_body,
+)
 from village_apps.agri.city_advice import AdviceError, read_text
 from village_apps.learning.figures import clean_figure
 from village_apps.learning.lesson import LessonError
@@ -19,6 +26,7 @@ def published_targets() -> list[Target]:
     short = lesson.content[:700] + lesson.content[lesson.content.index(b"[[questions]]") :][:900]
     figures = [file.read_bytes() for file in LESSONS.glob("*/*.svg")]
     bodies = [published_body(PublishedFile(name="a.txt", content=content, by="Asha")) for content in (b"a" * 99, b"a")]
+    bodies.append(withdrawal_body(Withdrawal("a.txt")))
     advice = b"Locusts are coming\n\nCover the seedlings."
     return [
         Target(name="published", seeds=bodies, parse=_published, refuses=(PublishedError,)),
@@ -29,8 +37,8 @@ def published_targets() -> list[Target]:
 
 
 def _published(data: bytes) -> object:
-    file = published_from_body(data)
-    return (bool(file.name), bool(file.by))
+    told = read_published(data)
+    return isinstance(told, Withdrawal) or (bool(told.name), bool(told.by))
 
 
 def _lesson(data: bytes) -> object:

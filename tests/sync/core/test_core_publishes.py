@@ -23,9 +23,12 @@ from kit.model.published import (
     MAX_FILE_BYTES,
     PublishedError,
     PublishedFile,
+    Withdrawal,
     file_name,
     published_body,
     published_from_body,
+    read_published,
+    withdrawal_body,
 )
 from kit.run.received import ReceivedFiles
 from kit.store.database import Database
@@ -52,8 +55,9 @@ def test_a_published_file_comes_out_as_it_went_in(name: str, content: bytes) -> 
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(PublishedError):
         PublishedFile(name=name, content=b"")
-    with pytest.raises(PublishedError):
-        published_from_body(cbor2.dumps([1, name, False, b"x"]))
+    for body in ([1, name, False, b"x"], [2, name]):
+        with pytest.raises(PublishedError):
+            read_published(cbor2.dumps(body))
 
 
 def test_a_bomb_is_no_file() -> None:
@@ -133,6 +137,30 @@ def test_a_unit_brought_back_from_a_backup_writes_what_the_city_published_again(
     assert shelf.look() == 1
     assert (shelf.home.content / "file" / "a.txt").read_bytes() == b"a"
     assert content_rows(shelf.database.connection) == came, "and it is no news"
+    shelf.database.close()
+
+
+def test_a_withdrawn_file_goes_and_comes_back_only_when_it_is_published_anew(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    file = PublishedFile(name="a.txt", content=b"a")
+
+    def say(seq: int, told: PublishedFile | Withdrawal, origin: str = "core-a") -> list[str]:
+        body = withdrawal_body(told) if isinstance(told, Withdrawal) else published_body(told)
+        shelf.take(Record(id=RecordId(origin, 1, seq), kind="file", priority=2, created_ms=1, body=body))  # type: ignore[arg-type] # as from the wire
+        shelf.look()
+        return [row["name"] for row in content_rows(shelf.database.connection)]
+
+    assert say(4, file) == ["a.txt"]
+    assert say(9, Withdrawal("a.txt"), origin="kit-thief") == ["a.txt"], "only a core takes a core's file back"
+    assert say(6, Withdrawal("a.txt")) == []
+    assert not (shelf.home.content / "file" / "a.txt").exists()
+    assert say(5, file) == [], "an older one that comes later stays away"
+    assert say(7, file) == ["a.txt"]
+    (shelf.home.content / "file" / "mine.txt").write_text("put there by hand")
+    assert say(8, Withdrawal("mine.txt")) == ["a.txt"]
+    assert (shelf.home.content / "file" / "mine.txt").exists()
+    assert say(10, Withdrawal("b.txt")) == ["a.txt"]
+    assert say(9, replace(file, name="b.txt")) == ["a.txt"], "it was taken back before it came"
     shelf.database.close()
 
 

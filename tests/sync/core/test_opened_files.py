@@ -11,7 +11,7 @@ import pytest
 
 from kit.cli.__main__ import main
 from kit.model.custody import CustodyNote, custody_body, custody_from_body
-from kit.model.published import PublishedFile, published_body
+from kit.model.published import PublishedFile, Withdrawal, published_body, read_published
 from kit.store import facts, records
 from kit.store.database import Database
 from kit.store.inbox import mark_opened
@@ -158,3 +158,41 @@ def test_a_core_says_nothing_of_opening_to_a_kit(city: Any, two: tuple[Village, 
         )
         assert [row["state"] for row in queue(connection, limit=9)] == ["written"]
     del city
+
+
+def test_a_withdrawn_lesson_goes_no_further_and_the_kits_that_have_it_are_told(
+    city: Any, two: tuple[Village, Village], capsys: pytest.CaptureFixture[str]
+) -> None:
+    orchard, _ = two
+    first = publish(city, units=[orchard.kit.unit])
+    orchard.fetch()
+    publish(city)
+    newest, older = city.store.publications(limit=9)
+    home = ["--home", str(city.core.home.path)]
+    city.store.withdraw(newest.number, now_ms=city.now_ms)
+    for village in two:
+        (record,) = village.fetch()
+        assert read_published(record.body) == Withdrawal("water.toml"), "no version goes any further"
+        assert (record.kind, record.priority) == ("lesson", Priority.MESSAGE)
+    assert len(city.store.publications(limit=9)) == 2
+    newest, older = city.store.publications(limit=9)
+    assert older.record == first
+    assert [each.gone for each in (newest, older)] == [2, 1]
+    assert main(["core", "published", str(older.number), *home]) == 0
+    shown = capsys.readouterr().out
+    assert "withdrawn" in shown
+    assert "gone there" in shown
+    assert main(["core", "queue", *home]) == 0
+    queue = capsys.readouterr().out
+    assert "withdrawn at the kit" in queue
+    assert "withdrawn before it arrived" in queue
+    assert "<b>withdrawn</b>" in make_app(city.core).test_client().get("/").text
+    for number, why in ((newest.number, "was withdrawn before"), (999, "nothing was published as number 999")):
+        assert main(["core", "withdraw", str(number), *home]) != 0
+        assert why in capsys.readouterr().err
+    publish(city)
+    assert [len(village.fetch()) for village in two] == [1, 1], "it can be published anew"
+    (anew,) = city.store.publications(limit=1)
+    assert main(["core", "withdraw", str(anew.number), "--json", *home]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["number"], told["name"], told["kind"], told["kits"]) == (anew.number, "water.toml", "lesson", 2)
