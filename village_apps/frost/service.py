@@ -165,7 +165,7 @@ class FrostService:
         return learned
 
     def _begin(self, device: str, until_ms: int) -> _Learned:
-        # the numbers (numpy) take eleven megabytes: a unit without a thermometer goes without
+        # its numbers take a megabyte or two: a unit without a thermometer goes without
         from village_apps.frost.forecaster import SiteForecaster
         from village_apps.frost.prior import load_prior
 
