@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 
 from kit.errors import UsageError
-from kit.home import find_home
+from kit.home import Home, find_home
 from kit.identity import load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
 from kit.run.mending import mend_unopenable
 from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.run.together import run_together
 from kit.run.unit_process import Ready, UnitProcess
+from kit.run.waiting import say_aside, when_there_is_room
 from kit.settings import listen_address, load_settings
 from kit.store.boots import latest_time_in
 from kit.store.database import suspect
@@ -47,16 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     home = find_home(arguments.home)
     ready = become_supervised(home.run / f"{arguments.name}.self")
     stop = stop_on_signals()
-    home.prepare()
-    mend_unopenable(home, now_ms=int(open_unit_clock(home).now() * 1000))
-    clock = open_kept_clock(home, floor_s=partial(latest_time_in, home.database))
-    unit = UnitProcess(
-        home=home,
-        settings=load_settings(home.settings_file),
-        clock=clock,
-        identity=load_or_create_identity(home),
-        log=log_to_home(home, arguments.name, clock),
-    )
+    first = not home.database.exists()
+    unit = when_there_is_room(lambda: _unit(home, arguments.name), home, first=first, stop=stop, say=say_aside)
+    if unit is None:
+        return 0
     name_process(arguments.name)
     try:
         with process_ledger(home):
@@ -67,6 +62,19 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write("the store is damaged; the care service looks into it\n")
         return TRY_AGAIN
     return 0
+
+
+def _unit(home: Home, name: str) -> UnitProcess:
+    home.prepare()
+    mend_unopenable(home, now_ms=int(open_unit_clock(home).now() * 1000))
+    clock = open_kept_clock(home, floor_s=partial(latest_time_in, home.database))
+    return UnitProcess(
+        home=home,
+        settings=load_settings(home.settings_file),
+        clock=clock,
+        identity=load_or_create_identity(home),
+        log=log_to_home(home, name, clock),
+    )
 
 
 def _services() -> dict[str, Callable[[UnitProcess, threading.Event, Ready], None]]:

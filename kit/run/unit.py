@@ -7,17 +7,18 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from kit.backup.making import backup_secret
 from kit.backup.recovery_code import encode_code
 from kit.clock import Clock, SystemClock
 from kit.errors import KitError
-from kit.home import Home, find_home
+from kit.home import Home, find_home, write_new
 from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
 from kit.run.mending import explain_recovery, keep_table_list, mend_unopenable
 from kit.run.schema import open_unit_store
+from kit.run.waiting import say_aside, when_there_is_room
 from kit.settings import Settings, load_settings, settings_as_toml
 from kit.store.records import set_origin
 from kit.supervise import ServiceSpec, Supervisor, python_command, stop_on_signals
@@ -36,19 +37,29 @@ def run(arguments: argparse.Namespace) -> int:
     stop = stop_on_signals()
     if arguments.core or arguments.speed is not None:
         raise KitError("--core and --speed belong to a simulated night; add --sim")
-    home.prepare()
-    with only_one(home):
-        home.clock_file.unlink(missing_ok=True)
-        settings = prepare_unit(home, Settings())
+    started = when_there_is_room(lambda: _begin(home), home, first=not home.database.exists(), stop=stop, say=say_aside)
+    if started is None:
+        return 0
+    settings, held = started
+    with held:
         specs = [service_spec(home, name) for name in SERVICES]
         supervise(home, specs, stop=stop, on_ready=lambda facts: print_addresses(settings, facts))
     return 0
 
 
+def _begin(home: Home) -> tuple[Settings, ExitStack]:
+    """The settings, and the home's lock, held."""
+    home.prepare()
+    with ExitStack() as held:
+        held.enter_context(only_one(home))
+        home.clock_file.unlink(missing_ok=True)
+        return prepare_unit(home, Settings()), held.pop_all()
+
+
 def prepare_unit(home: Home, defaults: Settings) -> Settings:
     """Make on first start what a unit needs: `kit.toml`, keys, store; tell the technician password once."""
     if not home.settings_file.exists():
-        home.settings_file.write_text(settings_as_toml(defaults), encoding="utf-8")
+        write_new(home.settings_file, settings_as_toml(defaults).encode())
     settings = load_settings(home.settings_file)
     identity = load_or_create_identity(home)
     load_or_create_service_passwords(home)
@@ -58,10 +69,11 @@ def prepare_unit(home: Home, defaults: Settings) -> Settings:
     with open_unit_store(home) as database, database.atomic() as connection:
         set_origin(connection, identity.unit)
     keep_table_list(home)
+    code = encode_code(backup_secret(home))  # made before anything is said: on a full disk all of this is done again
     password = create_technician_password(home)
     if password is not None:
         say(f"Technician password (shown only now; change it on first use): {password}")
-        say(f"Recovery code of its backups (write it down; kit backup --show-code): {encode_code(backup_secret(home))}")
+        say(f"Recovery code of its backups (write it down; kit backup --show-code): {code}")
     return settings
 
 

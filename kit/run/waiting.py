@@ -41,14 +41,10 @@ def when_there_is_room(
     while not stop.is_set():
         if not first or free_bytes(home.path) >= needs_bytes:
             try:
-                done = attempt()
+                return attempt()
             except (KitError, OSError, sqlite3.Error) as error:
                 if not says_full(error) or free_bytes(home.path) >= needs_bytes:
                     raise
-            else:
-                if told:
-                    say("There is room on the disk again; going on.")
-                return done
         if not told:
             told = True
             full = full_words(home.path, needs_bytes=needs_bytes)

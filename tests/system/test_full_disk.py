@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from small_disk import fill, small_disk
 from village import Village
-from whole_unit import wait_until
+from whole_unit import KIT, wait_until
 
 from kit.alerts.lifecycle import Alerts
 from kit.clock import SystemClock
@@ -107,3 +109,23 @@ def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Vi
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert connection.execute("SELECT count(*) FROM alert_receipts").fetchone() == (20,)
     connection.close()
+
+
+def test_a_first_start_without_room_says_what_is_missing_and_goes_on_by_itself(small: Village) -> None:
+    place = small.home.parent
+    ballast, said = fill(place), place.parent / "said.txt"
+    (small.home / "kit.toml").rename(place.parent / "kit.toml")
+    small.home.rmdir()
+    with said.open("wb") as out:
+        small.processes[small.home] = subprocess.Popen([*KIT, "run", "--home", str(small.home)], stdout=out, stderr=out)
+    told = wait_until(said.read_text, seconds=60, what="it says that it waits")
+    assert told == (
+        f"kit: the disk that holds {small.home} (file system {place}, 0.0 MB free) is full: 4.0 MB are needed; "
+        f"free some space: this waits, and goes on by itself\n"
+    )
+    assert not small.home.exists()  # nothing half made
+    small.home.mkdir()
+    ballast.write_bytes(b"")
+    shutil.copy(place.parent / "kit.toml", small.home)
+    wait_until(lambda: small.serves(small.home), seconds=60, what="the unit starts")
+    assert "Technician password" in said.read_text()
