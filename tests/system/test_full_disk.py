@@ -114,7 +114,7 @@ def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Vi
 def test_a_first_start_without_room_says_what_is_missing_and_goes_on_by_itself(small: Village) -> None:
     place = small.home.parent
     ballast, said = fill(place), place.parent / "said.txt"
-    (small.home / "kit.toml").rename(place.parent / "kit.toml")
+    shutil.move(small.home / "kit.toml", place.parent)
     small.home.rmdir()
     with said.open("wb") as out:
         small.processes[small.home] = subprocess.Popen([*KIT, "run", "--home", str(small.home)], stdout=out, stderr=out)
