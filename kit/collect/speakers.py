@@ -39,6 +39,10 @@ _new = tuple.__new__
 """Makes a named tuple at half the price."""
 
 
+VERSION = f"(SELECT version FROM changes WHERE subject = '{CHANGED}')"  # noqa: S608 - our constant
+"""Of the devices' table."""
+
+
 class Room(Enum):
     """Whether there is room for a device behind a gateway."""
 
@@ -130,10 +134,14 @@ class Speakers:
         self._owners: dict[str, Speaker | None] = {}
         self._mesh = Speaker(MESH, meshtastic.DIALECT, MESH_TOPIC, (MESH_TOPIC,), known={})
 
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Look whether a device was added, changed or removed since the last transaction."""
-        row = connection.execute("SELECT version FROM changes WHERE subject = ?", (CHANGED,)).fetchone()
-        version = 0 if row is None else int(row[0])
+    def begin(self, connection: sqlite3.Connection, version: int | None) -> None:
+        """Look whether a device was added, changed or removed since the last transaction.
+
+        Args:
+            connection: inside the transaction.
+            version: what `VERSION` is in it.
+        """
+        version = version or 0
         if version != self._version:
             self._speakers = {
                 device.name: self._speaker(connection, device.name, device.kind, device.base)

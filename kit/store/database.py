@@ -205,7 +205,7 @@ class Database:
         if self._ledger is not None and evidence is not None:
             self._ledger.wrote(evidence)
         if self._checkpoints is not None:
-            self._checkpoints.look()
+            self._checkpoints.look(connection)
 
     def _begin(self, connection: StoreConnection, *, patient: bool) -> None:
         if patient is not self._patient:

@@ -47,6 +47,9 @@ PAGE_BYTES = 4096
 READINGS_AT_ONCE = 2_000
 """In one entry."""
 
+_SERIES = itemgetter(0)
+"""Of a reading's key."""
+
 
 class LedgerClock(Protocol):
     """What a ledger asks a `kit.clock.Clock`."""
@@ -80,6 +83,7 @@ class Ledger:
         self._names: dict[int, Names] = {}
         self._told_names: set[int] = set()
         self._totals: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[int] = Counter()
         self._files: list[tuple[Path, int]] = []
         self._position = self._filled = 0
         self._token, self._started_ms = "", 0
@@ -110,9 +114,9 @@ class Ledger:
         """This was committed. Never raises."""
         with self._lock:
             for series, names in evidence.series.items():
-                if self._names.get(series) != names:
+                if self._names.setdefault(series, names) != names:
+                    self._add_up()  # what was counted so far was of the series that had this number before
                     self._names[series] = names
-                    self._told_names.discard(series)
             if evidence:
                 self._append(lambda at_ms: self._encode(evidence, at_ms))
 
@@ -139,9 +143,10 @@ class Ledger:
 
     def _encode(self, evidence: Evidence, at_ms: int) -> bytes:
         parts = []
-        counts = Counter(map(itemgetter(0), evidence.readings))
-        new = counts.keys() - self._told_names
-        if new:
+        # by number: whose they are is asked once for a file, not once for a commit
+        self._counts.update(map(_SERIES, evidence.readings))
+        if len(self._counts) > len(self._told_names):
+            new = self._counts.keys() - self._told_names
             parts.append(encode_series({number: self._names[number] for number in new if number in self._names}, at_ms))
             self._told_names |= new
         parts += [
@@ -151,9 +156,14 @@ class Ledger:
         if evidence.records:
             parts.append(encode_records(evidence.records, at_ms))
             self._totals.update(("records", kind) for *_, kind in evidence.records)
-        for series, count in counts.items():
-            self._totals["readings", self._names.get(series, ("?", "", ""))[0]] += count
         return b"".join(parts)
+
+    def _add_up(self) -> None:
+        """Put what was counted by the number of a series under the name of its device."""
+        for series, count in self._counts.items():
+            self._totals["readings", self._names.get(series, ("?", "", ""))[0]] += count
+        self._counts.clear()
+        self._told_names.clear()
 
     def _write(self, entry: bytes) -> None:
         descriptor = self._files[-1][1]
@@ -178,7 +188,7 @@ class Ledger:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._files.append((file, descriptor))
         self._position = self._filled = 0
-        self._told_names.clear()
+        self._add_up()
         header = encode_header(
             process=self._process,
             boot=self._clock.boot,
@@ -235,8 +245,8 @@ class Ledger:
             self._files.clear()
             flush_folder(self._folder)
         self._token = ""
+        self._add_up()
         self._totals.clear()
-        self._told_names.clear()
 
 
 def flush_folder(folder: Path) -> None:

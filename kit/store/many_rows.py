@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-SIZES = (50, 10)
+SIZES = (50, 20, 10)
 """Rows in one statement. Few sizes, so that the connection keeps each prepared; the rest goes one by one."""
 
 

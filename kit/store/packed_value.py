@@ -17,8 +17,8 @@ DECIMAL_MASK = (1 << DECIMAL_BITS) - 1
 MOST_DECIMALS = 6
 """More than any sensor has; values with more digits are kept as they are."""
 
-_POWERS = tuple(float(10**decimals) for decimals in range(DECIMAL_MASK + 1))
-_SHORT = 2.0**47
+POWERS = tuple(float(10**decimals) for decimals in range(DECIMAL_MASK + 1))
+SHORT = 2.0**47
 """Whole numbers below take at most six bytes in SQLite; from there on eight, and nothing is gained."""
 
 VALUE_SQL = (
@@ -39,24 +39,24 @@ def pack_value(value: float, decimals: int = 0) -> tuple[float, int]:
         value: to be kept.
         decimals: tried first; those of the series' last value usually fit the next one too.
     """
-    if not -_SHORT < value < _SHORT or (value == 0.0 and math.copysign(1.0, value) < 0):
+    if not -SHORT < value < SHORT or (value == 0.0 and math.copysign(1.0, value) < 0):
         return value, 0
     # the common case: as many decimals as the last one
-    power = _POWERS[decimals]
+    power = POWERS[decimals]
     whole = round(value * power)
-    if whole / power == value and -_SHORT < whole < _SHORT:
+    if whole / power == value and -SHORT < whole < SHORT:
         return whole, decimals
     for tried in range(decimals + 1, MOST_DECIMALS + 1):
-        power = _POWERS[tried]
+        power = POWERS[tried]
         whole = round(value * power)
-        if whole / power == value and -_SHORT < whole < _SHORT:
+        if whole / power == value and -SHORT < whole < SHORT:
             return whole, tried
     return (value, 0) if decimals == 0 else pack_value(value)
 
 
 def unpack_value(stored: float, code: int) -> float:
     """The value of a row."""
-    return stored / _POWERS[code & DECIMAL_MASK]
+    return stored / POWERS[code & DECIMAL_MASK]
 
 
 def pack_keys(keys: list[int]) -> bytes:

@@ -20,7 +20,7 @@ from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import save_token
 from kit.store.many_rows import insert_rows
-from kit.store.packed_value import DECIMAL_BITS, pack_keys, pack_value, unpack_value
+from kit.store.packed_value import DECIMAL_BITS, POWERS, SHORT, pack_keys, pack_value, unpack_value
 from kit.store.rollups import HOUR_MS, NEVER_MS
 from kit.store.transactions import Lifetime
 
@@ -37,7 +37,7 @@ _TIME_DOUBTFUL, _TIME_SHIFTED, _IMPOSSIBLE = (
     int(flag) for flag in (Quality.TIME_DOUBTFUL, Quality.TIME_SHIFTED, Quality.IMPOSSIBLE)
 )
 
-_BEGINNING = "SELECT (SELECT token FROM ingest_token), (SELECT horizon_ms FROM rollup_state)"
+STATE = "(SELECT token FROM ingest_token), (SELECT horizon_ms FROM rollup_state)"
 """Who wrote readings last (`kit.store.ingest_state`), and before when they are late (`kit.store.rollups`)."""
 
 MAX_SERIES_PER_DEVICE = 256
@@ -116,9 +116,14 @@ class ReadingWriter:
         self._seen: dict[str, int] = {}
         self._heard: dict[str, int] = {}
 
-    def begin(self, connection: sqlite3.Connection) -> bool:
-        """Start a transaction's worth; forgets what may not be in the store, and says whether it did."""
-        wrote_last, horizon_ms = connection.execute(_BEGINNING).fetchone()
+    def begin(self, connection: sqlite3.Connection, state: tuple[bytes | None, int | None] | None = None) -> bool:
+        """Start a transaction's worth; forgets what may not be in the store, and says whether it did.
+
+        Args:
+            connection: inside the transaction.
+            state: what `STATE` is in it, if somebody has asked for it along with other things.
+        """
+        wrote_last, horizon_ms = state or connection.execute(f"SELECT {STATE}").fetchone()
         self._wrote_last = wrote_last == self._mark
         anew = not (self._wrote_last and self._flushed and self._lifetime and self._lifetime.lasts(connection))
         if anew:
@@ -211,10 +216,19 @@ class ReadingWriter:
             if placed_ms != time_ms:
                 outcome, time_ms = _SHIFTED, placed_ms
                 quality |= _TIME_SHIFTED
-        stored, series.decimals = pack_value(value, series.decimals)
-        self._arrived_ms = self._arrived_ms or arrived_ms
+        decimals = series.decimals
+        power = POWERS[decimals]
+        whole = round(value * power) if -SHORT < value < SHORT else 0
+        stored: float
+        if whole and whole / power == value and -SHORT < whole < SHORT:
+            stored = whole  # what `pack_value` would say to a value with as many decimals as the last one
+        else:
+            stored, series.decimals = pack_value(value, decimals)
+            decimals = series.decimals
+        if not self._arrived_ms:
+            self._arrived_ms = arrived_ms
         number = series.id
-        self._rows[number, time_ms] = (number, time_ms, stored, quality << DECIMAL_BITS | series.decimals)
+        self._rows[number, time_ms] = (number, time_ms, stored, quality << DECIMAL_BITS | decimals)
         if undated is not None:
             boot, offset_ms, held = undated
             self._undated.append((boot, 0, time_ms - offset_ms, number, time_ms, held))
