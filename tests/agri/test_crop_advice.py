@@ -69,6 +69,11 @@ def test_every_night_gets_a_verdict_that_fits_its_numbers(
     assert "%(" not in ENGLISH.say("en", verdict.sentence) + ENGLISH.say("en", verdict.detail)
 
 
+def test_a_night_that_just_touches_the_threshold_has_no_hour_to_begin_at() -> None:
+    verdict = judge_night(night(-5e-324, 1.0), *stage_of("potato", "leaves"))
+    assert (verdict.level, verdict.start_ms) == (Level.HARM, None)
+
+
 def test_a_mild_night_is_safe_and_asks_for_nothing() -> None:
     verdict = judge_night(night(4.0), *stage_of("apple", "full-bloom"))
     assert verdict.level is Level.SAFE

@@ -38,13 +38,19 @@ def test_the_page_of_measurements_fits_a_small_phone(kit: TrialKit, tmp_path: Pa
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
-        page = chromium.new_page(viewport={"width": 360, "height": 640}, locale=language)
+        page = chromium.new_page(viewport={"width": 320, "height": 568}, locale=language)
         page.goto(f"{address}/now/")
         folder = Path(os.environ.get("KIT_SCREENSHOTS", tmp_path))
         page.screenshot(path=folder / f"measured-now-{language}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        shown = page.locator("main").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        shown = page.locator("main").inner_text().replace("\u00a0", " ")
+        page.goto(f"{address}/data/")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        cut = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth).length"
+        assert page.evaluate(cut) == 0, "no table of measured data has to be pushed aside"
+        named = page.locator("main").inner_text()
         chromium.close()
+    assert ("temperature" if language == "en" else "halijoto") in named
     assert ("25.0 °C" in shown, "1.52 m" in shown, "31 %" in shown) == (True, True, True)
     doubt = "cannot be right" if language == "en" else "haiwezi kuwa kweli"
     wind = "the south-west" if language == "en" else "kusini magharibi"

@@ -55,9 +55,13 @@ def _panel(page: str, place: str) -> str:
 
 
 def _expected_words(capture: Capture) -> set[str]:
-    words = {("temperature", "Cel"): "{:,.1f} °C", ("humidity", "%RH"): "{:,.0f} %", ("pressure", "hPa"): "{:,.1f} hPa"}
+    words = {
+        ("temperature", "Cel"): "{:,.1f}\u00a0°C",
+        ("humidity", "%RH"): "{:,.0f}\u00a0%",
+        ("pressure", "hPa"): "{:,.1f}\u00a0hPa",
+    }
     return {
-        words[value.quantity, value.unit].format(value.value)
+        words[value.quantity, value.unit].format(value.value).replace("-", "−")
         for value in capture.values
         if (value.quantity, value.unit) in words
     }
@@ -70,7 +74,7 @@ def test_the_first_page_leads_there_and_it_speaks_swahili(kit: TrialKit, door: D
     assert 'href="/now/"' in client.get("/").text
     page = client.get("/now/", headers={"Accept-Language": "sw"}).text
     assert "Pump house" in page
-    assert "25.0 °C" in page
+    assert "25.0\u00a0°C" in page
     assert "Hewa" in page
 
 
@@ -81,7 +85,7 @@ def test_a_doubtful_value_is_called_doubtful(kit: TrialKit, door: Door) -> None:
     )
     page = kit.app.test_client().get("/now/").text
     assert "This cannot be right. The sensor needs a look." in page
-    assert "1.50 m" in page
+    assert "1.50\u00a0m" in page
 
 
 def test_a_sensor_that_is_silent_for_long_is_called_old_and_then_left_out(kit: TrialKit, door: Door) -> None:

@@ -104,4 +104,4 @@ def test_files_from_the_city_are_listed(kit: TrialKit, technician: FlaskClient) 
         put_fact(connection, RECEIVED_FACT, {"lesson/water.txt": {"bytes": 560, "at_ms": kit.now_ms}}, at_ms=kit.now_ms)
     page = technician.get("/technician/").text
     assert "Files from the city" in page
-    assert "lesson/water.txt · 560" in page
+    assert "lesson/water.txt · 560 B ·" in page

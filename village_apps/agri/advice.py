@@ -18,6 +18,9 @@ from kit.model.forecast import NightForecast
 from village_apps.agri.crops import Crop, Stage
 from village_apps.phrases import Phrase, phrase
 
+SMALLEST_FALL_C = 0.01
+"""Below the threshold by less, the night has no slope that could be computed; no thermometer shows it either."""
+
 START_ABOVE_C = 1.0
 """Protection starts this much above T10: leaves under a clear sky are colder than the air that is measured."""
 
@@ -153,7 +156,7 @@ def _start_ms(forecast: NightForecast, stage: Stage, level: Level) -> int | None
     T0 and k come from the two moments that the forecast names: when the threshold is reached, and the minimum at
     sunrise. A night that only *may* be too cold is taken at its cold tenth.
     """
-    if forecast.expected_below_ms is None or forecast.threshold_c <= forecast.tmin_c:
+    if forecast.expected_below_ms is None or forecast.threshold_c - forecast.tmin_c < SMALLEST_FALL_C:
         return None
     night, below = forecast.sunrise_ms - forecast.sunset_ms, forecast.expected_below_ms - forecast.sunset_ms
     if not 0 < below < night:

@@ -7,13 +7,14 @@ from itertools import groupby
 from flask import Blueprint, Response, abort, render_template
 
 from kit.model.local_days import DAY_MS, date_of
-from kit.model.quantities import decimals, definition_of
+from kit.model.quantities import definition_of
 from kit.store.readings import latest_readings
 from kit.store.rollup_rows import Bucket, SeriesRow, find_rows, list_series
 from village_apps.app import AppContext
 from village_apps.data.chart import Chart, Hour, draw
+from village_apps.data.words import figure, plain_name, plain_unit, shown
 from village_apps.web.pages import cached_page
-from village_apps.web.reader import database, frame, now_ms
+from village_apps.web.reader import database, frame, now_ms, say
 from village_apps.web.series_api import village_days
 
 SHOWN_DAYS = 7
@@ -34,7 +35,7 @@ def _all() -> str:
     latest = {(row.device, row.quantity, row.unit): row for row in latest_readings(database().connection)}
     found = [(series, latest.get(series[1:])) for series in list_series(database().connection)]
     groups = [(device, list(rows)) for device, rows in groupby(found, key=lambda pair: pair[0].device)]
-    return render_template("data/all.html", groups=groups, plain=plain_name, figure=figure, unit=plain_unit)
+    return render_template("data/all.html", groups=groups, plain=_name, shown=shown)
 
 
 def _one(number: int) -> Response:
@@ -52,10 +53,11 @@ def _series_page(number: int) -> str:
     return render_template(
         "data/one.html",
         series=series,
-        name=plain_name(series.quantity),
+        name=_name(series.quantity),
         definition=definition_of(series.quantity),
         chart=_chart(series, since_ms),
-        days=[(date_of(village_days().day(day.start_ms))[5:], day) for day in reversed(days)],
+        # a date stays on its line
+        days=[(date_of(village_days().day(day.start_ms))[5:].replace("-", "\u2011"), day) for day in reversed(days)],
         figure=figure,
         unit=plain_unit,
     )
@@ -86,19 +88,5 @@ def _buckets(series: SeriesRow, resolution: str, since_ms: int) -> list[Bucket]:
     return [row for row in rows if isinstance(row, Bucket)]
 
 
-def plain_name(quantity: str) -> str:
-    """`soil_temperature:probe2` → `soil temperature (probe2)`."""
-    name, _, label = quantity.partition(":")
-    return name.replace("_", " ") + (f" ({label})" if label else "")
-
-
-def plain_unit(symbol: str) -> str:
-    """As people write it; `/api/v1/series` has the SenML symbol."""
-    return {"Cel": "°C", "%RH": "%", "W/m2": "W/m²", "ug/m3": "µg/m³"}.get(symbol, symbol)
-
-
-def figure(value: float | None, quantity: str) -> str:
-    """A value with the digits its quantity is worth, and one more for means."""
-    if value is None:
-        return "–"
-    return f"{value:.{decimals(quantity)}f}"
+def _name(quantity: str) -> str:
+    return plain_name(quantity, say)

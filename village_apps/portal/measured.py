@@ -148,7 +148,8 @@ def _shown(quantity: str, reading: StoredReading) -> str | Phrase:
         return _WINDS[round(reading.value / 45) % 8]
     digits = decimals(quantity)
     number = round(reading.value, digits) + 0.0
-    return f"{number:,.{digits}f} {_UNITS.get(reading.unit, reading.unit)}"
+    # units stay on the line of their number
+    return f"{number:,.{digits}f}\u00a0{_UNITS.get(reading.unit, reading.unit)}".replace("-", "−", 1)
 
 
 def _doubt(quality: int) -> Phrase | None:

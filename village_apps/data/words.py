@@ -1,0 +1,72 @@
+"""What people read for the names and units of readings; pure. `/api/v1/series` has them as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kit.model.quantities import decimals
+from village_apps.phrases import Phrase, phrase
+
+NAMES: dict[str, Phrase] = {
+    "temperature": phrase("temperature"),
+    "dew_point": phrase("dew point"),
+    "wet_bulb": phrase("wet bulb"),
+    "soil_temperature": phrase("soil temperature"),
+    "grass_temperature": phrase("grass temperature"),
+    "water_temperature": phrase("water temperature"),
+    "humidity": phrase("humidity"),
+    "pressure": phrase("pressure"),
+    "wind_speed": phrase("wind speed"),
+    "wind_gust": phrase("wind gust"),
+    "wind_direction": phrase("wind direction"),
+    "rain": phrase("rain"),
+    "rain_total": phrase("rain total"),
+    "rain_rate": phrase("rain rate"),
+    "snow_depth": phrase("snow depth"),
+    "cloud_cover": phrase("cloud cover"),
+    "solar_radiation": phrase("solar radiation"),
+    "illuminance": phrase("illuminance"),
+    "soil_moisture": phrase("soil moisture"),
+    "leaf_wetness": phrase("leaf wetness"),
+    "water_level": phrase("water level"),
+    "co2": phrase("CO₂"),
+    "pm2_5": phrase("fine dust (PM 2.5)"),
+    "pm10": phrase("dust (PM 10)"),
+    "battery_voltage": phrase("battery voltage"),
+    "battery_level": phrase("battery level"),
+    "voltage": phrase("voltage"),
+    "current": phrase("current"),
+    "power": phrase("power"),
+    "energy": phrase("energy"),
+    "frequency": phrase("frequency"),
+    "signal": phrase("signal"),
+}
+"""By the name of the quantity; any other is shown as its device calls it."""
+
+_UNITS = {"Cel": "°C", "%RH": "%", "%EL": "%", "W/m2": "W/m²", "ug/m3": "µg/m³", "deg": "°"}
+
+
+def plain_name(quantity: str, say: Callable[[Phrase], str]) -> str:
+    """`soil_temperature:probe2` → `soil temperature (probe2)`, in the reader's language."""
+    name, _, label = quantity.partition(":")
+    known = NAMES.get(name)
+    return (name.replace("_", " ") if known is None else say(known)) + (f" ({label})" if label else "")
+
+
+def plain_unit(symbol: str) -> str:
+    """As people write it."""
+    return _UNITS.get(symbol, symbol)
+
+
+def figure(value: float | None, quantity: str) -> str:
+    """A value with the digits its quantity is worth, and a real minus sign; a dash for none."""
+    if value is None:
+        return "–"
+    digits = decimals(quantity)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def shown(value: float, quantity: str, symbol: str) -> str:
+    """`−7.1 °C`, `320°`: on one line."""
+    gap = "" if symbol in {"deg", ""} else "\u00a0"
+    return f"{figure(value, quantity)}{gap}{plain_unit(symbol)}"
