@@ -38,6 +38,8 @@ NODES = 50
 ASK_EVERY_S = 0.05
 FLOOR_MS = 300
 FLOOR_BYTES = 80_000_000
+AFTER_S = 15
+"""For so long the memory is watched when the burst is over, while it is batched and summed up."""
 
 
 def uplink(node: int, number: int, began_s: float) -> tuple[str, bytes]:
@@ -127,7 +129,9 @@ def measure(home: Path, count: int, window: int) -> bool:
             os._exit(0)
         took = sorted(read_pages(web, watch, while_runs=gateway))
         lasted_s = time.perf_counter() - began
-        watch.look()
+        for _ in range(AFTER_S * 4):
+            watch.look()
+            time.sleep(0.25)
         with Database(home / "kit.db", read_only=True) as database:
             stored = database.connection.execute(
                 "SELECT count(*) FROM readings r JOIN series s ON s.id = r.series WHERE s.quantity = 'temperature'"

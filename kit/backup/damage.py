@@ -33,6 +33,11 @@ AT_ONCE_BYTES = 48_000_000
 """A store up to this size is back whole before it serves: some ten seconds on a slow card."""
 
 
+def was_interrupted(home: Home) -> bool:
+    """Whether `interrupted` would find something; changes nothing."""
+    return _marker(home).exists()
+
+
 def interrupted(home: Home) -> str | None:
     """What was wrong with a store whose recovery was cut short, by a power cut say: its file is back in its place.
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from kit.clock import SystemClock
 from kit.home import Home
-from kit.store import schema
 from kit.store.database import Database
 from kit.store.ledger import Ledger
-from kit.store.migrations import Migration
 from kit.unit_clock import open_unit_clock
-from village_apps.app import find_apps
+
+if TYPE_CHECKING:
+    from kit.store.migrations import Migration
 
 _process = ["cli"]
+_up_to_date: set[Home] = set()
 
 
 def unit_migrations() -> tuple[Migration, ...]:
     """The kit's own tables, then every installed app's."""
+    from kit.store import schema
+    from village_apps.app import find_apps
+
     own = [migration for app in find_apps() if app.migrations is not None for migration in app.migrations()]
     return (*schema.MIGRATIONS, *own)
 
@@ -32,7 +37,13 @@ def open_unit_store(home: Home, *, hurried: bool = False) -> Database:
     Raises:
         StoreError: it cannot be opened (on entering).
     """
-    return Database(home.database, migrations=unit_migrations(), ledger=process_ledger(home), hurried=hurried)
+    migrations = () if home in _up_to_date else unit_migrations()
+    return Database(home.database, migrations=migrations, ledger=process_ledger(home), hurried=hurried)
+
+
+def is_up_to_date(home: Home) -> None:
+    """Said by whoever has seen that nothing is pending: this process need not load every module that has tables."""
+    _up_to_date.add(home)
 
 
 def name_process(name: str) -> None:

@@ -18,7 +18,7 @@ from kit.errors import UsageError
 from kit.home import Home, find_home
 from kit.identity import load_or_create_identity, load_or_create_service_passwords
 from kit.log import log_to_home
-from kit.run.mending import mend_unopenable
+from kit.run.before_serving import make_store_ready
 from kit.run.schema import name_process, open_unit_store, process_ledger
 from kit.run.together import run_together
 from kit.run.unit_process import Ready, UnitProcess
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _unit(home: Home, name: str) -> UnitProcess:
     home.prepare()
-    mend_unopenable(home, now_ms=int(open_unit_clock(home).now() * 1000))
+    make_store_ready(home, now_ms=lambda: int(open_unit_clock(home).now() * 1000))
     clock = open_kept_clock(home, floor_s=partial(latest_time_in, home.database))
     return UnitProcess(
         home=home,

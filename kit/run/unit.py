@@ -8,19 +8,15 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
-from kit.backup.making import backup_secret
-from kit.backup.recovery_code import encode_code
 from kit.clock import Clock, SystemClock
 from kit.errors import KitError
 from kit.home import Home, find_home, write_new
-from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
-from kit.run.mending import explain_recovery, keep_table_list, mend_unopenable
-from kit.run.schema import open_unit_store
+from kit.run.before_serving import in_a_child
 from kit.run.waiting import say_aside, when_there_is_room
 from kit.settings import Settings, load_settings, settings_as_toml
-from kit.store.records import set_origin
 from kit.supervise import ServiceSpec, Supervisor, python_command, stop_on_signals
 from kit.unit_clock import open_unit_clock
 
@@ -57,7 +53,22 @@ def _begin(home: Home) -> tuple[Settings, ExitStack]:
 
 
 def prepare_unit(home: Home, defaults: Settings) -> Settings:
-    """Make on first start what a unit needs: `kit.toml`, keys, store; tell the technician password once."""
+    """Make on first start what a unit needs: `kit.toml`, keys, store; tell the technician password once.
+
+    In a child: it takes thirty megabytes, and who supervises stays for years.
+    """
+    prepare = partial(_prepare, home, defaults)
+    return load_settings(home.settings_file) if in_a_child(prepare) else prepare()
+
+
+def _prepare(home: Home, defaults: Settings) -> Settings:
+    from kit.backup.making import backup_secret
+    from kit.backup.recovery_code import encode_code
+    from kit.identity import create_technician_password, load_or_create_identity, load_or_create_service_passwords
+    from kit.run.mending import explain_recovery, keep_table_list, mend_unopenable
+    from kit.run.schema import open_unit_store
+    from kit.store.records import set_origin
+
     if not home.settings_file.exists():
         write_new(home.settings_file, settings_as_toml(defaults).encode())
     settings = load_settings(home.settings_file)
