@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fuzzing import Target
 
 from kit.model.published import (
@@ -29,7 +31,7 @@ def published_targets() -> list[Target]:
     bodies.append(withdrawal_body(Withdrawal("a.txt")))
     advice = b"Locusts are coming\n\nCover the seedlings."
     return [
-        Target(name="published", seeds=bodies, parse=_published, refuses=(PublishedError,)),
+        Target(name="published", seeds=bodies, parse=_published),
         Target(name="lesson", seeds=[lesson.content, short], parse=_lesson, refuses=(LessonError,)),
         Target(name="figure", seeds=figures, parse=_figure, refuses=(LessonError,)),
         Target(name="advice", seeds=[advice], parse=lambda data: len(read_text(data, "a.txt")), refuses=(AdviceError,)),
@@ -37,7 +39,11 @@ def published_targets() -> list[Target]:
 
 
 def _published(data: bytes) -> object:
-    told = read_published(data)
+    try:
+        told = read_published(data)
+    except PublishedError as refusal:
+        # names and details are as many as there are inputs; which sentence it is tells whether this is a new answer
+        return re.sub(r"'.*'|\(.*\)|[0-9]+", "", str(refusal), flags=re.DOTALL)
     return isinstance(told, Withdrawal) or (bool(told.name), bool(told.by))
 
 
