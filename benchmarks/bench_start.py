@@ -1,10 +1,11 @@
 """From an unclean stop to accepting readings, and over a damaged store, with a store of a gigabyte.
 
-    .venv/bin/python benchmarks/bench_start.py [--megabytes 1000] [--damage middle|list] [--backup]
+    .venv/bin/python benchmarks/bench_start.py [--megabytes 1000] [--damage middle|list|small] [--backup]
 
 Fills a store with as many readings as it takes (by SQL, in the order of its keys: some 20 s), starts the unit,
 publishes, kills everything with -9 and starts it again: seconds until a device's QoS 1 publish is acknowledged.
-`--damage` then spoils a page in the middle (or the first one, with the list of tables), asks for the first page and
+`--damage` then spoils a page in the middle (or the first one, with the list of tables; or, besides the one in the
+middle, the table of series, without which no reading has a name), asks for the first page and
 publishes a reading again and again, and tells when each was first answered, the longest time that neither was, and when
 everything that could be was back; `--backup` makes a backup before.
 """
@@ -114,11 +115,14 @@ def spoil(home: Home, where: str) -> None:
     connection = sqlite3.connect(home.database)
     pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
     (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (series,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'series'").fetchone()
+    spoiled = {"middle": [pages // 2], "list": [0], "small": [pages // 2, series - 1]}[where]
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     with home.database.open("r+b") as stream:
-        stream.seek(pages // 2 * size if where == "middle" else 0)
-        stream.write(os.urandom(size))
+        for page in spoiled:
+            stream.seek(page * size)
+            stream.write(os.urandom(size))
 
 
 class Asking(threading.Thread):
@@ -195,7 +199,9 @@ def damage(home: Home, where: str, ports: tuple[int, int], device: Credentials) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--damage", choices=("middle", "list"), help="then spoil a page, and time the recovery")
+    parser.add_argument(
+        "--damage", choices=("middle", "list", "small"), help="then spoil a page, and time the recovery"
+    )
     parser.add_argument("--backup", action="store_true", help="make a backup before that")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,9 @@ r"""What is in a backup file, and how it is written and read.
     "KITBAK1\n" | length u32 | head (JSON, in the clear) | sealed chunks of zlib of a tar
 
 The head is `{unit, name, created_ms, salt, key}`: enough to choose a file, nothing of anybody. The tar holds
-`manifest.json` first (rows of every table, and of every file its length and SHA-256), then `kit.db`, `kit.toml` and
-`keys/…`. Content (lessons, uploads) is not in it: it is large, and kept as files.
+`manifest.json` first (rows of every table, and of every file its length and SHA-256), then `small.db` (the store
+without its large tables) and `kit.tables` (where the tables begin), which a unit with a damaged store reads alone, then
+`kit.db`, `kit.toml` and `keys/…`. Content (lessons, uploads) is not in it: it is large, and kept as files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -86,8 +87,14 @@ def read_head(file: Path) -> Head:
         raise BackupError(f"{file} cannot be read ({error.strerror})") from error
 
 
-def unpack(file: Path, secret: bytes, folder: Path | None) -> dict[str, Any]:
+def unpack(file: Path, secret: bytes, folder: Path | None, *, only: Collection[str] = ()) -> dict[str, Any]:
     """Decrypt everything into `folder` (None: nowhere), check each file against the manifest, return the manifest.
+
+    Args:
+        file: the backup.
+        secret: that it was sealed with.
+        folder: where the files go.
+        only: stop reading once these are there; the manifest tells if the backup holds them at all.
 
     Raises:
         WrongKeyError: another secret is needed.
@@ -103,7 +110,7 @@ def unpack(file: Path, secret: bytes, folder: Path | None) -> dict[str, Any]:
         with file.open("rb") as stream:
             text = _head_text(stream, file)
             plain = unseal(_pieces(stream), key=file_key(secret, head.salt), head=text)
-            return _unpack(_Reader(_decompressed(plain)), folder)
+            return _unpack(_Reader(_decompressed(plain)), folder, frozenset(only))
     except (SealError, zlib.error, tarfile.TarError, EOFError, ValueError, KeyError) as error:
         raise BackupError(f"{file} is damaged ({error}); take an older one") from error
     except OSError as error:
@@ -111,9 +118,9 @@ def unpack(file: Path, secret: bytes, folder: Path | None) -> dict[str, Any]:
         raise BackupError(f"{file} cannot be unpacked{where} ({error.strerror or error})") from error
 
 
-def _unpack(stream: _Reader, folder: Path | None) -> dict[str, Any]:
+def _unpack(stream: _Reader, folder: Path | None, only: frozenset[str]) -> dict[str, Any]:
     manifest: dict[str, Any] = {}
-    seen = set()
+    seen: set[str] = set()
     # tarfile reads ahead in its own way; a stream that is no file needs "r|"
     with tarfile.open(fileobj=cast("Any", stream), mode="r|") as tar:
         for member in tar:
@@ -123,12 +130,16 @@ def _unpack(stream: _Reader, folder: Path | None) -> dict[str, Any]:
                 raise ValueError(f"it holds '{member.name}', which no backup does")
             if member.name == MANIFEST:
                 manifest = json.loads(content.read())
+                if only and not only <= manifest["files"].keys():
+                    return manifest
                 continue
             told = manifest["files"][member.name]
             digest, count = _copy(content, None if folder is None else folder / path)
             if (digest, count) != (told["sha256"], told["bytes"]):
                 raise ValueError(f"'{member.name}' in it is not what the manifest says")
             seen.add(member.name)
+            if only and only <= seen:
+                return manifest
     missing = set(manifest.get("files", {"manifest.json": 0})) - seen
     if missing:
         raise ValueError(f"{', '.join(sorted(missing))} is missing in it")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kit.backup.checking import table_rows
@@ -167,9 +168,9 @@ def _recover(
     with legible(damaged, store, work, backup=backup.table_list) as seen:
         tables = _small_tables(seen, store)
         # rows tell of each other by number: a small table that is not whole is filled in before anything is added
-        based = not all(table.whole for table in tables) and backup.found() is not None
-        if based:
-            store = backup.take(work / "base.db")
+        base = None if all(table.whole for table in tables) else _base(backup, work / "base.db")
+        if base is not None:
+            store = base.store
             migrate(store, migrations)
             tables = _small_tables(seen, store)
         if seen is not None:
@@ -180,10 +181,11 @@ def _recover(
         problem=problem,
         epoch=epoch,
         how="" if seen is None else seen.how,
-        rows=backup.rows() if based else _rows_of(store),
+        rows=backup.rows() if base is not None and base.whole else _rows_of(store),
         incomplete={table.name: [gap_words(gap) for gap in table.gaps] for table in tables if not table.whole},
-        backup=backup.told() if based else None,
+        backup=None if base is None else base.told,
         large=seen is not None,
+        holds_backup=base is not None and base.whole,
     )
     if at_once:
         rest = Rest(home, aside, task, store=store, backup=backup, work=work, migrations=migrations, real_s=lambda: 0.0)
@@ -201,6 +203,30 @@ def _recover(
     _marker(home).unlink(missing_ok=True)
     suspect_file(home.database).unlink(missing_ok=True)
     return report
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What of a backup the new store begins with.
+
+    Attributes:
+        told: (file, Unix ms) of the backup.
+        whole: its large tables are there, too.
+    """
+
+    store: Path
+    told: tuple[str, int] | None
+    whole: bool
+
+
+def _base(backup: NewestBackup, target: Path) -> _Base | None:
+    """The small tables, which are there within seconds; the whole of a backup made before they stood first in it."""
+    begins = backup.begins()
+    if begins is not None:
+        return _Base(begins.rename(target), backup.begins_told(), whole=False)
+    if backup.found() is not None:
+        return _Base(backup.take(target), backup.told(), whole=True)
+    return None
 
 
 def _small_tables(seen: Legible | None, store: Path) -> list[TableSalvage]:

@@ -26,9 +26,11 @@ from typing import Any
 from kit.backup.archive import MANIFEST, SUFFIX, BackupError, Head, new_head, read_head, unpack, write_archive
 from kit.backup.checking import check_store, table_rows
 from kit.backup.recovery_code import SECRET_BYTES
+from kit.backup.small_store import SMALL, write_small
 from kit.home import Home, explain_home_error
 from kit.identity import write_secret
 from kit.store.ledger import flush_folder
+from kit.store.table_list import keep_list, list_file
 
 KEY_FILE = "backup.json"
 """Below `keys/`."""
@@ -102,9 +104,10 @@ def make_backup(home: Home, folder: Path, *, name: str, now_ms: int, room: Calla
         folder.mkdir(parents=True, exist_ok=True)
         _check_room(home, folder, room)
         with _working_folder(home) as work:
-            _copy_store(home.database, work / "kit.db")
-            members: dict[str, Path | bytes] = {"kit.db": work / "kit.db", **_own_files(home)}
-            manifest = _manifest(home, work / "kit.db", members)
+            store = work / "kit.db"
+            _copy_store(home.database, store)
+            members = {**_first_files(store), store.name: store, **_own_files(home)}
+            manifest = _manifest(home, store, members)
             head = new_head(unit=str(manifest["unit"]), name=name, created_ms=now_ms, secret=secret)
             file = _free_name(folder, f"{head.unit}-{stamp}")
             _write(file, head, secret, {MANIFEST: json.dumps(manifest).encode()} | members)
@@ -194,6 +197,15 @@ def _manifest(home: Home, file: Path, members: Mapping[str, Path | bytes]) -> di
         "tables": tables,
         "files": {each: _fingerprint(source) for each, source in members.items()},
     }
+
+
+def _first_files(store: Path) -> dict[str, Path | bytes]:
+    """What a unit with a damaged store reads, without the rest; see `kit.backup.small_store`."""
+    small = store.with_name(SMALL)
+    write_small(store, small)
+    check_store(small)
+    keep_list(store)
+    return {SMALL: small, list_file(store).name: list_file(store)}
 
 
 def _own_files(home: Home) -> dict[str, Path | bytes]:

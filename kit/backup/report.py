@@ -75,6 +75,7 @@ class Task:
         incomplete: small tables that could not be read whole.
         backup: (file, Unix ms) of the backup that the new store began as; None where it began empty.
         large: the damaged file's tables can be found at all.
+        holds_backup: it began as the whole of that backup; else only what of it is small is there already.
     """
 
     at_ms: int
@@ -85,6 +86,7 @@ class Task:
     incomplete: dict[str, list[str]]
     backup: tuple[str, int] | None
     large: bool
+    holds_backup: bool
 
     def report(
         self,
@@ -135,6 +137,7 @@ def load_task(aside: Path) -> Task | None:
     try:
         told = json.loads((aside / TASK).read_text(encoding="utf-8"))
         backup = told.pop("backup")
+        told.setdefault("holds_backup", backup is not None)  # written by an earlier version
         return Task(**told, backup=None if backup is None else (str(backup[0]), int(backup[1])))
     except (OSError, ValueError, TypeError, KeyError):
         return None

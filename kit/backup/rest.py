@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kit.backup.archive import BackupError, Head
+from kit.backup.archive import BackupError, Head, unpack
+from kit.backup.checking import check_store
 from kit.backup.making import backup_secret, list_backups
 from kit.backup.report import TASK, Report, Task, gap_words, keep_report
 from kit.backup.restoring import unpacked
+from kit.backup.small_store import SMALL
 from kit.home import Home
 from kit.store.database import CHECKPOINT_PAGES, MOST_LOG_BYTES
 from kit.store.disk_room import look
@@ -27,10 +29,13 @@ from kit.store.legible import Legible, legible, list_of
 from kit.store.migrations import Migration, migrate
 from kit.store.pouring import FACT, FILLED_BY, LARGE, Pouring, Progress, keep_progress, queue_again, queued_since_ms
 from kit.store.salvage import reading_damaged
-from kit.store.table_list import TableList
+from kit.store.table_list import TableList, list_file, load_list
 
 UNPACKED_ROOM = 1.3
 """So many times the backup's size must be free to unpack it, besides what readings need."""
+
+STORE = "kit.db"
+"""As a backup names it."""
 
 QUEUED_BEFORE_MS = 3_600_000
 KEYS_AT_ONCE = 1_000
@@ -38,6 +43,9 @@ KEYS_AT_ONCE = 1_000
 
 class NewestBackup:
     """The newest backup that proves good, unpacked when it is first asked for.
+
+    What it begins with, the store without its large tables, is there within seconds; the whole of it takes as long as
+    the card takes to write it.
 
     Args:
         home: the unit.
@@ -49,7 +57,8 @@ class NewestBackup:
     def __init__(self, home: Home, work: Path, files: Sequence[tuple[Path, Head]], stack: ExitStack) -> None:
         self._home, self._work, self._files, self._stack = home, work, files, stack
         self._found: tuple[Path, int, Path, int] | None = None
-        self._looked = False
+        self._begun: tuple[Path, int, Path] | None = None
+        self._looked = self._looked_first = False
 
     def found(self) -> Path | None:
         """Its store; None where no backup is good."""
@@ -58,9 +67,20 @@ class NewestBackup:
             self._found = self._unpack()
         return None if self._found is None else self._found[2]
 
+    def begins(self) -> Path | None:
+        """Its store without the large tables; None where no backup has such a one, or none is good."""
+        if not self._looked_first:
+            self._looked_first = True
+            self._begun = self._unpack_first()
+        return None if self._begun is None else self._begun[2]
+
     def told(self) -> tuple[str, int] | None:
         """(file, Unix ms) of it."""
         return None if self.found() is None or self._found is None else (str(self._found[0]), self._found[1])
+
+    def begins_told(self) -> tuple[str, int] | None:
+        """(file, Unix ms) of the one that `begins` is of."""
+        return None if self._begun is None else (str(self._begun[0]), self._begun[1])
 
     def rows(self) -> int:
         """How many rows it holds."""
@@ -78,6 +98,10 @@ class NewestBackup:
 
     def table_list(self) -> TableList | None:
         """Its list of tables."""
+        begins = self.begins()
+        kept = None if begins is None else load_list(list_file(begins.with_name(STORE)))
+        if kept is not None:
+            return kept
         store = self.found()
         return None if store is None or not store.exists() else list_of(store)
 
@@ -88,6 +112,21 @@ class NewestBackup:
             except BackupError:
                 continue
             return file, head.created_ms, folder / "kit.db", sum(manifest["tables"].values())
+        return None
+
+    def _unpack_first(self) -> tuple[Path, int, Path] | None:
+        for file, head in self._files:
+            folder = emptied(self._work / "begins-in-work")
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            try:
+                wanted = (SMALL, list_file(folder / STORE).name)
+                manifest = unpack(file, backup_secret(self._home), folder, only=wanted)
+                if SMALL not in manifest["files"]:
+                    return None  # made by an older version: the newest is worth waiting for
+                check_store(folder / SMALL)
+            except BackupError:
+                continue
+            return file, head.created_ms, folder / SMALL
         return None
 
 
@@ -146,6 +185,8 @@ class Rest:
                 self._aside / self._home.database.name, new, self._work, backup=self._backup.table_list
             ) as seen:
                 yield from self._from_damaged(seen)
+        elif self._task.backup is not None:
+            self._lost = LARGE
         yield from self._from_backup()
         yield from self._queued_again()
         keep_report(self._aside, self.report())
@@ -181,7 +222,7 @@ class Rest:
     def _from_backup(self) -> Iterator[None]:
         """What the damaged file could not tell, where the new store did not begin as the backup anyway."""
         wanted = self._wanted_of_backup()
-        if not wanted or self._task.backup is not None or not self._backup_fits():
+        if not wanted or self._task.holds_backup or not self._backup_fits():
             return
         store = self._backup.found()
         if store is None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from stored import measure
 
+from kit.backup import making
 from kit.backup.checking import table_rows
 from kit.backup.damage import interrupted, look_over, opens, recover
 from kit.backup.making import make_backup
 from kit.backup.report import TASK, Report, load_task, reports, unfinished
 from kit.backup.rest import Rest, emptied, newest_backup
 from kit.backup.restoring import set_aside
+from kit.backup.small_store import write_small
 from kit.health.damage_view import damage_rows, damage_sentences, mending_row
 from kit.home import Home
 from kit.run.schema import open_unit_store, unit_migrations
@@ -236,6 +238,92 @@ def test_a_small_table_that_is_not_whole_is_filled_from_the_backup_before_the_un
     assert rows(large)["series"] == before["series"]
     finish(large)
     assert rows(large)["readings"] == before["readings"]
+
+
+def test_it_waits_for_no_backup_however_large_and_takes_the_rest_of_what_was_lost_from_it_later(large: Home) -> None:
+    before, readings = rows(large), all_readings(large)
+    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
+    checkpoint(large)
+    spoil(large, leaf(large, "series", 0))
+    for place in range(5):
+        spoil(large, leaf(large, "readings", place))
+    report = begin(large)
+    now = rows(large)
+    assert now["series"] == before["series"]
+    assert now["readings"] < 100  # neither file was read for them
+    assert report.backup is not None
+    assert rows(large)["records"] == before["records"]
+    finish(large)
+    assert all_readings(large) == readings
+    (told,) = reports(large)
+    assert (told["backup"], bool(told["incomplete"]["readings"])) == (report.backup, True)
+
+
+def test_it_begins_with_a_backup_of_which_only_the_beginning_can_be_read(large: Home) -> None:
+    before, readings = rows(large), all_readings(large)
+    file = make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1).file
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size - 1)
+    checkpoint(large)
+    spoil(large, leaf(large, "series", 0))
+    begin(large)
+    assert rows(large)["series"] == before["series"]
+    finish(large)
+    assert all_readings(large) == readings
+
+
+def test_where_nothing_can_be_read_the_whole_backup_comes_back_while_the_unit_serves(large: Home) -> None:
+    before, readings = rows(large), all_readings(large)
+    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
+    large.database.write_bytes(b"nothing of a store" * 100_000)
+    begin(large)
+    now = rows(large)
+    assert (now["series"], now["readings"]) == (before["series"], 0)
+    with rest_of(large) as rest:
+        for _ in islice(rest.steps(), 20):  # killed in the middle
+            pass
+    assert 0 < rows(large)["readings"] < before["readings"]
+    finish(large)
+    assert all_readings(large) == readings
+    assert set(queued(large)) >= {(series, time_ms) for series, time_ms, _ in readings}
+
+
+def test_a_backup_by_an_earlier_version_is_unpacked_before_the_unit_serves(
+    large: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows(large)
+    monkeypatch.setattr(making, "_first_files", lambda _: {})
+    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
+    checkpoint(large)
+    spoil(large, leaf(large, "series", 0))
+    begin(large)
+    assert (rows(large)["series"], rows(large)["readings"]) == (before["series"], before["readings"])
+    finish(large)
+    assert rows(large)["readings"] == before["readings"]
+
+
+def test_the_small_part_of_a_backup_is_a_store_of_the_same_schema(large: Home, tmp_path: Path) -> None:
+    small = tmp_path / "small.db"
+    with open_unit_store(large) as store, store.atomic() as connection:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts5 (word)")
+        connection.execute("INSERT INTO words VALUES ('kilimo')")
+        connection.execute("UPDATE sqlite_sequence SET seq = 77 WHERE name = 'records'")
+    checkpoint(large)
+    write_small(large.database, small)
+    told = []
+    for file in (large.database, small):
+        connection = sqlite3.connect(file)
+        told.append(
+            (
+                connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall(),
+                connection.execute("PRAGMA page_size").fetchall(),
+                connection.execute("SELECT * FROM sqlite_sequence ORDER BY name").fetchall(),
+                connection.execute("SELECT word FROM words WHERE words MATCH 'kilimo'").fetchall(),
+                {table: count for table, count in table_rows(connection).items() if table not in pouring.LARGE},
+            )
+        )
+        connection.close()
+    assert told[0] == told[1]
 
 
 def test_a_new_sensor_is_never_given_the_number_of_one_whose_name_is_lost(large: Home) -> None:
