@@ -124,7 +124,9 @@ def _look_up_records(
     for origin, epoch, seq, kind in records:
         looked_up["records", kind] += 1
         row = connection.execute(
-            "SELECT 1 FROM records WHERE origin = ? AND epoch = ? AND seq = ?", (origin, epoch, seq)
+            "SELECT 1 FROM records WHERE origin = ?1 AND epoch = ?2 AND seq = ?3 "
+            "UNION ALL SELECT 1 FROM records_renamed WHERE origin = ?1 AND epoch = ?2 AND seq = ?3",
+            (origin, epoch, seq),
         ).fetchone()
         if row is None:
             lost["records", kind] += 1

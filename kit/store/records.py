@@ -10,19 +10,21 @@ A kit has one peer, the city core, so `pending` needs no peer's name: it holds f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY_KIND
 from kit.store.custody import SUBJECT, hear_custody, note_custody
-from kit.store.database import Database, StoreError
+from kit.store.database import Database
+from kit.store.epochs import next_name, set_origin, start_epoch
 from kit.store.evidence import note_records
 from kit.store.facts import count_change
 from kit.store.from_core import WARNING, hear_warning
 from kit.store.holdings import holdings
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
+from kit.store.renaming import rename, unlike_held
 from sync.protocol.beacons import Holding, Position, lacking
 from sync.protocol.records import CannotStoreNow, Held, Priority, Record, RecordId, digest_of
 
@@ -43,10 +45,6 @@ __all__ = [
 MAX_KIND = 32
 MAX_BODY_BYTES = 256 * 1024
 """The session carries no larger record (`sync.protocol.fragments`): what is bigger is split by the app."""
-
-EPOCH_STEP = 2**20
-"""A new epoch is at most this much above the last. It is drawn at random, because the same backup may be restored twice
-and must not give two lives the same name; and small, because it travels in every frame."""
 
 OFFER_BYTES = 2 * 1024 * 1024
 """What `outgoing` loads at once, whatever the limit: a backlog of photos must not fill a small computer's memory."""
@@ -100,41 +98,19 @@ MIGRATIONS = (
         """,
     ),
     sql("records", "0004_undeliverable", "ALTER TABLE records ADD COLUMN undeliverable_ms INTEGER"),
+    sql(
+        "records",
+        "0005_names_given_up",  # because the core knows other records by them: `number` is still the same record
+        """
+        CREATE TABLE records_renamed (
+            origin TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, number INTEGER NOT NULL,
+            PRIMARY KEY (origin, epoch, seq)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
-
-
-def set_origin(connection: sqlite3.Connection, unit: str) -> None:
-    """Name the unit whose records these are. The first call counts; the same name again changes nothing.
-
-    Raises:
-        StoreError: the store belongs to another unit.
-    """
-    row = connection.execute("SELECT origin FROM unit_epoch").fetchone()
-    if row is None:
-        connection.execute(
-            "INSERT INTO unit_epoch (only_one, origin, epoch, last_seq) VALUES (1, ?, ?, 0)", (unit, _epoch_after(0))
-        )
-    elif row[0] != unit:
-        raise StoreError(
-            f"this store belongs to {row[0]} but the keys are those of {unit}; put the right keys/ beside kit.db, "
-            f"or start with an empty home"
-        )
-
-
-def start_epoch(connection: sqlite3.Connection, *, above: int = 0) -> int:
-    """Begin a new epoch, as whoever restores a backup must; returns it. It is later than `above`, too."""
-    row = connection.execute("SELECT epoch FROM unit_epoch").fetchone()
-    if row is None:
-        raise StoreError("the store has no unit yet; start the kit once (kit run)")
-    epoch = _epoch_after(max(int(row[0]), above))
-    connection.execute(
-        "UPDATE unit_epoch SET epoch = ?, last_seq = 0, highest_0 = 0, highest_1 = 0, highest_2 = 0, highest_3 = 0, "
-        "highest_4 = 0, highest_5 = 0",
-        (epoch,),
-    )
-    return epoch
 
 
 def write_record(
@@ -163,13 +139,7 @@ def write_record(
         ValueError: an argument is out of its bounds.
     """
     _check(kind=kind, body=body, lifetime_s=lifetime_s)
-    row = connection.execute(
-        f"UPDATE unit_epoch SET last_seq = last_seq + 1, highest_{int(Priority(priority))} = last_seq + 1 "  # noqa: S608 - 0 to 5
-        "RETURNING origin, epoch, last_seq"
-    ).fetchone()
-    if row is None:
-        raise StoreError("the store has no unit yet; start the kit once (kit run)")
-    told = RecordId(str(row[0]), int(row[1]), int(row[2]))
+    told = next_name(connection, priority)
     connection.execute(
         f"INSERT INTO records ({COLUMNS}, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
         (*told, kind, int(Priority(priority)), created_ms, lifetime_s, addressee, body),
@@ -319,21 +289,31 @@ class SqliteRecordStore:
             found.update(RecordId(*row) for row in rows)
         return found
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
-        """Commit records from elsewhere, in one transaction. One that is already held changes nothing."""
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> list[Record]:
+        """Commit records from elsewhere, in one transaction; returns those whose names are other records'."""
         del link
         with storing(), self._database.atomic() as connection:
+            apart = unlike_held(connection, records)
+            taken = [each for each in records if each not in apart]
             connection.executemany(
                 f"INSERT OR IGNORE INTO records ({COLUMNS}, pending, taken_ms) "  # noqa: S608 - our constant
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                [(*_values(each), at_ms) for each in records],
+                [(*_values(each), at_ms) for each in taken],
             )
-            note_records(connection, [(*each.id, each.kind) for each in records])
-            for each in records:
+            note_records(connection, [(*each.id, each.kind) for each in taken])
+            for each in taken:
                 if each.kind == CUSTODY_KIND:
                     hear_custody(connection, each)
                 elif each.kind == WARNING and each.id.origin == peer:
                     hear_warning(connection, each)
+            count_change(connection, SUBJECT)
+        return apart
+
+    def rename(self, kept_apart: Collection[Held], *, peer: str, at_ms: int) -> None:
+        """The core holds other records under these names: ours go on under new ones."""
+        del peer, at_ms
+        with storing(), self._database.atomic() as connection:
+            rename(connection, kept_apart)
             count_change(connection, SUBJECT)
 
     def position(self) -> Position | None:
@@ -412,12 +392,6 @@ def _check(*, kind: str, body: bytes, lifetime_s: int | None) -> None:
         )
     if lifetime_s is not None and lifetime_s <= 0:
         raise ValueError(f"a lifetime of {lifetime_s} s would have ended before it began")
-
-
-def _epoch_after(epoch: int) -> int:
-    import secrets
-
-    return epoch + 1 + secrets.randbelow(EPOCH_STEP)
 
 
 def _values(record: Record) -> tuple[object, ...]:

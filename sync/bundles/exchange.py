@@ -66,7 +66,7 @@ class CarriedStore(Protocol):
         """The peer says that it has committed them."""
         ...
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> object:
         """Commit received records in one transaction. A record already held changes nothing."""
         ...
 

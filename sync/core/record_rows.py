@@ -42,8 +42,9 @@ def take(
     link: str,
     at_ms: int,
     refused_kept: int = REFUSED_KEPT_PER_PEER,
-) -> None:
+) -> list[Record]:
     """See `RecordStore.take`; of what is refused, at most `refused_kept` per peer are kept."""
+    apart: list[Record] = []
     refuse = partial(_refuse, peer=peer, link=link, at_ms=at_ms, most=refused_kept)
     with database.atomic() as connection:
         for record in records:
@@ -51,11 +52,14 @@ def take(
             if record.id.origin != peer:
                 reason = f"{peer} sent it under the name of {record.id.origin or 'nobody'}"
                 refuse(connection, record, reason)
+                apart.append(record)
             elif before is None:
                 _insert(connection, record, *_apply(database, record), link=link, at_ms=at_ms)
             elif before != (record.kind, record.body):
                 reason = "another record is already held under this name; was a backup restored without a new epoch?"
                 refuse(connection, record, reason)
+                apart.append(record)
+    return apart
 
 
 def apply_what_was_not(database: Database, *, at_ms: int) -> int:
@@ -216,18 +220,36 @@ def write(
     Raises:
         StoreError: `set_origin` was never called.
     """
+    told = next_name(connection, priority)
+    connection.execute(
+        f"INSERT INTO core_records ({_COLUMNS}, to_send) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
+        (*told, kind, int(Priority(priority)), now_ms, lifetime_s, addressee, body),
+    )
+    return told
+
+
+def next_name(connection: sqlite3.Connection, priority: int) -> RecordId:
+    """The name of the core's next record, in the caller's transaction.
+
+    Raises:
+        StoreError: `set_origin` was never called.
+    """
     row = connection.execute(
         f"UPDATE core_own SET last_seq = last_seq + 1, highest_{int(Priority(priority))} = last_seq + 1 "  # noqa: S608 - 0 to 5
         "RETURNING origin, epoch, last_seq"
     ).fetchone()
     if row is None:
         raise StoreError("the store has no core yet; run `kit core init`")
-    told = RecordId(str(row[0]), int(row[1]), int(row[2]))
+    return RecordId(str(row[0]), int(row[1]), int(row[2]))
+
+
+def start_epoch(connection: sqlite3.Connection) -> None:
+    """Go on under names that no earlier life of this store has given, in the caller's transaction."""
     connection.execute(
-        f"INSERT INTO core_records ({_COLUMNS}, to_send) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
-        (*told, kind, int(Priority(priority)), now_ms, lifetime_s, addressee, body),
+        "UPDATE core_own SET epoch = epoch + ?, last_seq = 0, highest_0 = 0, highest_1 = 0, highest_2 = 0, "
+        "highest_3 = 0, highest_4 = 0, highest_5 = 0",
+        (_first_epoch(),),
     )
-    return told
 
 
 def _insert(

@@ -5,7 +5,7 @@ A store belongs to one thread; the sync loop, the door and each request of the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ from sync.core import (
     queries,
     reading_rows,
     record_rows,
+    renaming,
     village_rows,
     warning_rows,
 )
@@ -168,16 +169,22 @@ class SqliteCoreStore:
         """Those that are committed here."""
         return record_rows.held(self._database.connection, ids)
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
-        """Commit and apply what a kit sent, in one transaction."""
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> list[Record]:
+        """Commit and apply what a kit sent, in one transaction; returns what was kept apart."""
         if refused := self._room.refuses(records):
             raise CannotStoreNow(refused)
         with storing(), self._database.atomic() as connection:
-            record_rows.take(
+            apart = record_rows.take(
                 self._database, records, peer=peer, link=link, at_ms=at_ms, refused_kept=self._refused_kept
             )
             to_kits = {each.addressee for each in records if each.kind == MESSAGE and each.addressee}
             letters.say_undeliverable(connection, to_kits, now_ms=at_ms)
+        return apart
+
+    def rename(self, kept_apart: Collection[Held], *, peer: str, at_ms: int) -> None:
+        """That kit holds other records under these names."""
+        with storing(), self._database.atomic() as connection:
+            renaming.rename(connection, kept_apart, peer=peer, now_ms=at_ms)
 
     def position(self) -> Position | None:
         """How far the core's own records go."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sync.engine.watched import WatchedLink
 from sync.protocol.peers import Role
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import Held, Record
 from sync.protocol.routing import carried
 from sync.protocol.session import Session
 
@@ -25,7 +25,7 @@ class Conversation:
     heard_told: dict[str, float] = field(default_factory=dict)
     wake_at: dict[str, float] = field(default_factory=dict)
     offer_again: bool = True
-    aside: dict[RecordId, tuple[str, Record]] = field(default_factory=dict)
+    aside: dict[Held, tuple[str, Record]] = field(default_factory=dict)
 
     def is_due(self, link: str, now: float) -> bool:
         """Whether to ask the session for a frame by that link."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sync.protocol.beacons import Holding
-from sync.protocol.records import CannotStoreNow, Record, RecordId, RecordStore
+from sync.protocol.records import CannotStoreNow, Held, Record, RecordId, RecordStore
 
 LOG = logging.getLogger("sync")
 
@@ -31,11 +31,24 @@ class Keeping:
         why = next(iter(self._failing.values()), "")
         return f"nothing can be stored here ({why}), so the other side is asked to wait; free some space" if why else ""
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int, what_has_room: bool = False) -> bool:
-        """Whether they are committed; that what still has room was taken does not mean that the rest has."""
-        return self._try(
-            "urgent" if what_has_room else "take", lambda: self._store.take(records, peer=peer, link=link, at_ms=at_ms)
-        )
+    def take(
+        self, records: Sequence[Record], *, peer: str, link: str, at_ms: int, what_has_room: bool = False
+    ) -> Collection[Record] | None:
+        """Those that were kept apart, the others are committed; None = nothing is.
+
+        That what still has room was taken does not mean that the rest has.
+        """
+        apart: Collection[Record] = ()
+
+        def write() -> None:
+            nonlocal apart
+            apart = self._store.take(records, peer=peer, link=link, at_ms=at_ms)
+
+        return apart if self._try("urgent" if what_has_room else "take", write) else None
+
+    def rename(self, kept_apart: Collection[Held], *, peer: str, at_ms: int) -> bool:
+        """Whether they have new names."""
+        return self._try("rename", lambda: self._store.rename(kept_apart, peer=peer, at_ms=at_ms))
 
     def accepted(self, ids: Sequence[RecordId], *, peer: str, link: str, at_ms: int) -> bool:
         """Whether it is written down."""

@@ -7,7 +7,7 @@ acknowledged, is kept in memory as far as there is room, and is tried again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from kit.clock import Clock
 from sync.engine.conversation import HEARD_EVERY_S, Conversation
@@ -28,6 +28,7 @@ from sync.protocol.events import (
     Event,
     PeerMustWait,
     RecordsAccepted,
+    RecordsKeptApart,
     RecordsReceived,
     TwinHeard,
     Welcomed,
@@ -35,7 +36,7 @@ from sync.protocol.events import (
 from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.keys import agree
 from sync.protocol.peers import PeerBook, Refusal, RefusalReason, Role
-from sync.protocol.records import CannotStoreNow, Priority, Record, RecordId, dated
+from sync.protocol.records import CannotStoreNow, Held, Priority, Record, RecordId, dated, digest_of
 from sync.protocol.refusal import sealed_refusal
 from sync.protocol.session import Session
 
@@ -122,9 +123,11 @@ class Receiving:
             if not records:
                 continue
             link = next(reversed(conversation.aside.values()))[0]
-            if self._keeping.take(records, peer=conversation.session.peer.unit, link=link, at_ms=self._now_ms()):
+            session = conversation.session
+            apart = self._keeping.take(records, peer=session.peer.unit, link=link, at_ms=self._now_ms())
+            if apart is not None:
                 conversation.aside.clear()
-                self._acknowledge(conversation.session, records, link, late=True)
+                self._acknowledge(session, self._committed_of(records, apart, session), link, late=True)
                 conversation.touch()
 
     def acknowledge_broadcasts(self) -> None:
@@ -164,21 +167,28 @@ class Receiving:
 
     def _commit(self, conversation: Conversation, events: Sequence[Event], link: WatchedLink) -> None:
         session = conversation.session
-        records: dict[RecordId, Record] = {}
+        records: dict[tuple[RecordId, str, bytes], Record] = {}
         accepted: list[RecordId] = []
+        apart: list[Held] = []
         for event in events:
             match event:
                 case RecordsReceived():
-                    records.update((record.id, record) for record in event.records)
+                    records.update(((record.id, record.kind, record.body), record) for record in event.records)
                 case RecordsAccepted():
                     accepted.extend(event.ids)
+                case RecordsKeptApart():
+                    apart.extend(event.records)
                 case _:
                     self._hear(event, session)
         unit = session.peer.unit
         if session.peer.role is Role.CORE and not any(isinstance(event, EnrolmentRefused) for event in events):
             self._standing.heard_well()
         if records:
-            self._take(conversation, records, link)
+            self._take(conversation, list(records.values()), link)
+        if apart:
+            LOG.warning("%s holds other records under the names of %d of ours: they get new ones", unit, len(apart))
+            self._keeping.rename(apart, peer=unit, at_ms=self._now_ms())
+            self._offering.anew()
         if accepted:
             self._keeping.accepted(accepted, peer=unit, link=link.name, at_ms=self._now_ms())
             if self._broadcasting is not None:
@@ -187,31 +197,46 @@ class Receiving:
             # whoever wrote what was passed on is told that it has arrived
             self._look_again({each.origin for each in accepted})
 
-    def _take(self, conversation: Conversation, records: dict[RecordId, Record], link: WatchedLink) -> None:
+    def _take(self, conversation: Conversation, records: Sequence[Record], link: WatchedLink) -> None:
         session, now_ms = conversation.session, self._now_ms()
         # those held already, too: the store is where another body under the same name is noticed
-        came = [dated(record, now_ms) for record in records.values()]
-        taken = self._keep(came, peer=session.peer.unit, link=link.name, at_ms=now_ms)
+        came = [dated(record, now_ms) for record in records]
+        taken, apart = self._keep(came, peer=session.peer.unit, link=link.name, at_ms=now_ms)
         if len(taken) < len(came):
             gone = self._set_aside(conversation, link.name, [each for each in came if each not in taken])
             session.hearing.cannot_store(seconds=WAIT_S, gone=gone)
         if not taken:
             return
-        self._acknowledge(session, taken, link.name)
+        self._acknowledge(session, self._committed_of(taken, apart, session), link.name)
         addressees = {each.addressee for each in taken if each.addressee}
         # passed on at once; where there is no such kit, its author is told
         self._look_again(addressees | ({session.peer.unit} if addressees else set()))
 
-    def _keep(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> Sequence[Record]:
-        """Commit them; where there is no room for all, the alarms among them. Returns those that are committed."""
-        if self._keeping.take(records, peer=peer, link=link, at_ms=at_ms):
-            return records
+    def _keep(
+        self, records: Sequence[Record], *, peer: str, link: str, at_ms: int
+    ) -> tuple[Sequence[Record], Collection[Record]]:
+        """Give them to the store; where there is no room for all, the alarms among them.
+
+        Returns:
+            Those that it has taken, and those of them that it has kept apart.
+        """
+        apart = self._keeping.take(records, peer=peer, link=link, at_ms=at_ms)
+        if apart is not None:
+            return records, apart
         alarms = [record for record in records if record.priority == Priority.DISTRESS]
-        if 0 < len(alarms) < len(records) and self._keeping.take(
-            alarms, peer=peer, link=link, at_ms=at_ms, what_has_room=True
-        ):
-            return alarms
-        return []
+        if 0 < len(alarms) < len(records):
+            apart = self._keeping.take(alarms, peer=peer, link=link, at_ms=at_ms, what_has_room=True)
+        return ([], ()) if apart is None else (alarms, apart)
+
+    def _committed_of(self, taken: Sequence[Record], apart: Collection[Record], session: Session) -> list[Record]:
+        """Those that may be acknowledged; of the others the peer is told that they were kept apart."""
+        if not apart:
+            return list(taken)
+        LOG.warning("%s sent %d records under names that are held already", session.peer.unit, len(apart))
+        session.hearing.keep_apart(apart)
+        # nor is the one that came first, if both came at once: an acknowledgement tells only the name
+        names = {record.id for record in apart}
+        return [record for record in taken if record.id not in names]
 
     def _look_again(self, units: Iterable[str]) -> None:
         """The store has something new for these that no other process has written."""
@@ -237,10 +262,11 @@ class Receiving:
         gone: list[RecordId] = []
         aside = conversation.aside
         for record in records:
-            aside[record.id] = (link, record)
+            aside[Held(record.id, digest_of(record.kind, record.body))] = (link, record)
         while len(aside) > ASIDE_RECORDS or sum(len(record.body) for _, record in aside.values()) > ASIDE_BYTES:
-            gone.append(next(iter(aside)))
-            del aside[gone[-1]]
+            oldest = next(iter(aside))
+            del aside[oldest]
+            gone.append(oldest.id)
         self._aside_at = self._clock.monotonic() + ASIDE_AGAIN_S
         return gone
 
@@ -280,10 +306,16 @@ class Receiving:
         if record is None:
             return
         now_ms = self._now_ms()
-        if self._keeping.take([record], peer=self._listening.core.unit, link=link.name, at_ms=now_ms):
-            self._listening.owe(record, link, now=now)
-        else:
+        apart = self._keeping.take([record], peer=self._listening.core.unit, link=link.name, at_ms=now_ms)
+        if apart is None:
             self._listening.forget(record)
+        elif apart:
+            conversation = self._talks.with_peer(self._listening.core)
+            self._committed_of([record], apart, conversation.session)
+            self._listening.forget(record)
+            conversation.touch()
+        else:
+            self._listening.owe(record, link, now=now)
 
     def _take_hello(self, link: WatchedLink, arrival: Arrival) -> None:
         hello = Hello.decode(arrival.frame)

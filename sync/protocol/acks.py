@@ -22,6 +22,9 @@ TOLD_FRAMES = 176
 MAX_BITMAP_BYTES = 24
 """On a path that shares its counters with a busy one they lie far apart: at most 192 back."""
 
+LEAST_URGENT = 5
+"""The priority of what is acknowledged until it is known."""
+
 _REMEMBERED = 4096
 
 
@@ -88,6 +91,22 @@ class Owed:
             if not self.uncommitted[counter]:
                 del self.uncommitted[counter]
                 self.heard.append(counter)
+
+    def begin_anew(self) -> None:
+        """Another life of the peer has begun: what is not acknowledged by now comes again."""
+        self.heard.clear()
+        for owed in (self.uncommitted, self.ids, self.by_name, self.told_once, self.transfers):
+            owed.clear()
+
+    def keep_apart(self, ids: set[RecordId]) -> None:
+        """These are not committed and never will be under their names: the frames that held them are not named at all.
+
+        What else was in them is acknowledged by name.
+        """
+        for counter in [each for each, missing in self.uncommitted.items() if missing & ids]:
+            self.by_name.update(dict.fromkeys(self.uncommitted.pop(counter) - ids, LEAST_URGENT))
+        for each in ids:
+            self.by_name.pop(each, None)
 
     def name(self) -> Heard | None:
         """The frames to name."""

@@ -38,6 +38,7 @@ class Draft:
     refusal: bool = False
     context: bool = False
     life: bool = False
+    apart: list[RecordId] = field(default_factory=list)
     full: bool = False
 
     @property

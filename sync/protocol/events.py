@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sync.protocol.beacons import Beacon
 from sync.protocol.peers import RefusalReason
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import Held, Record, RecordId
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,13 @@ class RecordsAccepted:
     """The peer has committed these records of ours."""
 
     ids: tuple[RecordId, ...]
+
+
+@dataclass(frozen=True)
+class RecordsKeptApart:
+    """The peer has not committed these records of ours: it holds other ones under their names."""
+
+    records: tuple[Held, ...]
 
 
 @dataclass(frozen=True)
@@ -63,4 +70,13 @@ class EnrolmentRefused:
     reason: RefusalReason
 
 
-Event = RecordsReceived | RecordsAccepted | BeaconHeard | PeerMustWait | TwinHeard | Welcomed | EnrolmentRefused
+Event = (
+    RecordsReceived
+    | RecordsAccepted
+    | RecordsKeptApart
+    | BeaconHeard
+    | PeerMustWait
+    | TwinHeard
+    | Welcomed
+    | EnrolmentRefused
+)

@@ -19,6 +19,7 @@ from sync.protocol.events import (
     Event,
     PeerMustWait,
     RecordsAccepted,
+    RecordsKeptApart,
     RecordsReceived,
     TwinHeard,
     Welcomed,
@@ -27,6 +28,7 @@ from sync.protocol.fragments import Reassembly
 from sync.protocol.frames import FrameType, frame_type
 from sync.protocol.items import (
     Accepted,
+    Apart,
     Behind,
     Context,
     Heard,
@@ -45,10 +47,13 @@ from sync.protocol.keys import agree
 from sync.protocol.outgoing import Ledger
 from sync.protocol.path import Path
 from sync.protocol.peers import Peer, RefusalReason, Role
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import Held, Record, RecordId, digest_of
 from sync.protocol.sealing import Counters, Opened, Opener
 from sync.protocol.speech import Speech
 from sync.protocol.ways import Ways
+
+APART_REMEMBERED = 256
+"""A record that came in pieces and was kept apart is not gathered anew because its sender did not hear of it."""
 
 OUTSIDE = 0
 """The counter of what is sealed outside any session (`sync.protocol.refusal`)."""
@@ -97,6 +102,7 @@ class Hearing:
         self._lives = deque((salt,), maxlen=2)
         self._committed = Committed()
         self._last_wait_s = 0
+        self._apart: dict[RecordId, tuple[bytes, int]] = {}
         self.wait_until, self.peer_is_full = float("-inf"), False
         self.withheld: frozenset[RecordId] = frozenset()
 
@@ -169,6 +175,19 @@ class Hearing:
             self._speech.wait_s = None
             self._ways.owed_by(path).note(now, priority=min(told.values(), default=5), more=False)
 
+    def keep_apart(self, records: Iterable[Record]) -> None:
+        """These came and were not committed, because other ones are held under their names: say so, not that they are.
+
+        Acknowledge the others that came with them after this.
+        """
+        told = {record.id: (digest_of(record.kind, record.body), int(record.priority)) for record in records}
+        for owed in self._ways.owed.values():
+            owed.keep_apart(set(told))
+        self._speech.apart.update(told)
+        self._apart.update(told)
+        while len(self._apart) > APART_REMEMBERED:
+            del self._apart[next(iter(self._apart))]
+
     def came_otherwise(self, record: RecordId, *, priority: int, path: str, now: float) -> None:
         """It was heard in a broadcast by that link, and is to be acknowledged by name: `acknowledge` it next."""
         owed = self._ways.owed_by(path)
@@ -239,6 +258,7 @@ class Hearing:
         self._counters.take(opened.counter)
         if known != self._talk.peer_salt:
             self._ways.forget_what_was_told()
+            self._ways.forget_what_is_owed()
             self._committed.begin_anew()
         if known is not None and known != self._talk.peer_salt:
             self._ask_at_once(self._ways.paths)  # it was restarted, perhaps from a backup: what does it hold?
@@ -272,6 +292,10 @@ class Hearing:
         match item:
             case Heard() | Received() | Accepted():
                 return self._take_word(item, opened, way, now)
+            case Apart():
+                named = RecordId(item.record.origin or self._unit, *item.record[1:])
+                ours = self._ledger.kept_apart(named, item.digest) or named in self.withheld
+                return [RecordsKeptApart((Held(named, item.digest),))] if ours else []
             case Behind():
                 self._jump_past(item, way)
             case Context():
@@ -345,7 +369,11 @@ class Hearing:
         if known is not None:
             owed.ids[known[0]], owed.doubted = known[1], True
             return
-        if any(self._committed.made_by(item.transfer) in each.by_name for each in self._ways.owed.values()):
+        made = self._committed.made_by(item.transfer)
+        if made is not None and made in self._apart:
+            self._speech.apart[made] = self._apart[made]  # its sender has not heard it
+            return
+        if any(made in each.by_name for each in self._ways.owed.values()):
             self._speech.wait_s = self._last_wait_s  # it is here whole, and still cannot be stored
             return
         try:

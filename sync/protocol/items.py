@@ -17,7 +17,9 @@
           from there the digest of what is held (4)
     0x0D  to: the salt (4) of the life that what this full frame says has come is said to
     0x0B  wait: for so many seconds nothing can be stored here
-    0x40-0x7f  later versions: length, then that many bytes to skip
+    0x40  kept apart: length, then origin (text, empty = the receiver), epoch, seq, digest (4) of the record that came
+          though another one is held under its name
+    0x41-0x7f  later versions: length, then that many bytes to skip
 
 Numbers without a width are varints, text has a length byte (`sync.protocol.wire`), bitmaps have their first bit lowest.
 """
@@ -43,6 +45,7 @@ __all__ = [
     "WIRE_EPOCH_MS",
     "Accepted",
     "AcceptedAs",
+    "Apart",
     "Beacon",
     "Behind",
     "Code",
@@ -96,6 +99,7 @@ class Code(IntEnum):
     LIFE = 12
     TO = 13
     ACCEPTED_AS = 14
+    APART = 0x40
 
 
 @dataclass(frozen=True)
@@ -199,8 +203,20 @@ class To:
     salt: int
 
 
+@dataclass(frozen=True)
+class Apart:
+    """That record was not committed over there, because another one is held under its name: it needs a new one.
+
+    The digest says which of the two is meant: with a copied SD card both have that name.
+    """
+
+    record: RecordId
+    digest: bytes
+
+
 Item = (
     Record
+    | Apart
     | Piece
     | Accepted
     | AcceptedAs
@@ -298,6 +314,13 @@ def encode_wait(seconds: int) -> bytes:
     return bytes((Code.WAIT,)) + varint(seconds)
 
 
+def encode_apart(apart: Apart, *, peer: str) -> bytes:
+    """The item."""
+    origin, epoch, seq = apart.record
+    told = short_text("" if origin == peer else origin) + varint(epoch) + varint(seq) + apart.digest
+    return bytes((Code.APART,)) + varint(len(told)) + told
+
+
 def decode_items(plain: bytes, *, sender: str, epoch: int = -1) -> list[Item]:
     """All items of a frame.
 
@@ -316,7 +339,9 @@ def decode_items(plain: bytes, *, sender: str, epoch: int = -1) -> list[Item]:
         if head & RECORD:
             items.append(read_record(reader, head, before, sender=sender))
         elif _LATER <= head < _LATER_END:
-            reader.take(reader.varint())
+            told = reader.take(reader.varint())
+            if head == Code.APART:
+                items.append(_read_apart(Reader(told)))
         elif head == Code.PADDING:
             break
         else:
@@ -376,6 +401,11 @@ def _read_item(reader: Reader, head: int) -> Item:  # noqa: C901, PLR0911, PLR09
             return Wait(min(reader.varint(), MAX_WAIT_S))
         case _:
             raise MalformedFrame(f"an item of the unknown type {head:#x}")
+
+
+def _read_apart(reader: Reader) -> Apart:
+    origin, epoch, seq = reader.short_text(), reader.varint(), reader.varint()
+    return Apart(RecordId(origin, epoch, seq), reader.take(DIGEST_BYTES))
 
 
 def _read_accepted_as(reader: Reader) -> AcceptedAs:

@@ -15,7 +15,7 @@ from sync.protocol.frames import LORA_FRAME_BYTES
 from sync.protocol.items import Heard, Received, RecordPacker
 from sync.protocol.path import Flight, Path, Sending
 from sync.protocol.ranges import Ranges
-from sync.protocol.records import Record, RecordId
+from sync.protocol.records import Record, RecordId, digest_of
 from sync.protocol.sealing import OVERHEAD_BYTES, whole_counter
 
 CONTEXT_BYTES = 6
@@ -192,6 +192,14 @@ class Ledger:
         known = [each for each in dict.fromkeys(ids) if each in self._all]
         self._forget(known)
         return known
+
+    def kept_apart(self, record: RecordId, digest: bytes) -> bool:
+        """The peer holds another record under that name; whether it is ours that it means, which is then given up."""
+        ours = self._all.get(record)
+        if ours is None or digest_of(ours.record.kind, ours.record.body) != digest:
+            return False
+        self._forget([record])
+        return True
 
     def note_heard(self, heard: Heard, path: Path, *, newest: int, now: float) -> tuple[list[RecordId], list[Flight]]:
         """The peer names frames that it has: returns the records thereby accepted, and the frames not named before.

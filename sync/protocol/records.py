@@ -122,8 +122,20 @@ class RecordStore(Protocol):
         """Those of the named records that are already committed here."""
         ...
 
-    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> None:
-        """Commit received records in one transaction. A record already held changes nothing."""
+    def take(self, records: Sequence[Record], *, peer: str, link: str, at_ms: int) -> Collection[Record]:
+        """Commit received records in one transaction. A record already held changes nothing.
+
+        Returns:
+            Those that were not committed, because another record is held under their name: they are not acknowledged.
+        """
+        ...
+
+    def rename(self, kept_apart: Collection[Held], *, peer: str, at_ms: int) -> None:
+        """That peer has not taken these, for it holds other records under their names: give those new ones.
+
+        Our own get names of a new epoch, in which we go on: our store was set back, or its card copied. What another
+        unit wrote cannot be delivered. One that is not as told is passed over.
+        """
         ...
 
     def position(self) -> Position | None:

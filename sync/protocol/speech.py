@@ -11,7 +11,9 @@ from sync.protocol.conversation import Conversation
 from sync.protocol.draft import Draft
 from sync.protocol.fragments import Reassembly
 from sync.protocol.items import (
+    Apart,
     encode_accepted,
+    encode_apart,
     encode_beacon,
     encode_behind,
     encode_context,
@@ -27,7 +29,7 @@ from sync.protocol.outgoing import Ledger, aged
 from sync.protocol.path import Path
 from sync.protocol.peers import Peer, RefusalReason, Role
 from sync.protocol.record_items import RecordPacker
-from sync.protocol.records import Record
+from sync.protocol.records import Record, RecordId
 from sync.protocol.sealing import OVERHEAD_BYTES, SHORT_OVERHEAD_BYTES, Counters, Sealer
 
 BEACON_PRIORITY = 3
@@ -52,6 +54,7 @@ class Speech:
         refusal: the peer is not talked to.
         ask: when to ask for a beacon at the latest (kit seconds), by path; it is forgotten once the core has told.
         answer: the paths by which one was asked for.
+        apart: records that came though others are held under their names, each with its digest and priority.
     """
 
     unit: str
@@ -70,6 +73,7 @@ class Speech:
     refusal: RefusalReason | None = None
     ask: dict[str, float] = field(default_factory=dict)
     answer: set[str] = field(default_factory=set)
+    apart: dict[RecordId, tuple[bytes, int]] = field(default_factory=dict)
 
     def note_epoch(self, records: Iterable[Record]) -> None:
         """The newest epoch of our own records is the one worth telling."""
@@ -80,7 +84,7 @@ class Speech:
 
     def pressing(self, way: Path) -> bool:
         """Whether there is something to say at once."""
-        said = (self.behind, self.show_salt, self.welcome is not None, self.wait_s is not None)
+        said = (self.behind, self.show_salt, self.welcome is not None, self.wait_s is not None, bool(self.apart))
         return any(said) or self.refusal is not None or way.name in self.answer
 
     def beacon_due_at(self, way: Path) -> float | None:
@@ -144,6 +148,8 @@ class Speech:
             self.wait_s = None
         if draft.refusal:
             self.refusal = None
+        for each in draft.apart:
+            self.apart.pop(each, None)
         self.show_salt = False
 
     def _short(self, way: Path) -> bool:
@@ -158,6 +164,9 @@ class Speech:
             draft.behind = True
         if self.wait_s is not None and draft.add(encode_wait(self.wait_s), priority=1):
             draft.wait = True
+        for record, (digest, priority) in self.apart.items():
+            if draft.add(encode_apart(Apart(record, digest), peer=self.peer.unit), priority=priority):
+                draft.apart.append(record)
         if self.show_salt:
             draft.priority = min(draft.priority, BEACON_PRIORITY)
 

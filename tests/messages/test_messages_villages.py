@@ -19,7 +19,7 @@ from kit.model.letters import letter_body, make_letter
 from kit.model.villages import Village, villages_body
 from kit.store.records import SqliteRecordStore, write_record
 from sync.protocol.enrolment import Invite
-from sync.protocol.records import Priority, Record, RecordId
+from sync.protocol.records import Held, Priority, Record, RecordId, digest_of
 from village_apps.web.trial import TrialKit
 
 CORE = "core-aaaaaaaa"
@@ -84,6 +84,18 @@ def accept(kit: TrialKit) -> None:
         ids = [each.id for each in outgoing(kit)]
         store.left(ids, peer=CORE, link="lora", at_ms=kit.now_ms)
         store.accepted(ids, peer=CORE, link="lora", at_ms=kit.now_ms)
+
+
+def test_a_message_whose_name_was_taken_at_the_core_is_still_followed_by_its_author(kit: TrialKit, core: Core) -> None:
+    phone = kit.app.test_client()
+    answer = phone.post("/messages/", data=sheet(phone, to=RIVER))
+    (record,) = outgoing(kit)
+    with kit.store() as database:
+        apart = [Held(record.id, digest_of(record.kind, record.body))]
+        SqliteRecordStore(database).rename(apart, peer=CORE, at_ms=kit.now_ms)
+    assert "The city has it" not in phone.get(answer.location).text
+    accept(kit)
+    assert "The city has it" in phone.get(answer.location).text
 
 
 def test_a_villager_chooses_a_village_by_its_name_and_sees_each_step_of_the_way(kit: TrialKit, core: Core) -> None:

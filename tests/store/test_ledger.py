@@ -26,6 +26,8 @@ from kit.store.ledger import SEGMENT_BYTES, Ledger
 from kit.store.power_history import dead_ledgers
 from kit.store.reading_writer import ReadingWriter
 from kit.store.records import set_origin, write_record
+from kit.store.renaming import rename
+from sync.protocol.records import Held, RecordId, digest_of
 
 START_S = 1_800_000_000.0
 
@@ -99,6 +101,17 @@ def test_after_a_power_cut_everything_acknowledged_is_found_and_the_technician_s
     assert "readings of roof: acknowledged 3, found 3, lost 0" in text
     assert "receipt records: acknowledged 1, found 1, lost 0" in text
     assert dead_ledgers(unit.home.ledger) == []
+
+
+def test_a_record_that_got_a_new_name_meanwhile_is_not_lost(unit: Before) -> None:
+    unit.accept("receipt")
+    with unit.store.atomic() as connection:
+        row = connection.execute("SELECT origin, epoch, seq, kind, body FROM records").fetchone()
+        rename(connection, [Held(RecordId(*row[:3]), digest_of(row["kind"], row["body"]))])
+    unit.die()
+    settle_unclean_ends(unit.home, after())
+    (row,) = power_cut_rows(unit.home)
+    assert (row["acknowledged"], row["found"], row["lost"]) == (2, 2, 0), "under both names"
 
 
 def test_a_store_that_lost_what_it_had_committed_is_found_out(unit: Before, tmp_path: Path) -> None:

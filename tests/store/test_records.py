@@ -24,7 +24,7 @@ from kit.store.records import (
     start_epoch,
     write_record,
 )
-from sync.protocol.records import Custody, Priority, Record, RecordId
+from sync.protocol.records import Custody, Held, Priority, Record, RecordId, digest_of
 
 MIGRATIONS = (*facts.MIGRATIONS, *records.MIGRATIONS, *links.MIGRATIONS)
 
@@ -211,3 +211,42 @@ def test_a_link_keeps_when_it_was_last_heard_over_a_restart(database: Database) 
         put_link(connection, row("old", None, 9))
         forget_links_except(connection, {"lora"})
     assert links.links(database.connection) == [row("lora", 5, 9)]
+
+
+def test_a_record_whose_name_is_taken_over_there_keeps_its_number_and_gets_a_name_of_a_new_epoch(
+    database: Database,
+) -> None:
+    store = SqliteRecordStore(database)
+    first, second, third = write(database), write(database, kind="note"), write(database)
+    store.left([second], peer="core", link="lora", at_ms=5)
+    store.accepted([third], peer="core", link="lora", at_ms=6)
+    number = {row["seq"]: row["number"] for row in database.connection.execute("SELECT number, seq FROM records")}
+    theirs = Held(first, digest_of("readings", b"what another unit wrote"))
+    ours = [Held(second, digest_of("note", b"body")), Held(third, digest_of("readings", b"body"))]
+    store.rename([theirs, *ours], peer="core", at_ms=7)
+    names = {row["number"]: (row["epoch"], row["seq"]) for row in database.connection.execute("SELECT * FROM records")}
+    assert names[number[1]] == first[1:], "only the one that was meant"
+    assert names[number[3]] == third[1:], "what was accepted is accepted"
+    (epoch, seq) = names[number[2]]
+    assert epoch > second.epoch
+    assert seq == 1
+    (row,) = [row for row in queue(database.connection, limit=9) if row["kind"] == "note"]
+    assert (row["state"], row["links"]) == ("written", [])
+    assert write(database)[1:] == (epoch, 2), "all that follows is of the new epoch"
+    assert [each.id[1:] for each in store.outgoing("core", now_ms=0, limit=9)] == [first[1:], (epoch, 1), (epoch, 2)]
+
+
+def test_what_comes_under_a_name_that_is_held_as_something_else_is_kept_out_and_told(database: Database) -> None:
+    store = SqliteRecordStore(database)
+
+    def come(*bodies: bytes) -> list[bytes]:
+        some = [
+            Record(id=RecordId("core-x", 1, 1), kind="note", priority=Priority.MESSAGE, created_ms=1, body=body)
+            for body in bodies
+        ]
+        return [each.body for each in store.take(some, peer="core-x", link="lora", at_ms=5)]
+
+    assert come(b"first", b"at once") == [b"at once"]
+    assert come(b"first") == []
+    assert come(b"later") == [b"later"]
+    assert [each.body for _, each in received(database.connection, "note", after=0, limit=9)] == [b"first"]

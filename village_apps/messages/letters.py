@@ -37,7 +37,9 @@ MIGRATIONS = (
 _SENT = """
 SELECT token, body, created_ms, lifetime_s, left_ms, accepted_ms, delivered_ms, undeliverable_ms, read_ms, read_by,
        addressee, to_name, (SELECT group_concat(link) FROM custody WHERE custody.number = records.number) AS links
-FROM messages_sent JOIN records USING (origin, epoch, seq)
+FROM messages_sent m JOIN records ON records.number = coalesce(
+    (SELECT number FROM records r WHERE r.origin = m.origin AND r.epoch = m.epoch AND r.seq = m.seq),
+    (SELECT number FROM records_renamed r WHERE r.origin = m.origin AND r.epoch = m.epoch AND r.seq = m.seq))
 """
 
 
