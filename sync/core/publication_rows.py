@@ -23,7 +23,7 @@ _FILES = f"""
 SELECT r.number, r.origin, r.epoch, r.seq, r.kind, r.created_ms, r.body, b.withdrawn_by, w.created_ms AS withdrawn_ms
        FROM core_broadcasts b JOIN core_records r ON r.number = b.number
        LEFT JOIN core_records w ON w.number = b.withdrawn_by
-       WHERE r.kind IN ({_KINDS})
+       WHERE r.kind IN ({_KINDS}) AND NOT EXISTS (SELECT 1 FROM core_broadcasts t WHERE t.withdrawn_by = b.number)
 """  # noqa: S608 - our constant
 
 
@@ -89,7 +89,7 @@ def withdraw(connection: sqlite3.Connection, number: int, *, now_ms: int) -> Rec
 
 def _named(rows: sqlite3.Cursor) -> Iterator[tuple[sqlite3.Row, str, str]]:
     for row in rows:
-        with suppress(PublishedError):  # it takes a file back, or only a newer version of this program can read it
+        with suppress(PublishedError):  # only a newer version of this program can read it
             yield (row, *name_from_body(row["body"]))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from kit.errors import KitError
@@ -17,6 +18,9 @@ KIND = "advice"
 TEXT = ".txt"
 MAX_TEXT_BYTES = 16 * 1024
 """Some eight pages; a page must open at once on an old phone."""
+
+TEXTS_KNOWN = 64
+"""1 MiB at most."""
 
 LONGEST_TITLE = 120
 NEW_FOR_MS = 7 * 86_400_000
@@ -60,14 +64,26 @@ def advice_here(connection: sqlite3.Connection, content: Path) -> list[Advice]:
     for file in received_files(connection):
         if file.kind != KIND:
             continue
-        title, text = file.name, None
-        if file.name.endswith(TEXT):
-            try:
-                title, text = read_text((content / KIND / file.name).read_bytes(), file.name)
-            except (AdviceError, OSError):
-                title, text = file.name, None
+        title, text = _shown(content / KIND / file.name)
         found.append(Advice(name=file.name, title=title, text=text, by=file.by, at_ms=file.at_ms))
     return found
+
+
+def _shown(path: Path) -> tuple[str, str | None]:
+    """Title and text; the file's name and None for what can only be kept."""
+    if not path.name.endswith(TEXT):
+        return path.name, None
+    try:
+        told = path.stat()
+        return _read_once(path, told.st_mtime_ns, told.st_size)
+    except (AdviceError, OSError):
+        return path.name, None
+
+
+@lru_cache(maxsize=TEXTS_KNOWN)
+def _read_once(path: Path, _changed_ns: int, _size_bytes: int) -> tuple[str, str]:
+    """Read once for each time that the file changed: the first page shows a title with every rendering."""
+    return read_text(path.read_bytes(), path.name)
 
 
 def read_text(content: bytes, name: str) -> tuple[str, str]:
