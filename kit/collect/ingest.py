@@ -19,6 +19,7 @@ from kit.collect.dialects.port import Dialect, DialectError, Look, Observation, 
 from kit.collect.joining import Waiters
 from kit.collect.judgement import find_quantity, judge_known, judge_time
 from kit.collect.neighbours import Member, Neighbours
+from kit.collect.repeats import Repeats
 from kit.collect.speakers import PARTS_PER_GATEWAY, VERSION, Room, Route, Speaker, Speakers
 from kit.model.consistency import SAME_TIME_MS, can_contradict, contradictions, partners
 from kit.model.messages import Published
@@ -29,14 +30,8 @@ from kit.store.facts import count_change
 from kit.store.ingest_state import (
     IGNORED,
     MALFORMED,
-    REPEAT_WITHIN_MS,
     Problem,
     count_problem,
-    forget_old_undated,
-    remember_undated,
-    undated_digest,
-    undated_key,
-    undated_taken,
 )
 from kit.store.learned import learn
 from kit.store.reading_writer import MAX_SERIES_PER_DEVICE, STATE, Outcome, ReadingWriter, Series, Undated
@@ -45,9 +40,6 @@ log = logging.getLogger(__name__)
 
 _BEGINNING = f"SELECT {STATE}, {VERSION}"
 """Everything that a transaction has to know at its beginning: each question by itself costs a tenth of its work."""
-
-TIDY_EVERY = 10_000
-"""Undated messages between two clean-ups of what is remembered about them."""
 
 
 _CROWDED_OUT = Outcome.CROWDED_OUT
@@ -120,9 +112,7 @@ class Ingest:
         self._lanes: dict[tuple[str, Look], list[tuple[_Track, int]]] = {}
         self._series_known = 0
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._undated: dict[bytes, tuple[bytes, int]] = {}
-        self._taken: dict[bytes, tuple[bytes, int]] | None = None
-        self._since_tidied = 0
+        self._repeats = Repeats()
         self._dating = Dating()
         self._offset_ms: int | None = None
         self._boot: tuple[str, int] | None = None
@@ -130,8 +120,7 @@ class Ingest:
     def __call__(self, connection: sqlite3.Connection, publishes: Sequence[Published]) -> None:
         """Take the messages, inside the caller's transaction."""
         self._problems.clear()
-        self._undated.clear()
-        self._taken = None
+        self._repeats.begin()
         token, horizon_ms, version = connection.execute(_BEGINNING).fetchone()
         anew = self._writer.begin(connection, (token, horizon_ms))
         self._neighbours.begin(connection, anew=anew)
@@ -148,12 +137,17 @@ class Ingest:
             self._speakers.forget_changes()
         if publishes:
             self._dating = self._date(connection, publishes[-1].received_ms)
+        routes = self._speakers.routes
         for published in publishes:
-            self._take(connection, published)
+            route = routes.get((published.username, published.topic)) or self._find_route(published)
+            if route is not None:
+                self._take(connection, route, published)
         self._waiters.write(connection)
         stored = self._writer.flush(connection)
         self._neighbours.flush(connection)
-        self._write_state(connection, publishes[-1].received_ms if publishes else 0)
+        for problem in self._problems.values():
+            count_problem(connection, problem)
+        self._repeats.write(connection, publishes[-1].received_ms if publishes else 0)
         if stored:
             count_change(connection, "readings")
         if self._problems:
@@ -177,10 +171,7 @@ class Ingest:
         undated = Undated(self._boot[1], offset_ms, held=not trusted)
         return Dating(trusted=trusted, jumped_ms=jumped_ms, undated=undated)
 
-    def _take(self, connection: sqlite3.Connection, published: Published) -> None:
-        route = self._speakers.route(published.username, published.topic) or self._find_route(published)
-        if route is None:
-            return
+    def _take(self, connection: sqlite3.Connection, route: Route, published: Published) -> None:
         parsed = self._parse(connection, route, published)
         if parsed is None:
             return
@@ -193,7 +184,13 @@ class Ingest:
             self._note(IGNORED, speaker.device, published, reason)
         if learned:
             self._learn(connection, speaker, learned, published)
-        if not self._came_before(connection, observations, published):
+        # QoS 0 is sent once, QoS 2 is the broker's to keep apart; of what is dated, series and time tell
+        may_come_twice = (
+            published.qos == 1
+            and published.packet_id is not None
+            and (type(observations) is Values or any(seen.relative for seen in observations))
+        )
+        if not (may_come_twice and self._repeats.came_before(connection, published)):
             self._keep(connection, speaker, observations, published)
 
     def _find_route(self, published: Published) -> Route | None:
@@ -352,25 +349,6 @@ class Ingest:
                 self._writer.doubt(other, _INCONSISTENT)
         return _INCONSISTENT if track.base in blamed else 0
 
-    def _came_before(
-        self, connection: sqlite3.Connection, observations: Sequence[Observation], published: Published
-    ) -> bool:
-        """Whether this very message, undated, was taken already; remembers it if not."""
-        if published.qos != 1 or published.packet_id is None:
-            return False  # QoS 0 is sent once, QoS 2 is the broker's to keep apart
-        if type(observations) is not Values and not any(seen.relative for seen in observations):
-            return False  # series and time tell
-        key = undated_key(published.client_id, published.packet_id)
-        digest = undated_digest(published.topic, published.payload)
-        if published.duplicate:
-            if key not in self._undated and self._taken is None:
-                self._taken = undated_taken(connection)
-            held = self._undated.get(key) or (self._taken or {}).get(key)
-            if held and held[0] == digest and published.received_ms - held[1] < REPEAT_WITHIN_MS:
-                return True
-        self._undated[key] = (digest, published.received_ms)
-        return False
-
     def _note(self, kind: str, device: str, published: Published, reason: str) -> None:
         before = self._problems.get((device, kind))
         self._problems[device, kind] = Problem(
@@ -382,17 +360,6 @@ class Ingest:
             last_payload=published.payload,
             last_reason=printable(reason),
         )
-
-    def _write_state(self, connection: sqlite3.Connection, now_ms: int) -> None:
-        for problem in self._problems.values():
-            count_problem(connection, problem)
-        if not self._undated:
-            return
-        remember_undated(connection, self._undated, at_ms=now_ms)
-        self._since_tidied += len(self._undated)
-        if self._since_tidied >= TIDY_EVERY:
-            self._since_tidied = 0
-            forget_old_undated(connection, now_ms=now_ms)
 
 
 def _too_many(quantity: str, unit: str) -> str:

@@ -147,7 +147,8 @@ class Speakers:
                 device.name: self._speaker(connection, device.name, device.kind, device.base)
                 for device in list_devices(connection)
             }
-            self._passing, self._owners, self._routes = {}, {}, {}
+            for found in (self._passing, self._owners, self._routes):
+                found.clear()
             self._version = version
 
     def forget_changes(self) -> None:
@@ -156,9 +157,10 @@ class Speakers:
             speaker.known = speaker.parts = None
         self._mesh.parts = None
 
-    def route(self, username: str, topic: str) -> Route | None:
-        """What `find` found for this user and topic, if it was asked."""
-        return self._routes.get((username, topic))
+    @property
+    def routes(self) -> Mapping[tuple[str, str], Route]:
+        """What `find` found so far, by user and topic."""
+        return self._routes
 
     def find(self, published: Published) -> Route | None:
         """Who said this; None if nobody whose words are readings."""

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kit.store.migrations import Migration, sql
 
@@ -31,7 +31,7 @@ def _taken_by_transaction(db: sqlite_utils.Database) -> None:
     )
     rows = connection.execute("SELECT client_id, packet_id, digest, at_ms FROM ingest_undated ORDER BY at_ms")
     for client_id, packet_id, digest, at_ms in rows.fetchall():
-        remember_undated(connection, {undated_key(client_id, packet_id): (digest[:DIGEST_BYTES], at_ms)}, at_ms=at_ms)
+        _remember(connection, undated_key(client_id, packet_id) + digest[:DIGEST_BYTES], at_ms)
     connection.execute("DROP TABLE ingest_undated")
 
 
@@ -113,6 +113,30 @@ def malformed(connection: sqlite3.Connection) -> list[Problem]:
     return [problem for problem in problems(connection) if problem.kind == MALFORMED]
 
 
+class UndatedMessage(Protocol):
+    """What is remembered of a message without a time of its own (`kit.model.messages.Published` fits)."""
+
+    @property
+    def client_id(self) -> str:
+        """Of its sender."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """Where it was published."""
+        ...
+
+    @property
+    def payload(self) -> bytes:
+        """What it says."""
+        ...
+
+    @property
+    def packet_id(self) -> int | None:
+        """Under which it was sent."""
+        ...
+
+
 def undated_key(client_id: str, packet_id: int) -> bytes:
     """What a client's packet id is remembered under."""
     return _client_mark(client_id) + packet_id.to_bytes(2, "big")
@@ -120,16 +144,18 @@ def undated_key(client_id: str, packet_id: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _client_mark(client_id: str) -> bytes:
-    import hashlib
+    from hashlib import blake2b
 
-    return hashlib.blake2b(client_id.encode(), digest_size=KEY_BYTES - 2).digest()
+    return blake2b(client_id.encode(), digest_size=KEY_BYTES - 2).digest()
 
 
 def undated_digest(topic: str, payload: bytes) -> bytes:
     """What tells a repeated message from a new one."""
-    import hashlib  # asked of the system only in `ingest`; `kit status` reads the problems and does without
+    from hashlib import (
+        blake2b,
+    )  # asked of the system only in `ingest`; `kit status` reads the problems and does without
 
-    return hashlib.blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
+    return blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
 
 
 def undated_taken(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, int]]:
@@ -141,9 +167,23 @@ def undated_taken(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, in
     return taken
 
 
-def remember_undated(connection: sqlite3.Connection, taken: Mapping[bytes, tuple[bytes, int]], *, at_ms: int) -> None:
-    """Remember by key the digest of undated messages, in the transaction that took them."""
-    messages = b"".join([key + digest for key, (digest, _) in taken.items()])
+def remember_undated(connection: sqlite3.Connection, taken: Iterable[UndatedMessage], *, at_ms: int) -> None:
+    """Remember undated messages, in the transaction that took them; the later of two under one key counts."""
+    from hashlib import blake2b
+
+    # once for every message there is: `undated_key` and `undated_digest`, written out
+    messages = b"".join(
+        [
+            _client_mark(one.client_id)
+            + (one.packet_id or 0).to_bytes(2, "big")
+            + blake2b(one.topic.encode() + b"\0" + one.payload, digest_size=16).digest()[:DIGEST_BYTES]
+            for one in taken
+        ]
+    )
+    _remember(connection, messages, at_ms)
+
+
+def _remember(connection: sqlite3.Connection, messages: bytes, at_ms: int) -> None:
     connection.execute("INSERT INTO ingest_taken (at_ms, messages) VALUES (?, ?)", (at_ms, messages))
 
 

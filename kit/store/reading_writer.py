@@ -14,6 +14,7 @@ import sqlite3
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from kit.model.readings import Quality, Raw
@@ -90,6 +91,9 @@ class Outcome(Enum):
     REPEATED = "repeated"
     CROWDED_OUT = "crowded out"
 
+
+_MONO_MS = itemgetter(2)
+"""When since boot an undated reading was taken."""
 
 _STORED, _SHIFTED = Outcome.STORED, Outcome.SHIFTED
 
@@ -274,6 +278,8 @@ class ReadingWriter:
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
         insert_rows(connection, "INSERT OR FAIL INTO readings", list(self._rows.values()))
+        # in the order of their table, as far as many devices at once are not: then each row stands behind the last one
+        self._undated.sort(key=_MONO_MS)
         insert_rows(connection, "INSERT OR FAIL INTO undated_readings", self._undated)
         held = self._held
         keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kit.model.messages import Published
 from kit.store import ingest_state
 from kit.store.database import Database
 from kit.store.ingest_state import (
@@ -18,6 +19,19 @@ from kit.store.ingest_state import (
 NOW = 1_460_462_400_000
 
 
+def _message(packet_id: int, payload: bytes) -> Published:
+    return Published("a", "a", "t", payload, 1, False, False, packet_id, NOW)
+
+
+def test_what_is_remembered_is_found_by_key_and_content_and_the_later_message_counts(tmp_path: Path) -> None:
+    with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS) as database:
+        remember_undated(database.connection, [_message(7, b"1"), _message(8, b"2"), _message(7, b"3")], at_ms=NOW)
+        assert undated_taken(database.connection) == {
+            undated_key("a", 7): (undated_digest("t", b"3"), NOW),
+            undated_key("a", 8): (undated_digest("t", b"2"), NOW),
+        }
+
+
 def test_what_an_older_kit_had_taken_is_still_known(tmp_path: Path) -> None:
     digest = undated_digest("sensors/a", b"[]")
     with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS[:1]) as old:
@@ -30,8 +44,7 @@ def test_it_is_forgotten_after_an_hour_and_the_oldest_first_when_it_grows(tmp_pa
     with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS) as database:
         connection = database.connection
         for number in range(5):
-            key = undated_key("a", number)
-            remember_undated(connection, {key: (undated_digest("t", b""), NOW + number)}, at_ms=NOW + number)
+            remember_undated(connection, [_message(number, b"")], at_ms=NOW + number)
         forget_old_undated(connection, now_ms=NOW + 100, at_most=3)
         assert set(undated_taken(connection)) == {undated_key("a", number) for number in (2, 3, 4)}
         forget_old_undated(connection, now_ms=NOW + 3 + REPEAT_WITHIN_MS, at_most=3)
