@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +179,8 @@ def _copy_store(source: Path, target: Path) -> None:
 
 
 def _manifest(home: Home, file: Path, members: Mapping[str, Path | bytes]) -> dict[str, Any]:
+    from importlib.metadata import version
+
     check_store(file)
     connection = sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)
     try:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kit.clock import Clock
 from kit.errors import KitError
@@ -16,10 +17,12 @@ from kit.store.records import SqliteRecordStore
 from sync.bundles.exchange import ACKNOWLEDGED_MS, ENDPOINT, LINK, SILENT_MS, Exchange, Exported, Imported
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
-from sync.core.setup import Core
 from sync.join import Membership, enrolled, read_membership
 from sync.protocol.enrolment import Hello, make_hello
 from sync.protocol.peers import Peer
+
+if TYPE_CHECKING:
+    from sync.core.setup import Core
 
 
 @contextmanager

@@ -24,12 +24,12 @@ from kit.store.links import LinkRow, put_link
 from kit.store.records import storing
 from sync.bundles.exchange import LINK, Exchange, Exported, Imported
 from sync.bundles.shelf import Stick
-from sync.core.setup import Core
 from sync.links.port import LinkState
 from sync.protocol.records import CannotStoreNow
 
 if TYPE_CHECKING:
     from kit.run.unit_process import UnitProcess
+    from sync.core.setup import Core
 
 LOOK_S = 2.0
 """Real seconds between two looks whether a stick was plugged in."""

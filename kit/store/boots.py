@@ -13,11 +13,12 @@ import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kit.model.alert import Alert, Receipt, receipt_body, receipt_from_body, to_record_body
-from kit.model.cap import from_json, to_json
 from kit.store.migrations import sql
+
+if TYPE_CHECKING:
+    from kit.model.alert import Alert
 
 MIGRATIONS = (
     sql(
@@ -237,6 +238,11 @@ def moved_times(connection: sqlite3.Connection, time_ms: int) -> list[int]:
 
 
 def _move_alerts(connection: sqlite3.Connection, row: BootRow, delta: int, marks: Marks) -> None:
+    from kit.model.cap import (
+        from_json,
+        to_json,
+    )  # brings XML, which the services that only ask for the time need not keep
+
     found = connection.execute(
         "SELECT number, body FROM alerts WHERE number > ? AND number <= ? ORDER BY number",
         (row.alerts_before, _until(connection, row, "alerts_before", marks.alert)),
@@ -281,6 +287,8 @@ def moved_alert(alert: Alert, delta: int, *, connection: sqlite3.Connection | No
 
 
 def _sent_ms(connection: sqlite3.Connection, identifier: str, told_ms: int) -> int:
+    from kit.model.cap import from_json
+
     row = connection.execute("SELECT body FROM alerts WHERE identifier = ?", (identifier,)).fetchone()
     return told_ms if row is None else from_json(json.loads(row[0])).sent_ms
 
@@ -309,10 +317,13 @@ def _move_records(connection: sqlite3.Connection, row: BootRow, delta: int, mark
 def _moved_body(connection: sqlite3.Connection, kind: str, body: bytes, delta: int) -> bytes:
     """Alerts and receipts carry their time inside as well."""
     if kind == "receipt":
-        receipt: Receipt = receipt_from_body(body)
+        from kit.model.alert import receipt_body, receipt_from_body
+
+        receipt = receipt_from_body(body)
         return receipt_body(replace(receipt, at_ms=receipt.at_ms + delta))
     if kind == "alert":
-        from kit.model.alert import from_record_body
+        from kit.model.alert import from_record_body, to_record_body
+        from kit.model.cap import from_json
 
         told = from_record_body(body)
         stored = connection.execute("SELECT body FROM alerts WHERE identifier = ?", (told.identifier,)).fetchone()
