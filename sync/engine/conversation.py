@@ -68,7 +68,7 @@ def _comes_before(conversation: Conversation, one: WatchedLink, other: WatchedLi
     return up.index(one) < up.index(other)
 
 
-def core_is_full(conversations: Iterable[Conversation]) -> bool:
+def core_is_full(conversations: Iterable[Conversation], now: float) -> bool:
     """Whether the core of this kit has said that it cannot store anything now; never at the core."""
     one = next(iter(conversations), None)  # a kit has no other, and a core a thousand, none of them with a core
-    return one is not None and one.session.peer.role is Role.CORE and one.session.hearing.peer_is_full
+    return one is not None and one.session.peer.role is Role.CORE and one.session.hearing.peer_is_full(now)

@@ -20,6 +20,9 @@ OFFER_RECORDS = 2048
 OFFER_LOW = OFFER_RECORDS // 2
 """More are looked up when fewer are left."""
 
+OFFER_BYTES = 512 * 1024
+"""Bodies that a store gives at once in any case: where there are fewer, nothing else waits."""
+
 NEWS_RECORDS = 64
 """So many of the most urgent are looked up whenever somebody has written: an alert is among them."""
 
@@ -95,6 +98,8 @@ class Offering:
             return
         limit = NEWS_RECORDS if news_only else OFFER_RECORDS
         records = self._store.outgoing(session.peer.unit, now_ms=self._now_ms(), limit=limit)
+        # a store gives at least so much if it has it
+        complete = len(records) < limit and sum(len(record.body) for record in records) < OFFER_BYTES
         conversation.offer_again = False
         session.hearing.withheld = frozenset()
         if self._broadcasting is not None:
@@ -102,7 +107,7 @@ class Offering:
         if self._broadcasting is not None and self._talks.hears_radio_only(session.peer.unit):
             records, session.hearing.withheld = self._broadcasting.split(session.peer.unit, records)
         try:
-            session.offer(records, replaces=not news_only)
+            session.offer(records, replaces=not news_only, complete=complete and not news_only)
         except RecordTooLarge as error:
             LOG.warning("%s", error)
 

@@ -50,7 +50,7 @@ class Reporting:
     def report(self) -> None:
         """Tell it if it is time to, or if something has changed."""
         now, real_s = self._clock.monotonic(), self._clock.real(1.0)
-        full = core_is_full(self._talks.all())
+        full = core_is_full(self._talks.all(), now)
         note = self._standing.sentence or self._keeping.trouble or (CORE_IS_FULL if full else "")
         every_s = max(REPORT_EVERY_S, REPORT_EVERY_REAL_S / real_s if real_s > 0 else 0.0)
         # what was not told yet and a technician waits for is told at once: a state, the first word from the other side

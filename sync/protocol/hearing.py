@@ -55,6 +55,11 @@ from sync.protocol.ways import Ways
 APART_REMEMBERED = 256
 """A record that came in pieces and was kept apart is not gathered anew because its sender did not hear of it."""
 
+ANSWER_S = 120.0
+ANSWERS_MOST_S = 3600.0
+"""A peer that had no room is asked again, and says what holds now: mostly within the one, at the latest within the
+other, for a radio that hears nothing is tried every half an hour (kit seconds)."""
+
 OUTSIDE = 0
 """The counter of what is sealed outside any session (`sync.protocol.refusal`)."""
 
@@ -64,7 +69,6 @@ class Hearing:
 
     Attributes:
         wait_until: the peer cannot store anything before (kit seconds).
-        peer_is_full: it has said so, and has accepted nothing since.
         withheld: records for the peer that it is not offered, because they are broadcast; it may accept them.
 
     Args:
@@ -103,7 +107,8 @@ class Hearing:
         self._committed = Committed()
         self._last_wait_s = 0
         self._apart: dict[RecordId, tuple[bytes, int]] = {}
-        self.wait_until, self.peer_is_full = float("-inf"), False
+        self.wait_until = self._full_until = self._full_at_most = float("-inf")
+        self._full_said_in = 0
         self.withheld: frozenset[RecordId] = frozenset()
 
     def renew(self, *, opener: Opener, salt: int, life: bytes) -> None:
@@ -116,6 +121,15 @@ class Hearing:
         """
         self._opener, self._life_private = opener, life
         self._lives.append(salt)
+
+    def peer_is_full(self, now: float) -> bool:
+        """Whether it cannot store anything: it has said so, and has taken nothing but alarms since.
+
+        Where nothing is left to ask it with, or no answer comes any more, nobody knows.
+        """
+        if now >= self._full_until and not self._ledger.has_ordinary:
+            self._full_until = self._full_at_most = float("-inf")
+        return now < self._full_at_most
 
     def receive(self, frame: bytes, *, path: str, mtu_bytes: int, now: float) -> list[Event]:
         """Open a frame and say what follows from it.
@@ -268,6 +282,7 @@ class Hearing:
         owed = self._ways.owed_by(way.name)
         # in a short frame the key already says to whom it is said
         for_us = opened.short or any(isinstance(item, To) and item.salt in self._lives for item in items)
+        alarms = self._ledger.alarms()
         events: list[Event] = []
         records: dict[RecordId, Record] = {}
         whole: set[RecordId] = set()
@@ -281,6 +296,10 @@ class Hearing:
                     pass
                 case _:
                     events += self._what_follows(item, opened, way, now)
+        taken = {each for event in events if isinstance(event, RecordsAccepted) for each in event.ids}
+        if taken - alarms and opened.counter > self._full_said_in:
+            # it takes ordinary records, so it has room again
+            self.wait_until = self._full_until = self._full_at_most = float("-inf")
         owed.take(opened.counter, uncommitted=whole)
         owed.riding = owed.riding or not opened.short
         owed.doubted = owed.doubted and way.slow  # elsewhere nothing is lost on the way
@@ -303,7 +322,9 @@ class Hearing:
             case Life() if opened.salt == self._talk.peer_salt:
                 self._talk.secret = agree(self._life_private, item.public)
             case Wait():
-                self.wait_until, self.peer_is_full = now + item.seconds, True
+                self.wait_until = now + item.seconds
+                self._full_until, self._full_at_most = self.wait_until + ANSWER_S, self.wait_until + ANSWERS_MOST_S
+                self._full_said_in = opened.counter
                 return [PeerMustWait(item.seconds)]
             case Beacon():
                 return [self._take_beacon(item, opened, way)]
@@ -347,10 +368,7 @@ class Hearing:
         return self._accepted(accepted)
 
     def _accepted(self, ids: Sequence[RecordId]) -> list[Event]:
-        if not ids:
-            return []
-        self.peer_is_full = False
-        return [RecordsAccepted(tuple(ids))]
+        return [RecordsAccepted(tuple(ids))] if ids else []
 
     def _take_record(
         self, record: Record, owed: Owed, opened: Opened, now: float, records: dict[RecordId, Record]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from sync.protocol.errors import RecordTooLarge
 from sync.protocol.fragments import MAX_RECORD_BYTES, transfer_name
@@ -163,17 +164,20 @@ class Ledger:
     def __contains__(self, each: RecordId) -> bool:
         return each in self._all
 
-    def offer(self, records: Sequence[Record], *, replaces: bool = True) -> None:
+    def offer(self, records: Sequence[Record], *, replaces: bool = True, complete: bool = False) -> None:
         """What the store would have sent now; replaces the earlier offer, or adds to it.
 
-        What is tried is kept: it may only have been pushed off the end of the offer by something more urgent.
+        What is tried is kept: it may only have been pushed off the end of the offer by something more urgent; unless
+        the offer is complete: then it went another way, or its time is over.
 
         Raises:
             RecordTooLarge: one of them fits no session; the others are offered.
         """
         if replaces:
             wanted = {record.id for record in records}
-            self._forget([each for each, it in self._all.items() if each not in wanted and not it.under_way])
+            self._forget(
+                [each for each, it in self._all.items() if each not in wanted and (complete or not it.under_way)]
+            )
         too_large: RecordTooLarge | None = None
         before = len(self._all)
         for record in records:
@@ -192,6 +196,15 @@ class Ledger:
         known = [each for each in dict.fromkeys(ids) if each in self._all]
         self._forget(known)
         return known
+
+    def alarms(self) -> set[RecordId]:
+        """Those of priority 0: they are taken where nothing else is."""
+        return {each.record.id for each in takewhile(lambda one: not one.record.priority, self._queue)}
+
+    @property
+    def has_ordinary(self) -> bool:
+        """Whether there are others."""
+        return bool(self._queue) and bool(self._queue[-1].record.priority)
 
     def kept_apart(self, record: RecordId, digest: bytes) -> bool:
         """The peer holds another record under that name; whether it is ours that it means, which is then given up."""

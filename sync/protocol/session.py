@@ -160,18 +160,19 @@ class Session:
 
     # --- what goes out ---
 
-    def offer(self, records: Sequence[Record], *, replaces: bool = True) -> None:
+    def offer(self, records: Sequence[Record], *, replaces: bool = True, complete: bool = False) -> None:
         """What the store would have sent, by (priority, seq).
 
         Args:
             records: the most urgent ones.
             replaces: what was offered earlier and is not among them is no longer wanted; else they are added to it.
+            complete: that holds for what is tried already, too, for there is nothing beside them.
 
         Raises:
             RecordTooLarge: one of them fits no session; the others are offered.
         """
         self._speech.note_epoch(records)
-        self._ledger.offer(records, replaces=replaces)
+        self._ledger.offer(records, replaces=replaces, complete=complete)
 
     @property
     def offered(self) -> int:

@@ -94,11 +94,57 @@ def test_a_full_disk_at_the_core_acknowledges_nothing_and_tells_the_kit_to_wait(
     asked = [size for *_, size in world.air.log[before:]]
     assert len(asked) < 60  # it waits, and tries now and then
     world.core.database.connection.execute("PRAGMA max_page_count = 1000000")
+    before = world.kit.waiting
+    world.live(1800, until=lambda: world.kit.waiting < before)
+    world.live(1.0)
+    assert "core_full" not in world.kit.reports[0].facts, "as soon as it takes something again"
+    assert CORE_IS_FULL not in world.kit.reports[0].explain
     world.live(1800, until=lambda: world.kit.waiting == 0)
     assert len(world.core.taken) == 4
     world.live(120)
     assert "nothing can be stored" not in world.core.reports[0].explain
-    assert "core_full" not in world.kit.reports[0].facts
+
+
+def test_that_the_core_has_no_room_is_not_said_longer_than_it_is_known(make_world: Any) -> None:
+    """Somebody has carried what waited by a stick, and nothing else is to be said: nobody asks the core again."""
+    world = make_world()
+    world.live(60)
+    fill(world.core)
+    record = world.kit.write("file", priority=3, body=world.rng.randbytes(6000))
+    assert world.live(1800, until=lambda: "core_full" in world.kit.reports[0].facts) < 1800
+    world.kit.store.accepted([record], peer="core-city", link="stick", at_ms=world.now_ms)
+    assert world.live(600, until=lambda: "core_full" not in world.kit.reports[0].facts) < 600
+    assert CORE_IS_FULL not in world.kit.reports[0].explain
+
+
+def test_that_the_core_has_no_room_is_not_said_for_ever_of_one_that_has_fallen_silent(make_world: Any) -> None:
+    world = make_world()
+    world.live(60)
+    fill(world.core)
+    world.kit.write("file", priority=3, body=world.rng.randbytes(6000))
+    assert world.live(1800, until=lambda: "core_full" in world.kit.reports[0].facts) < 1800
+    world.core.links[0].plugged = False
+    assert world.live(6000, step_s=2.0, until=lambda: "core_full" not in world.kit.reports[0].facts) < 6000
+
+
+def test_an_alarm_that_a_full_core_takes_does_not_say_that_it_has_room_for_the_rest(make_world: Any) -> None:
+    world = make_world()
+    world.live(60)
+    take = world.core.store.take
+
+    def alarms_only(records: Any, **facts: Any) -> Any:
+        if any(record.priority != Priority.DISTRESS for record in records):
+            raise CannotStoreNow("the disk is full")
+        return take(records, **facts)
+
+    world.core.store.take = alarms_only
+    world.kit.write(priority=3, body=b"a summary")
+    assert world.live(1800, until=lambda: "core_full" in world.kit.reports[0].facts) < 1800
+    world.kit.write(priority=0, body=b"frost tonight")
+    world.live(60, until=lambda: world.kit.waiting == 1)
+    world.live(2)
+    assert [body for _, body in world.core.taken] == [b"frost tonight"]
+    assert "core_full" in world.kit.reports[0].facts
 
 
 def test_frames_recorded_from_the_air_and_played_again_change_nothing(make_world: Any) -> None:

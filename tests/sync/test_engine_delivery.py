@@ -162,6 +162,22 @@ def test_a_record_that_a_technician_wants_sent_does_not_wait_for_its_back_off(ma
     assert any(priority == 4 for _, _, priority, _ in world.air.log[before:])
 
 
+def test_what_went_by_a_stick_is_not_tried_by_radio_any_longer(make_world: Any) -> None:
+    world = make_world()
+    world.core.links[0].plugged = False
+    records = [world.kit.write(body=world.rng.randbytes(600)) for _ in range(3)]
+    world.live(120)
+    assert sum(len(frame) > 150 for *_, frame in world.air.log) > 2
+    carried = world.kit.store.outgoing("core-city", now_ms=world.now_ms, limit=9)
+    world.core.store.take(carried, peer="kit-orchard", link="stick", at_ms=world.now_ms)
+    world.kit.store.accepted(records, peer="core-city", link="stick", at_ms=world.now_ms)
+    world.live(120)
+    before = len(world.air.log)
+    world.core.links[0].plugged = True
+    world.live(4 * HOUR_S, step_s=2.0)
+    assert not [frame for *_, frame in world.air.log[before:] if len(frame) > 150]
+
+
 def test_custody_goes_from_written_to_left_to_accepted(make_world: Any) -> None:
     from kit.store.records import queue
 

@@ -83,5 +83,8 @@ def test_a_core_without_a_byte_of_room_stays_up_says_so_and_takes_everything_lat
     village.kit("queue", "retry")  # else the kit asks after a minute, as it was told to
     wait_until(village.all_accepted, seconds=90, what="what waited is at the core")
     assert village.kit("core", "status", home=village.core)["problems"] == []
+    # nobody goes on saying that there is no room: the queue, the technician's page and screen read the same facts
+    wait_until(lambda: "no room" not in json.dumps(village.kit("status")["links"]), seconds=30, what="no word of it")
+    assert "no room" not in json.dumps(village.kit("queue", "ls"))
     (kit,) = village.kit("core", "kits", home=village.core)
     assert kit["readings"]["count"] == 10
