@@ -166,7 +166,7 @@ def measure_rates(every: dict[str, Side], *, seconds: float, rounds: int) -> Non
         + "   medians of the ratios kit / …, and their range"
     )
     print("devices × window")
-    for count, window in ((1, 20), (1, 200), (20, 20), (200, 20), (1, 1)):
+    for count, window in ((1, 20), (1, 50), (1, 200), (20, 20), (200, 20), (1, 1)):
         rates: dict[str, list[float]] = {kind: [] for kind in every}
         for number in range(rounds):
             turns = list(every.items())

@@ -22,11 +22,9 @@ from kit.broker.outcome import Farewell, Outcome
 from kit.broker.protocol.lifetimes import START, Instant
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import (
-    V5,
     Connack,
     Connect,
     Disconnect,
-    Message,
     Packet,
     Puback,
     Pubcomp,
@@ -44,13 +42,8 @@ from kit.broker.protocol.reasons import FAILURES_FROM, Reason
 from kit.broker.protocol.session import Session, Stage, Subscription, Will
 from kit.broker.protocol.topics import shared_filter
 from kit.broker.protocol.writer import wish_of
+from kit.broker.publishing import NOT_ITS_NAME, Publishing
 from kit.model.grants import Grants
-from kit.model.messages import Published
-
-_new = tuple.__new__
-"""Makes a named tuple at half the price."""
-
-NOT_ITS_NAME = "not below its own name"
 
 
 class Hub:
@@ -68,9 +61,10 @@ class Hub:
         self._links: dict[int, Session] = {}
         self._rights = Rights(access or ByGrants())
         self._outcome = Outcome()
+        self._publishing = Publishing(self._memory, self._delivery, self._rights, limits, answers=self)
         self.facts: list[Fact] = []
         self._handlers: dict[type, Callable[[Session, int, Any, int], None]] = {
-            Publish: self._publish,
+            Publish: self._publishing.take,
             Puback: self._puback,
             Pubrec: self._pubrec,
             Pubrel: self._pubrel,
@@ -150,13 +144,15 @@ class Hub:
         outcome, self._outcome = self._outcome, Outcome()
         return outcome
 
-    def _reply(self, link: int, packet: Packet) -> None:
-        packets = self._outcome.packets.get(link)
-        if packets is None:
-            packets = self._outcome.packets[link] = []
-        packets.append(packet)
+    def reply(self, link: int, *packets: Packet) -> None:
+        """Say this to a client once the batch is on disk."""
+        said = self._outcome.packets.get(link)
+        if said is None:
+            said = self._outcome.packets[link] = []
+        said += packets
 
-    def _close(self, link: int, text: str, reason: Reason) -> None:
+    def close(self, link: int, text: str, reason: Reason) -> None:
+        """End a client's connection after this batch."""
         self._outcome.closing.setdefault(link, Farewell(text, reason))
 
     # --- a client comes and goes
@@ -190,7 +186,7 @@ class Hub:
             return
         old = memory.sessions.get(key)
         if old is not None and old.link is not None:
-            self._close(
+            self.close(
                 old.link, "another connection has taken over the session [MQTT-3.1.4-2]", Reason.SESSION_TAKEN_OVER
             )
             self._detach(old, now_ms)
@@ -215,7 +211,7 @@ class Hub:
         self._withdraw_lost_rights(session)
         self._attach(session, link, connect)
         assigned = key[1] if connect.assigned else None
-        self._reply(link, Connack(old is not None, Reason.SUCCESS, assigned_client_id=assigned))
+        self.reply(link, Connack(old is not None, Reason.SUCCESS, assigned_client_id=assigned))
         self.facts.append(ClientConnected(*key, address, now_ms))
 
     def _attach(self, session: Session, link: int, connect: Connect) -> None:
@@ -234,8 +230,8 @@ class Hub:
                 self._memory.unsubscribe(session, topic_filter)
 
     def _turn_away(self, link: int, text: str, reason: Reason) -> None:
-        self._reply(link, Connack(session_present=False, code=reason, text=text))
-        self._close(link, text, reason)
+        self.reply(link, Connack(session_present=False, code=reason, text=text))
+        self.close(link, text, reason)
 
     def lost(self, link: int, *, now_ms: int) -> None:
         """A connection is gone, for whatever reason."""
@@ -252,7 +248,7 @@ class Hub:
         self._publish_wills(now_ms)
         for session in [s for s in self._memory.sessions.values() if s.key[0] == username]:
             if session.link is not None:
-                self._close(session.link, f"the user {username} was removed", Reason.ADMINISTRATIVE_ACTION)
+                self.close(session.link, f"the user {username} was removed", Reason.ADMINISTRATIVE_ACTION)
                 self._detach(session, now_ms)
             self._end(session)
         self._publish_wills(now_ms)
@@ -328,81 +324,12 @@ class Hub:
                 return
             packet = packets[at]
             if type(packet) is Publish:
-                taken = self._publish_run(session, link, packets, at, now_ms)
+                taken = self._publishing.take_run(session, link, packets, at, now_ms)
                 if taken:
                     at += taken
                     continue
             handlers[type(packet)](session, link, packet, now_ms)
             at += 1
-
-    def _publish_run(self, session: Session, link: int, packets: Sequence[Packet], at: int, now_ms: int) -> int:
-        """Take the messages from `at` on that only the kit gets, on the topic of the first one; how many they were.
-
-        What `_publish` would do one by one, with what is the same for all of them looked up once: nearly everything
-        that is ever published is a device's readings on its own topic at QoS 1.
-        """
-        first: Any = packets[at]
-        topic, key = first.topic, session.key
-        heard = self._rights.hearing(key[0], topic)
-        if heard is Hearing.REFUSED or (heard is Hearing.OWN and self._memory.subscribers(topic).has_receivers):
-            return 0
-        username, client_id = key
-        messages: list[Published] = []
-        replies: list[Packet] = []
-        for packet in packets[at:] if at else packets:
-            if type(packet) is not Publish:
-                break
-            told, payload, qos, retain, dup, packet_id, *_ = packet
-            if qos != 1 or retain or packet_id is None or told != topic:
-                break
-            messages.append(_new(Published, (username, client_id, topic, payload, 1, False, dup, packet_id, now_ms)))
-            replies.append(_new(Puback, (packet_id, 0, "")))
-        if messages:
-            self._memory.changes += messages
-            self._outcome.packets.setdefault(link, []).extend(replies)
-        return len(messages)
-
-    def _publish(self, session: Session, link: int, packet: Publish, now_ms: int) -> None:
-        username = session.key[0]
-        heard = self._rights.hearing(username, packet.topic)
-        if heard is Hearing.REFUSED:
-            self._refuse(session, link, packet, now_ms, why=(NOT_ITS_NAME, Reason.NOT_AUTHORIZED))
-            return
-        passes_on = heard is Hearing.OWN
-        if passes_on and packet.retain and packet.payload:
-            message = Message(packet.topic, packet.payload, packet.qos, retain=True, properties=packet.properties)
-            if not self._memory.may_retain(username, message):
-                why = ("its retained messages are full", Reason.QUOTA_EXCEEDED)
-                self._refuse(session, link, packet, now_ms, why=why)
-                return
-        packet_id = packet.packet_id
-        if packet_id is None:
-            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
-        elif packet.qos == 1:
-            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
-            self._reply(link, Puback(packet_id))
-        elif packet_id in session.received:
-            self._reply(link, Pubrec(packet_id))
-        elif len(session.received) >= self._limits.received_ids:
-            text = f"{len(session.received)} QoS 2 messages were begun and not finished"
-            self._close(link, text, Reason.RECEIVE_MAXIMUM_EXCEEDED)
-        else:
-            self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
-            self._memory.remember_id(session, packet_id)
-            self._reply(link, Pubrec(packet_id))
-
-    def _refuse(self, session: Session, link: int, packet: Publish, now_ms: int, *, why: tuple[str, Reason]) -> None:
-        text, reason = why
-        username = session.key[0]
-        self.facts.append(PublishRefused(username, packet.topic, text, now_ms))
-        sentence = f"{username} may not publish on {packet.topic}: {text}"
-        if session.version != V5 or packet.packet_id is None:
-            # MQTT 3.1.1 has no way to refuse a PUBLISH other than to close [MQTT-3.3.5-2], nor has anybody at QoS 0
-            self._close(link, sentence, reason)
-        elif packet.qos == 1:
-            self._reply(link, Puback(packet.packet_id, reason, sentence))
-        else:
-            self._reply(link, Pubrec(packet.packet_id, reason, sentence))
 
     def _puback(self, session: Session, _link: int, packet: Puback | Pubcomp, _now_ms: int) -> None:
         self._memory.dequeue(session, packet.packet_id)
@@ -417,19 +344,19 @@ class Hub:
         if outgoing is not None and outgoing.message.qos == 2 and outgoing.stage is Stage.SENT:  # noqa: PLR2004 - QoS 2
             self._memory.release(session, outgoing)
         # also for an id that is not known: the client can only forget it when it gets this
-        self._reply(link, Pubrel(packet.packet_id, Reason.SUCCESS if outgoing else Reason.PACKET_ID_NOT_FOUND))
+        self.reply(link, Pubrel(packet.packet_id, Reason.SUCCESS if outgoing else Reason.PACKET_ID_NOT_FOUND))
 
     def _pubrel(self, session: Session, link: int, packet: Pubrel, _now_ms: int) -> None:
         # answered after the commit: else a crash could take the next message under this id for a repetition
         known = packet.packet_id in session.received
         self._memory.forget_id(session, packet.packet_id)
-        self._reply(link, Pubcomp(packet.packet_id, Reason.SUCCESS if known else Reason.PACKET_ID_NOT_FOUND))
+        self.reply(link, Pubcomp(packet.packet_id, Reason.SUCCESS if known else Reason.PACKET_ID_NOT_FOUND))
 
     def _subscribe(self, session: Session, link: int, packet: Subscribe, _now_ms: int) -> None:
         wishes = [(topic_filter, wish_of(wanted)) for topic_filter, wanted in packet.filters]
         known = [topic_filter in session.subscriptions for topic_filter, _ in wishes]
         codes = [self._grant(session, topic_filter, wish, packet.identifier) for topic_filter, wish in wishes]
-        self._reply(link, Suback(packet.packet_id, tuple(codes)))
+        self.reply(link, Suback(packet.packet_id, tuple(codes)))
         identifier = subscription_ids((packet.identifier,) if packet.identifier else ())
         for (topic_filter, wish), code, old in zip(wishes, codes, known, strict=True):
             if code < FAILURES_FROM:
@@ -452,7 +379,7 @@ class Hub:
             known = topic_filter in session.subscriptions
             codes.append(Reason.SUCCESS if known else Reason.NO_SUBSCRIPTION_EXISTED)
             self._memory.unsubscribe(session, topic_filter)
-        self._reply(link, Unsuback(packet.packet_id, tuple(codes)))
+        self.reply(link, Unsuback(packet.packet_id, tuple(codes)))
 
     def _disconnect(self, session: Session, link: int, packet: Disconnect, _now_ms: int) -> None:
         wanted = packet.session_expiry_s
@@ -461,9 +388,9 @@ class Hub:
                 text = (
                     "a session that was to end with its connection cannot be kept after all [MQTT-3.1.2-23 of MQTT 5]"
                 )
-                self._close(link, text, Reason.PROTOCOL_ERROR)
+                self.close(link, text, Reason.PROTOCOL_ERROR)
                 return
             self._memory.keep_for(session, wanted)
         if packet.reason == Reason.SUCCESS:
             self._memory.clear_will(session)
-        self._close(link, "the client disconnected", Reason.SUCCESS)
+        self.close(link, "the client disconnected", Reason.SUCCESS)

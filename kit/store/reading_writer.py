@@ -232,12 +232,13 @@ class ReadingWriter:
         if not self._arrived_ms:
             self._arrived_ms = arrived_ms
         number = series.id
-        self._rows[number, time_ms] = (number, time_ms, stored, quality << DECIMAL_BITS | decimals)
+        key = (number, time_ms)
+        self._rows[key] = (number, time_ms, stored, quality << DECIMAL_BITS | decimals)
         if undated is not None:
             boot, offset_ms, held = undated
             self._undated.append((boot, 0, time_ms - offset_ms, number, time_ms, held))
             if held:
-                self._held.add((number, time_ms))
+                self._held.add(key)
         if time_ms < self._horizon_ms:
             self._late.add((number, time_ms // HOUR_MS))
         if raw is not None:
@@ -281,8 +282,9 @@ class ReadingWriter:
         # in the order of their table, as far as many devices at once are not: then each row stands behind the last one
         self._undated.sort(key=_MONO_MS)
         insert_rows(connection, "INSERT OR FAIL INTO undated_readings", self._undated)
-        held = self._held
-        keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))
+        held, keys = self._held, list[int]()
+        if len(held) < len(self._rows):
+            keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))
         for at in range(0, len(keys), 2 * KEYS_AT_ONCE):
             packed = pack_keys(keys[at : at + 2 * KEYS_AT_ONCE])
             connection.execute("INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)", (self._arrived_ms, packed))
