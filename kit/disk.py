@@ -15,6 +15,7 @@ GO_ON_BYTES = 256 * 1024
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _IOERR, _SQLITE_FULL, _CANTOPEN = 10, 13, 14
+_IOERR_SHMSIZE = _IOERR | 19 << 8
 """SQLite's primary result codes, https://www.sqlite.org/rescode.html; as numbers, because `kit.home` needs this module
 and no SQLite."""
 
@@ -49,6 +50,17 @@ def says_full(error: BaseException | None) -> bool:
         if isinstance(error, OSError) and error.errno in _FULL:
             return True
         if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in (_IOERR, _SQLITE_FULL, _CANTOPEN):
+            return True
+        error = error.__cause__
+    return False
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the error, or what it was raised from, cannot but mean that the disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if getattr(error, "sqlite_errorcode", None) in (_SQLITE_FULL, _IOERR_SHMSIZE):
             return True
         error = error.__cause__
     return False

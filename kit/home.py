@@ -101,6 +101,8 @@ class Home:
             if free_bytes(self.path) < GO_ON_BYTES:
                 self.reserve.unlink(missing_ok=True)
         except OSError as error:
+            if error.errno == errno.ENOSPC and not self.reserve.exists() and self._has_lived():
+                return  # what can be served without room is served
             if error.errno != errno.ENOSPC or not self.reserve.exists():
                 raise KitError(explain_home_error(self.path, error)) from error
             # a unit that starts on a full disk still warns, and takes receipts and messages
@@ -108,7 +110,11 @@ class Home:
             try:
                 self._make_directories()
             except OSError as again:
-                raise KitError(explain_home_error(self.path, again)) from again
+                if again.errno != errno.ENOSPC or not self._has_lived():
+                    raise KitError(explain_home_error(self.path, again)) from again
+
+    def _has_lived(self) -> bool:
+        return self.run.is_dir() and (self.database.exists() or self.core_database.exists())
 
     def _make_directories(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

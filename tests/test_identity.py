@@ -76,3 +76,15 @@ def test_a_home_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None:
 def test_the_flag_comes_before_the_environment(tmp_path: Path) -> None:
     assert find_home(str(tmp_path), {"KIT_HOME": "/elsewhere"}).path == tmp_path
     assert find_home(None, {"KIT_HOME": "/elsewhere"}).path == Path("/elsewhere")
+
+
+def test_a_full_disk_never_truncates_a_key_that_is_there(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    set_technician_password(home, "first")
+    (home.keys / "technician.json.new").symlink_to("/dev/full")  # a device on which no write finds room
+    with pytest.raises(KitError, match="is full; free some space"):
+        set_technician_password(home, "second")
+    assert check_technician_password(home, "first") == (True, False)
+    set_technician_password(home, "third")
+    assert check_technician_password(home, "third") == (True, False)

@@ -20,7 +20,7 @@ from typing import Any
 from kit.backup.archive import BackupError, Head, read_head, unpack
 from kit.backup.checking import check_store, table_rows
 from kit.backup.report import TASK
-from kit.home import Home
+from kit.home import Home, write_new, write_private
 from kit.store.database import exclusive_store
 from kit.store.ledger import flush_folder
 from kit.store.records import set_origin, start_epoch
@@ -84,11 +84,12 @@ def restore(home: Home, file: Path, secret: bytes, *, now_ms: int) -> Restored:
     _check_unit(home, head, file)
     with unpacked(file, secret, home.spool) as (folder, manifest), exclusive_store(home.database):
         epoch = renew(folder / "kit.db", above=epoch_of(home.database))
+        # first what may meet a full disk: until the store is replaced, nothing of the unit has changed
+        came_back = _bring_back_missing(home, folder)
         for task in home.set_aside.glob(f"*/{TASK}"):
             task.unlink()  # what was being brought back belongs to the store that goes
         aside = set_aside(home, now_ms=now_ms)
         (folder / "kit.db").rename(home.database)
-        came_back = _bring_back_missing(home, folder)
         flush_folder(home.path)
     return Restored(head, manifest, epoch, aside, came_back)
 
@@ -170,9 +171,7 @@ def _bring_back_missing(home: Home, folder: Path) -> tuple[str, ...]:
     for source in sorted([*folder.glob("kit.toml"), *folder.glob("keys/*.json")]):
         target = home.path / source.relative_to(folder)
         if not target.exists():
-            shutil.copyfile(source, target)
-            target.chmod(0o600 if target.parent == home.keys else 0o644)
+            # whole or not at all: half a key would be taken for a damaged one
+            (write_private if target.parent == home.keys else write_new)(target, source.read_bytes())
             came_back.append(str(source.relative_to(folder)))
-    if came_back:
-        flush_folder(home.keys)
     return tuple(came_back)

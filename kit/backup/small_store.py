@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from kit.store.disk_room import HeldRoom
 from kit.store.pouring import LARGE
 
 SMALL = "small.db"
@@ -40,7 +41,7 @@ def write_small(source: Path, target: Path) -> None:
             if connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = ?", (name,)).fetchone() is None:
                 connection.execute(sql)
         for name, sql in tables:
-            if name not in LARGE and not sql.upper().startswith("CREATE VIRTUAL"):
+            if name not in (*LARGE, HeldRoom.TABLE) and not sql.upper().startswith("CREATE VIRTUAL"):
                 _copy(connection, name)
         if any(name == "sqlite_sequence" for _, name, _ in entries):
             _copy(connection, "sqlite_sequence")

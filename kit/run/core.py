@@ -156,16 +156,10 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
 def keep_room(core: Core, file: Path, stop: threading.Event) -> None:
     """Look after the room on the disk, and inside the store, until `stop`."""
     from kit.store.database import Database
-    from sync.core.room import keep_log
 
     room = core.room()
-
-    def look() -> None:
-        room.keep()
-        keep_log(database, full=bool(room.lacks_bytes()))
-
     with Database(file) as database:
-        every(ROOM_LOOK_S, look, at_once=True)(stop)
+        every(ROOM_LOOK_S, lambda: room.keep(database), at_once=True)(stop)
 
 
 def _open_stores(core: Core, file: Path) -> tuple[SqliteCoreStore, Database, ExitStack]:

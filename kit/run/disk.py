@@ -15,7 +15,7 @@ from collections.abc import Callable
 from kit.clock import Clock
 from kit.model.local_days import LocalDays
 from kit.store.database import Database
-from kit.store.disk_room import Reserve, Room, free_inside
+from kit.store.disk_room import HeldRoom, Reserve, Room, free_inside
 from kit.store.facts import get_fact, put_fact
 from kit.store.rollups import HOUR_MS, thin
 
@@ -41,6 +41,7 @@ class DiskWatch:
     def __init__(self, open_store: Callable[[], Database], *, reserve: Reserve, clock: Clock, days: LocalDays) -> None:
         self._open_store, self._reserve, self._clock, self._days = open_store, reserve, clock, days
         self._told: str | None = None
+        self._held, self._holds = HeldRoom(reserve), False
 
     def look(self) -> None:
         """Give the reserve up, shed, or make the reserve again; say what is so.
@@ -51,12 +52,24 @@ class DiskWatch:
         room = self._reserve.room()
         if room.free_bytes < room.floor_bytes and not self._reserve.given_up:
             self._reserve.give_up()
+            self._use_held()  # at once: somebody else may take the reserve's room, too
             _log.warning("the disk is full (%.1f MB free); the reserve was given up", room.free_bytes / 1e6)
+        elif room.free_bytes < room.floor_bytes:
+            self._use_held()
         if room.free_bytes < room.low_bytes:
             shed = self._shed(room)
             self._tell(_explain(room, shed=shed, given_up=self._reserve.given_up))
         elif self._reserve.make():
             self._tell("")
+            if not self._holds:
+                with self._open_store() as database:
+                    self._held.hold(database)
+                self._holds = True
+
+    def _use_held(self) -> None:
+        self._holds = False
+        with self._open_store() as database:
+            self._held.use(database)
 
     def _shed(self, room: Room) -> int:
         """Delete raw readings, the oldest first, until the store has free pages; returns how many are gone."""

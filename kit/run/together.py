@@ -8,7 +8,11 @@ import threading
 from collections.abc import Callable, Mapping
 
 from hardware.ports import HardwareError
+from kit.disk import is_full
 from kit.errors import KitError
+
+FULL_AGAIN_S = 2.0
+"""Real seconds after which a job that met a full disk is begun again."""
 
 _log = logging.getLogger(__name__)
 
@@ -17,13 +21,14 @@ def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: th
     """Run each job in a thread until `stop`; if one fails, all end and its error is raised.
 
     The process then ends with it, is shown with that error, and is started anew: a service that lost one of its
-    threads must not look alive.
+    threads must not look alive. Only a job that met a full disk is begun again where it stands: that is told elsewhere,
+    passes by itself, and ending would take the other jobs down with it, which may need no room.
     """
     failures: list[BaseException] = []
 
     def guard(job: Callable[[threading.Event], None]) -> None:
         try:
-            job(stop)
+            _through_full_disks(job, stop)
             if not stop.is_set():
                 failures.append(RuntimeError(f"{threading.current_thread().name} ended by itself"))
         except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread raises it
@@ -38,6 +43,23 @@ def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: th
         thread.join(1.5)
     if failures:
         raise failures[0]
+
+
+def _through_full_disks(job: Callable[[threading.Event], None], stop: threading.Event) -> None:
+    told = False
+    while True:
+        try:
+            job(stop)
+        except (KitError, OSError, sqlite3.Error) as error:
+            if not is_full(error):
+                raise
+            if not told:
+                _log.warning("%s waits for room on the disk: %s", threading.current_thread().name, error)
+            told = True
+            if stop.wait(FULL_AGAIN_S):
+                return
+        else:
+            return
 
 
 def every(real_s: float, job: Callable[[], None], *, at_once: bool = False) -> Callable[[threading.Event], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 import threading
@@ -55,4 +56,5 @@ def when_there_is_room(
 
 def say_aside(line: str) -> None:
     """Beside what a command prints; of a service it is the last thing that it said."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person in front of the terminal
+    with contextlib.suppress(OSError):  # a service's goes to a file, on the very disk that is full
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person in front of the terminal

@@ -3,7 +3,8 @@
 A file of zeros, `reserve` beside the store, keeps space that nobody else on the machine can take. When the disk runs
 full the care service deletes it: from then on only what must not stop (alerts, receipts, registrations, messages) uses
 that space, and readings are taken only as long as the store has free pages inside, which shedding the oldest raw
-readings makes. When there is room again the file is written anew, and all is as before.
+readings makes. When there is room again the file is written anew, and all is as before. A
+little room is held inside the store as well (`HeldRoom`).
 
 Every size is a share of the disk, with an upper bound: the same rules hold on a card of 32 GB and in a test of 16 MB.
 """
@@ -16,6 +17,10 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kit.store.database import Database
 
 MOST_RESERVE_BYTES = 32_000_000
 """Alerts of years: an alert with its receipts and records takes some kilobytes. Half of it is for the log's growth."""
@@ -117,6 +122,65 @@ def free_inside(connection: sqlite3.Connection) -> int:
     (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     return int(pages) * int(page_bytes)
+
+
+MOST_HELD_BYTES = 1_000_000
+"""Held inside the store: some hundred alerts with their receipts and records."""
+
+
+class HeldRoom:
+    """Room inside the store itself, for a disk on which somebody takes the reserve's room as well.
+
+    A table of zeros holds pages of the file, and writing it made the log long. When the disk runs full the table is
+    dropped: alerts go into its pages, and the log is written over from its beginning instead of growing.
+
+    Args:
+        reserve: of the store.
+    """
+
+    TABLE = "room_held"
+
+    def __init__(self, reserve: Reserve) -> None:
+        self._reserve = reserve
+
+    def hold(self, database: Database) -> None:
+        """Hold it, or hold it again after a start, which began a new log.
+
+        Raises:
+            sqlite3.Error: it could not be written now.
+        """
+        wanted = self._wanted()
+        log = database.file.with_name(f"{database.file.name}-wal")
+        if self._is_there(database) and log.exists() and log.stat().st_size >= wanted:
+            return
+        with database.atomic() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {self.TABLE}")
+            connection.execute(f"CREATE TABLE {self.TABLE} AS SELECT zeroblob({wanted}) AS filler")
+        self._begin_log_anew(database)
+
+    def use(self, database: Database) -> None:
+        """The disk is full: to be called every second while it is.
+
+        Raises:
+            sqlite3.Error: it could not be written now.
+        """
+        self._begin_log_anew(database)
+        if self._is_there(database):
+            with database.atomic() as connection:
+                connection.execute(f"DROP TABLE {self.TABLE}")
+            self._begin_log_anew(database)
+
+    def _wanted(self) -> int:
+        # half of what readings leave alone: they must not take it
+        return min(MOST_HELD_BYTES, self._reserve.room().floor_bytes // 2)
+
+    def _is_there(self, database: Database) -> bool:
+        statement = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        return database.connection.execute(statement, (self.TABLE,)).fetchone() is not None
+
+    def _begin_log_anew(self, database: Database) -> None:
+        """What is in the log is copied into the file; who writes next begins at its beginning, if nobody reads."""
+        database.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 class ReadingsGate:

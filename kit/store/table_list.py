@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kit.store.disk_room import HeldRoom
 from kit.store.ledger import flush_folder
 
 SUFFIX = ".tables"
@@ -64,7 +65,10 @@ def read_list(connection: sqlite3.Connection) -> TableList:
     """
     (version,) = connection.execute("PRAGMA main.schema_version").fetchone()
     (page_bytes,) = connection.execute("PRAGMA main.page_size").fetchone()
-    rows = connection.execute("SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema").fetchall()
+    # room that is held in the store comes and goes, and holds nothing that anybody would miss
+    rows = connection.execute(
+        "SELECT type, name, tbl_name, rootpage, sql FROM main.sqlite_schema WHERE name <> ?", (HeldRoom.TABLE,)
+    ).fetchall()
     return TableList(int(version), int(page_bytes), tuple(Entry(*row) for row in rows))
 
 

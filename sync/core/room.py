@@ -5,8 +5,7 @@ core goes on talking, keeps its sessions, and takes alarms. Everything else stay
 wait. When there is room, all goes on by itself.
 
 Whoever filled the disk may fill the reserve's room as well. A core without one free byte still asks its kits to wait,
-for which it writes down the counters of its sessions: room is held inside the store, too. The log is made long once and
-then written over from its beginning, and as many pages of the file are free.
+for which it writes down the counters of its sessions: room is held inside the store, too.
 """
 
 from __future__ import annotations
@@ -16,33 +15,8 @@ from pathlib import Path
 
 from kit.disk import GO_ON_BYTES, mount_of
 from kit.store.database import Database
-from kit.store.disk_room import Reserve, Room, look
+from kit.store.disk_room import HeldRoom, Reserve, Room, look
 from sync.protocol.records import Priority, Record
-
-LOG_BYTES = 1_000_000
-"""Of log, and of free pages, that a core holds: hundreds of saved sessions, or tens of alarms, between two looks."""
-
-
-def keep_log(database: Database, *, full: bool) -> None:
-    """Hold room inside the store; while the disk is full, have the log begin anew before it must grow.
-
-    Args:
-        database: the core's, open.
-        full: whether the disk is.
-
-    Raises:
-        sqlite3.Error: it could not be written now.
-    """
-    log = database.file.with_name(f"{database.file.name}-wal")
-    if not full and (not log.exists() or log.stat().st_size < LOG_BYTES):
-        with database.atomic() as connection:
-            connection.execute("DROP TABLE IF EXISTS core_room")
-            connection.execute(f"CREATE TABLE core_room AS SELECT zeroblob({LOG_BYTES}) AS filler")
-        with database.atomic() as connection:
-            connection.execute("DROP TABLE core_room")
-        full = True
-    if full:
-        database.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 class CoreRoom:
@@ -55,14 +29,24 @@ class CoreRoom:
 
     def __init__(self, store: Path, *, look: Callable[[Path], Room] = look) -> None:
         self._store, self._reserve = store, Reserve(store, look=look)
+        self._held = HeldRoom(self._reserve)
 
-    def keep(self) -> None:
-        """Give the reserve up where the disk is full, make it again where there is room. To be called every second."""
+    def keep(self, database: Database) -> None:
+        """Give the reserve up where the disk is full, make it again where there is room. To be called every second.
+
+        Args:
+            database: the store, for the room inside it.
+
+        Raises:
+            sqlite3.Error: it could not be written now.
+        """
         room = self._reserve.room()
         if room.free_bytes < room.floor_bytes:
             self._reserve.give_up()
-        else:
-            self._reserve.make()
+        elif self._reserve.make():
+            self._held.hold(database)
+        if self.lacks_bytes():
+            self._held.use(database)
 
     def make_way(self) -> None:
         """At a start: SQLite must have room to open the store."""

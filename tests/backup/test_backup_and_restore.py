@@ -97,6 +97,21 @@ def test_a_dead_unit_comes_back_elsewhere_with_its_printed_code(
     assert (spare.keys / "backup.json").stat().st_mode & 0o077 == 0
 
 
+def test_a_disk_that_runs_full_over_a_restored_key_leaves_no_half_key_and_changes_nothing(
+    unit: Home, tmp_path: Path
+) -> None:
+    made = make_backup(unit, tmp_path / "stick", name="x", now_ms=NOW_MS)
+    spare = Home(tmp_path / "spare")
+    spare.prepare()
+    (spare.keys / "unit.json.new").symlink_to("/dev/full")  # a device on which no write finds room
+    with pytest.raises(OSError, match="No space left"):
+        restore(spare, made.file, backup_secret(unit), now_ms=NOW_MS)
+    assert not (spare.keys / "unit.json").exists()
+    assert not spare.database.exists()
+    restore(spare, made.file, backup_secret(unit), now_ms=NOW_MS)
+    assert (spare.keys / "unit.json").read_bytes() == (unit.keys / "unit.json").read_bytes()
+
+
 def test_verifying_touches_nothing_of_the_unit(unit: Home, capsys: pytest.CaptureFixture[str]) -> None:
     file = back_up(unit)
     before = {each: each.stat().st_mtime_ns for each in unit.path.rglob("*") if each.is_file()}

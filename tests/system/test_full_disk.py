@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +111,64 @@ def test_a_full_disk_blocks_no_warning_damages_nothing_and_is_got_over(small: Vi
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert connection.execute("SELECT count(*) FROM alert_receipts").fetchone() == (20,)
     connection.close()
+
+
+def post(village: Village, path: str, **fields: str) -> str:
+    own = f"http://127.0.0.1:{village.web}"
+    asked = urllib.request.Request(own + path, urllib.parse.urlencode(fields).encode(), {"Origin": own})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def process_ids(village: Village) -> list[int]:
+    services = json.loads((village.home / "run" / "services.json").read_text())["services"]
+    return [service["pid"] for service in services]
+
+
+def test_what_must_not_stop_goes_through_where_somebody_takes_the_reserves_room_as_well(small: Village) -> None:
+    small.start(small.home, "run")
+    home = Home(small.home)
+    small.kit("device", "add", "roof")
+    keys = {file.name: file.read_bytes() for file in home.keys.iterdir()}
+    wait_until(home.reserve.exists, seconds=60, what="the reserve is made")
+    wait_until(lambda: held(home), seconds=60, what="room is held in the store")
+    before = process_ids(small)
+    fill(small.home)
+    wait_until(lambda: not home.reserve.exists() and not held(home), seconds=60, what="both are given up")
+    fill(small.home)
+    raise_alert(home, "frost-1")
+    fill(small.home)
+    post(small, "/alerts/frost-1/seen", name="Juma")
+    fill(small.home)
+    assert "help is needed" in post(small, "/messages/", token="ab" * 11, text="help is needed", name="Asha", days="7")
+    fill(small.home)
+    post(small, "/learn/frost/quiz", sheet="s1", cover="0", fire="0", place="0", sky="0", sprinkler="0")
+    fill(small.home)
+    assert small.kit("device", "add", "shed")["username"] == "shed"
+    for words in (("backup",), ("bundle", "export", str(small.home / "stick")), ("restore", "--verify", "none")):
+        done = subprocess.run(
+            [*KIT, "--home", str(small.home), *words], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr[:5], done.stderr.count("\n")) == (1, "kit: ", 1)  # one sentence
+    assert process_ids(small) == before
+    (small.home / "ballast").unlink()
+    wait_until(lambda: home.reserve.exists() and held(home), seconds=60, what="all is as before")
+    connection = sqlite3.connect(home.database)
+    told = [
+        connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        for table in ("alert_receipts", "messages_sent", "learning_attempts")
+    ]
+    assert (told, connection.execute("PRAGMA integrity_check").fetchone()) == ([2, 1, 1], ("ok",))
+    connection.close()
+    assert all((home.keys / name).read_bytes() == content for name, content in keys.items())
+
+
+def held(home: Home) -> bool:
+    connection = sqlite3.connect(home.database)
+    try:
+        return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'room_held'").fetchone() is not None
+    finally:
+        connection.close()
 
 
 def test_a_first_start_without_room_says_what_is_missing_and_goes_on_by_itself(small: Village) -> None:

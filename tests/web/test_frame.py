@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import re
 import socket
 import threading
@@ -96,6 +98,16 @@ def test_a_failure_says_what_to_do_and_shows_no_inside(kit: TrialKit, caplog: py
     assert "Try again in a minute" in answer.text
     assert "secret" not in answer.text
     assert "secret detail" in caplog.text
+
+
+def test_a_full_disk_is_said_to_be_one(kit: TrialKit) -> None:
+    @kit.app.get("/full")
+    def _() -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    answer = kit.app.test_client().get("/full?lang=sw")
+    assert answer.status_code == 507
+    assert "mwambie fundi kwamba diski imejaa" in answer.text
 
 
 def test_every_picture_that_a_template_names_exists(kit: TrialKit) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flask import Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from kit.disk import is_full
 from kit.store.database import suspect
 from village_apps.phrases import Phrase, phrase
 from village_apps.web.reader import context
@@ -56,8 +57,19 @@ EXPLANATIONS = {
         phrase("Something went wrong inside the kit."),
         phrase("What you saved before is safe. Try again in a minute. If it happens again, tell the technician."),
     ),
+    507: Explained(
+        phrase("There is no room left in the kit for this."),
+        phrase("What you saved before is safe. Please tell the technician that the disk is full, then try again."),
+    ),
 }
 """By HTTP status; another 4xx is explained as 400, another 5xx as 500."""
+
+
+class NoRoom(HTTPException):
+    """The disk is full, and what is held back for warnings and messages is used up, too (RFC 4918, 11.5)."""
+
+    code = 507
+    description = "the disk is full"
 
 
 def register(app: Flask) -> None:
@@ -67,6 +79,9 @@ def register(app: Flask) -> None:
 
 
 def _answer_unexpected(error: Exception) -> Response:
+    if is_full(error):
+        LOG.warning("%s %s met a full disk: %s", request.method, request.path, error)
+        return _answer(NoRoom())
     LOG.error("%s %s failed", request.method, request.path, exc_info=error)
     suspect(context().home.database, error)
     return _answer(InternalServerError())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.store.disk_room import Room
-from sync.core.room import LOG_BYTES, CoreRoom, keep_log
+from sync.core.room import CoreRoom
 from sync.core.sqlite_store import SqliteCoreStore
 from sync.protocol.records import Priority, Record, RecordId
 
@@ -26,38 +26,42 @@ def record(seq: int, priority: Priority) -> Record:
     return Record(id=RecordId("kit-1", 1, seq), kind="x", priority=priority, created_ms=0, body=b"x")
 
 
-def test_a_full_core_takes_alarms_and_nothing_else_until_there_is_room_for_its_reserve(tmp_path: Path) -> None:
+def test_a_full_core_takes_alarms_and_nothing_else_until_there_is_room_for_its_reserve(city: Any) -> None:
     disk = Disk()
-    room = CoreRoom(tmp_path / "core.db", look=disk.look)
-    room.keep()
-    assert (tmp_path / "reserve").stat().st_size == 1_000_000
+    room = CoreRoom(city.store._database.file, look=disk.look)
+    database = city.store._database
+    folder = database.file.parent
+    room.keep(database)
+    assert (folder / "reserve").stat().st_size == 1_000_000
     assert room.problem() == ""
     disk.free = 200_000
-    room.keep()
-    assert not (tmp_path / "reserve").exists()
+    room.keep(database)
+    assert not (folder / "reserve").exists()
     disk.free += 1_000_000  # what the reserve held is not for records
     assert room.refuses([record(1, Priority.READING)])
     assert room.refuses([record(1, Priority.READING), record(2, Priority.DISTRESS)])
     assert not room.refuses([record(1, Priority.DISTRESS)])
-    assert f"{tmp_path / 'core.db'} (file system /" in room.problem()
+    assert f"{database.file} (file system /" in room.problem()
     assert "Free 0.1 MB or more" in room.problem()
     disk.free = 1_500_000
     assert room.refuses([record(1, Priority.READING)]) == room.problem() == ""
     disk.free = 8_000_000
-    room.keep()
-    assert (tmp_path / "reserve").exists()
+    room.keep(database)
+    assert (folder / "reserve").exists()
 
 
 def test_room_is_held_inside_the_store_and_written_over_while_the_disk_is_full(city: Any) -> None:
     store: SqliteCoreStore = city.store
-    database = store._database
-    keep_log(database, full=False)
-    log = database.file.with_name("core.db-wal")
+    database, disk = store._database, Disk()
+    room, log = CoreRoom(database.file, look=disk.look), database.file.with_name("core.db-wal")
+    room.keep(database)
     size = log.stat().st_size
-    assert size >= LOG_BYTES
+    assert size >= 120_000
+    disk.free = 0
+    room.keep(database)
     (free,) = database.connection.execute("PRAGMA freelist_count").fetchone()
-    assert free * 4096 >= LOG_BYTES
+    assert free * 4096 >= 120_000
     for number in range(200):
         store.save_session(f"kit-{number % 5}", bytes(500))
-        keep_log(database, full=True)
+        room.keep(database)
     assert log.stat().st_size == size
