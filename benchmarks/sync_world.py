@@ -165,6 +165,10 @@ class _Book:
     def twin_heard(self, unit: str, *, now_ms: int) -> None:
         pass
 
+    def speaks_under_next_key(self, unit: str) -> bool:
+        del unit
+        return False
+
     def enrol(self, hello: Any, *, now_ms: int, link: str) -> Any:
         raise NotImplementedError
 

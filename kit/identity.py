@@ -4,6 +4,7 @@ Files below `keys/`, each 0600 and written whole or not at all:
 
 - `unit.json`: the unit's id and its X25519 private key (RFC 7748), from which link keys are agreed at enrolment;
 - `curve.json`: the CurveZMQ key pair of the cellular link;
+- `rotation.json`: while both of these are being renewed, the old pairs and the new ones (`sync.rotation`);
 - `technician.json`: the scrypt hash (RFC 7914) of the technician's password;
 - `signing.json`: on a city core, the Ed25519 key (RFC 8032) that signs what it says to all of its kits;
 - `services.json`: the passwords with which the unit's own services sign in to the broker.
@@ -57,7 +58,7 @@ class CurveKeys:
 
 
 def unit_id(exchange_public: bytes, *, role: str = "kit") -> str:
-    """`kit-` or `core-` and 40 bits of the public key's SHA-256 in lower-case base32."""
+    """`kit-` or `core-` and 40 bits of the first public key's SHA-256 in lower-case base32; it outlives that key."""
     return f"{role}-" + base64.b32encode(hashlib.sha256(exchange_public).digest()[:5]).decode().lower()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kit.health.attention import attention
+from kit.health.rotation_view import rotation_words
 from kit.health.words import (
     PRIORITY_WORDS,
     actuator_name,
@@ -118,11 +119,11 @@ def unit(status: Status, shape: Shape) -> list[Line]:
     clients = status.get("clients")
     people = "not counted" if clients is None else str(clients)
     heard = _core(status)
+    keys = [Line(f"Keys    {told}") for told in [rotation_words(status.get("rotation"), short=True)] if told]
     if shape.narrow:
-        return fit(
-            [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}")], shape, more="lines"
-        )
-    lines = [Line(f"Power   {power_words(power)}"), Line(f"Clients {people}"), Line(f"Core    {heard}")]
+        lines = [Line(f"Power: {power_words(power)}"), Line(f"Clients: {people}; core {heard}"), *keys]
+        return fit(lines, shape, more="lines")
+    lines = [Line(f"Power   {power_words(power)}"), Line(f"Clients {people}"), Line(f"Core    {heard}"), *keys]
     zone = str(status.get("timezone") or "UTC")
     lines += [_actuator(row, zone) for row in status.get("actuators", [])]
     lines += [

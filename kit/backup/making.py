@@ -213,7 +213,12 @@ def _own_files(home: Home) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {}
     if home.settings_file.exists():
         files["kit.toml"] = home.settings_file.read_bytes()
-    return files | {f"keys/{file.name}": file.read_bytes() for file in sorted(home.keys.glob("*.json"))}
+    # first the one that says which keys are in use: at the end of a rotation the others are written, then it goes
+    rotation_first = sorted(home.keys.glob("*.json"), key=lambda file: (file.name != "rotation.json", file.name))
+    for file in rotation_first:
+        with contextlib.suppress(FileNotFoundError):
+            files[f"keys/{file.name}"] = file.read_bytes()
+    return files
 
 
 def _unit_of_keys(home: Home) -> str:

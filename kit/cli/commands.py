@@ -54,7 +54,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "join": Command("kit.cli.join_command", "add_join", "enrol this kit at a city core", RECORDS),
     "bundle": Command("kit.cli.bundle_commands", "add_bundle", "carry records by hand, on a USB stick", RECORDS),
-    "sync": Command("kit.cli.sync_commands", "add_sync_commands", "what measurements cost on a thin link", RECORDS),
+    "sync": Command(
+        "kit.cli.sync_commands", "add_sync_commands", "new keys; what measurements cost on a thin link", RECORDS
+    ),
     "broker": Command(
         "kit.cli.broker_commands",
         "add_broker_commands",

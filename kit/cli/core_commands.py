@@ -42,6 +42,9 @@ def add_core(parser: argparse.ArgumentParser) -> None:
     invite.add_argument(
         "--days", type=float, default=DAYS, metavar="N", help=f"good for so many days (default {DAYS:g})"
     )
+    invite.add_argument(
+        "--unit", metavar="ID", default="", help="only for the unit with that id, whatever its keys are now"
+    )
     invite.set_defaults(run=invite_kit)
     remove = words.add_parser("remove", help="shut a kit out, or withdraw an invite; what it sent stays")
     remove.add_argument("kit", metavar="KIT", help="its unit id, or the name in an invite")
@@ -102,8 +105,9 @@ def invite_kit(arguments: argparse.Namespace) -> int:
     core = _core(arguments)
     name = checked_name(arguments.name)
     with core.open_store() as store:
-        namesakes = [kit.unit for kit in store.kits() if kit.name.casefold() == name.casefold()]
-    text = make_invite(core, name, days=arguments.days, address=_address(core))
+        known = store.kits()
+    namesakes = [kit.unit for kit in known if kit.name.casefold() == name.casefold() and kit.unit != arguments.unit]
+    text = make_invite(core, name, days=arguments.days, address=_address(core), unit=arguments.unit)
     invite = Invite.decode(text)
     command = f"kit join {text}"
     if arguments.json:
@@ -116,6 +120,7 @@ def invite_kit(arguments: argparse.Namespace) -> int:
                 "expires": rfc3339(invite.expires_ms),
                 "address": invite.address,
                 "command": command,
+                "unit": arguments.unit,
             }
         )
         return 0
@@ -128,6 +133,12 @@ def invite_kit(arguments: argparse.Namespace) -> int:
     print(f"By the mobile network it will connect to {invite.address}.")
     if not core.settings.core.public:
         print("That is this machine's address here; if kits reach it by another, set [core] public and invite again.")
+    if arguments.unit:
+        knows = "" if arguments.unit in {kit.unit for kit in known} else " (which is not known here yet)"
+        print(
+            f"Only {arguments.unit}{knows} can use it. Whoever types it there is believed to be that unit, and its keys"
+        )
+        print("take the place of those that are known: give it to nobody of whom you are not sure.")
     if namesakes:
         print(f"There is a kit of that name already ({', '.join(namesakes)}); this will be another one.")
     return 0

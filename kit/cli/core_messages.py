@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sync.core.store import CoreStore, OwnRecord
 
 SHOWN = 40
-NOT_READ_BY_PEOPLE = ("core-key", "custody", "villages")
+NOT_READ_BY_PEOPLE = ("core-key", "custody", "new-key", "villages")
 """These are for the kit itself."""
 FILES = ("lesson", "advice", "file")
 """Of these nobody is asked whether they have read them: a kit says when somebody has opened them, and no more."""

@@ -10,6 +10,7 @@ from kit.cli.output import WIDTH
 from kit.health.attention import attention
 from kit.health.backup_view import backup_words
 from kit.health.power_view import summary_words
+from kit.health.rotation_view import rotation_words
 from kit.health.words import (
     actuator_name,
     actuator_words,
@@ -52,7 +53,7 @@ def status_text(status: Status) -> str:
         if status.get("clients") is not None:
             lines += _block("Clients", [str(status["clients"])])
         lines += _block("Sync", _links(status))
-        lines += _block("City core", [_core(status)])
+        lines += _block("City core", _core(status))
         lines += _block("Received", _received(status))
         lines += _block("Backup", backup_words(status.get("backup"), status.get("time")))
         lines += _block("Apps", [f"{line['label']}: {line['value']}" for line in status.get("apps", [])])
@@ -127,7 +128,12 @@ def _links(status: Status) -> list[str]:
     return lines or ["no link yet"]
 
 
-def _core(status: Status) -> str:
+def _core(status: Status) -> list[str]:
+    keys = rotation_words(status.get("rotation"))
+    return [_core_heard(status), *([keys] if keys else [])]
+
+
+def _core_heard(status: Status) -> str:
     core = status.get("core")
     if not core:
         return "not joined (kit join INVITE)"

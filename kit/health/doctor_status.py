@@ -10,9 +10,13 @@ from kit.health.backup_view import backup_problems, backup_words
 from kit.health.check import Check
 from kit.health.damage_view import damage_sentences
 from kit.health.power_view import loss_sentences, summary_words
-from kit.health.words import age_words, ago_words, air_words, data_words, queue_words
+from kit.health.rotation_view import rotation_words
+from kit.health.words import age_words, ago_words, air_words, data_words, queue_words, seconds_between
 
 Status = Mapping[str, Any]
+
+RENEWAL_LONG_S = 3 * 86_400.0
+"""A core that is reached at all answers within a day, by the slowest radio, too; a stick may take a week."""
 
 
 def check_services(status: Status) -> Iterator[Check]:
@@ -107,6 +111,21 @@ def _carrying_words(facts: Mapping[str, Any] | None) -> str:
     )
 
 
+def check_rotation(status: Status) -> Iterator[Check]:
+    """Said while it lasts; a fault once it has lasted for days."""
+    row = status.get("rotation")
+    if not row:
+        return
+    age_s = seconds_between(row.get("since"), status.get("time"))
+    sentence = f"{rotation_words(row)} (for {age_words(max(age_s or 0.0, 0.0))})"
+    fine = age_s is None or age_s < RENEWAL_LONG_S
+    todo = (
+        "see whether the city core hears this kit (there: kit core kits); if it knows other keys of it: there "
+        "kit core invite NAME --unit ID, here kit join INVITE"
+    )
+    yield Check("new keys", ok=fine, sentence=sentence, todo="" if fine else todo)
+
+
 def check_problems(status: Status) -> Iterator[Check]:
     """What parts of the kit say of themselves: a siren that does not answer, a device that was turned away."""
     problems = status.get("problems") or []
@@ -168,6 +187,7 @@ def check_alerts(status: Status) -> Iterator[Check]:
 CHECKS: Mapping[str, Callable[[Status], Iterator[Check]]] = {
     "sensors": check_sensors,
     "links": check_links,
+    "new keys": check_rotation,
     "damage": check_damage,
     "ledger": check_power_cuts,
     "backup": check_backup,

@@ -18,6 +18,7 @@ from kit.errors import KitError
 from kit.health import store_view
 from kit.health.damage_view import damage_rows
 from kit.health.power_view import power_cut_summary
+from kit.health.rotation_view import rotation_row
 from kit.health.services import service_states
 from kit.health.times import rfc3339
 from kit.home import Home
@@ -54,6 +55,7 @@ def unit_status(
         **store_view.nothing(),
         "power_cuts": power_cut_summary(home),
         "damage": damage_rows(home),
+        "rotation": rotation_row(home),
         "apps": [dict(line) for line in apps],
     }
     if isinstance(clock, AcceleratedClock):

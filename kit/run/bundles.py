@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from kit.clock import Clock
 from kit.errors import KitError
 from kit.home import Home
-from kit.identity import load_or_create_curve_keys, load_or_create_identity
 from kit.run.schema import open_unit_store
 from kit.store.records import SqliteRecordStore
+from sync import rotation
 from sync.bundles.exchange import ACKNOWLEDGED_MS, ENDPOINT, LINK, SILENT_MS, Exchange, Exported, Imported
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import BundleFile, ShelfError, Stick
 from sync.join import Membership, enrolled, read_membership
 from sync.protocol.enrolment import Hello, make_hello
 from sync.protocol.peers import Peer
+from sync.rotation import KeysInUse
 
 if TYPE_CHECKING:
     from sync.core.setup import Core
@@ -37,18 +38,28 @@ def kit_exchange(home: Home, clock: Clock, *, name: str, carry: bool = True) -> 
         raise KitError(
             "this kit has joined no city core yet, so nobody could open what it seals; type: kit join INVITE"
         )
-    identity = load_or_create_identity(home)
+    now_ms = int(clock.now() * 1000)
     with open_unit_store(home) as database:
+        if membership.enrolled:
+            rotation.advance(home, database, core=membership.invite.core, now_ms=now_ms)
+        keys = rotation.keys_in_use(home)
+
+        def heard(_unit: str, other: bool) -> None:  # noqa: FBT001 - the exchange's callback
+            private = keys.other if other else keys.identity.exchange_private
+            rotation.carried(home, private, now_ms=now_ms)
+
         yield Exchange(
-            unit=identity.unit,
-            exchange_private=identity.exchange_private,
+            unit=keys.identity.unit,
+            exchange_private=keys.identity.exchange_private,
+            other_private=keys.other,
+            heard=heard,
             store=SqliteRecordStore(database),
             peers=[membership.invite.peer],
-            now_ms=int(clock.now() * 1000),
+            now_ms=now_ms,
             trusted=clock.trusted,
             random=os.urandom,
             passing=_passing(home, membership) if carry else None,
-            hello=b"" if membership.enrolled else _hello(home, membership, name=name),
+            hello=b"" if membership.enrolled else _hello(keys, membership, name=name),
         )
 
 
@@ -61,6 +72,11 @@ def core_exchange(core: Core) -> Iterator[Exchange]:
             answer = store.enrol(hello, now_ms=core.now_ms(), link=LINK)
             return answer if isinstance(answer, Peer) else None
 
+        def heard(unit: str, other: bool) -> None:  # noqa: FBT001 - the exchange's callback
+            if other:
+                store.speaks_under_next_key(unit)
+            store.heard(unit, link=LINK, via="", now_ms=core.now_ms())
+
         yield Exchange(
             unit=core.identity.unit,
             exchange_private=core.identity.exchange_private,
@@ -71,7 +87,7 @@ def core_exchange(core: Core) -> Iterator[Exchange]:
             random=os.urandom,
             enrol=enrol,
             name=core.settings.core.name,
-            heard=lambda unit: store.heard(unit, link=LINK, via="", now_ms=core.now_ms()),
+            heard=heard,
             by_hand=lambda unit: store.answers_by_hand(
                 unit, stick=LINK, since_ms=core.now_ms() - ACKNOWLEDGED_MS, silent_ms=core.now_ms() - SILENT_MS
             ),
@@ -123,15 +139,15 @@ def _passing(home: Home, membership: Membership) -> Passing:
     return Passing(Stick(home.spool / "passing"), core=ENDPOINT.format(unit=membership.invite.core))
 
 
-def _hello(home: Home, membership: Membership, *, name: str) -> bytes:
+def _hello(keys: KeysInUse, membership: Membership, *, name: str) -> bytes:
     from zmq.utils import z85
 
-    identity = load_or_create_identity(home)
+    identity = keys.identity
     return make_hello(
         membership.invite,
         unit=identity.unit,
         exchange_private=identity.exchange_private,
         exchange_public=identity.exchange_public,
-        curve_public=z85.decode(load_or_create_curve_keys(home).public),
+        curve_public=z85.decode(keys.curve.public),
         name=name,
     ).encode()

@@ -208,7 +208,7 @@ def may_come_in(core: Core, link_id: int, exchange_public: bytes) -> bool:
     with core.open_store() as store:
         peer = store.by_link_id(link_id)
         if peer is not None:
-            return peer.exchange_public == exchange_public
+            return exchange_public in (peer.exchange_public, peer.next_public)
         return any(invite.link_id == link_id for invite in store.open_invites(now_ms=core.now_ms()))
 
 

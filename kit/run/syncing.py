@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from kit.clock import Clock
 from kit.health.words import zone_of
 from kit.home import Home
-from kit.identity import CurveKeys, load_or_create_curve_keys
 from kit.run import adapters
 from kit.run.schema import open_unit_store
 from kit.settings import LoraSettings
@@ -26,10 +25,12 @@ from sync.protocol.records import CannotStoreNow
 
 if TYPE_CHECKING:
     from kit.run.mesh_telemetry import MeshTelemetry
+    from kit.run.rotating import KeyTurn
     from kit.run.unit_process import UnitProcess
     from sync.engine import LinkReport
     from sync.join import Membership
     from sync.links.port import Link
+    from sync.rotation import KeysInUse
 
 HTTPS_PORTS = (443, 7443)
 """Every network lets the first through; the second is where a core listens unless it is told otherwise."""
@@ -38,24 +39,28 @@ STICK = "stick"
 """Told by `kit.run.sticks`, not by the engine."""
 
 JOIN_LOOK_S = 0.5
-"""Real seconds between two looks whether the unit has joined a core, or another one."""
+"""Real seconds between two looks whether the unit has joined a core, or another one, or is to use other keys."""
 
 
 def serve_unit_sync(unit: UnitProcess, stop: threading.Event, ready: Callable[[Mapping[str, Any]], None]) -> None:
     """Sync with the core that the unit has joined; wait for one as long as it has not."""
+    from kit.run.rotating import KeyTurn, Rotating
     from sync.join import read_membership
 
     ready({})
+    rotating = Rotating(unit.home, unit.clock)
     while not stop.is_set():
         membership = read_membership(unit.home)
         if membership is None:
             _hear_only(unit, stop)
             continue
-        # `kit join` may be called at any time, and an enrolled kit goes on under its own keys: then all is set up anew
+        # `kit join` may be called at any time, an enrolled kit goes on under its own keys, and these may be renewed:
+        # then all is set up anew
+        turn = KeyTurn(rotating, core=membership.invite.core, enrolled=membership.enrolled)
         until_changed = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(unit.home, membership, stop, until_changed), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(unit.home, membership, turn, stop, until_changed), daemon=True)
         watcher.start()
-        _sync(unit, membership, until_changed)
+        _sync(unit, membership, turn, until_changed)
         watcher.join()
 
 
@@ -93,15 +98,26 @@ def _mesh(unit: UnitProcess) -> Iterator[MeshTelemetry | None]:
             yield mesh
 
 
-def _watch(home: Home, membership: Membership, stop: threading.Event, changed: threading.Event) -> None:
+def _watch(home: Home, membership: Membership, turn: KeyTurn, stop: threading.Event, changed: threading.Event) -> None:
     from sync.join import read_membership
 
-    while not stop.wait(JOIN_LOOK_S) and read_membership(home) == membership:
-        pass
-    changed.set()
+    with ExitStack() as stack:
+        opened: list[Database] = []
+
+        def store() -> Database:
+            """Of this thread; opened when a rotation is under way, which is seldom."""
+            if not opened:
+                opened.append(stack.enter_context(open_unit_store(home)))
+            return opened[0]
+
+        try:
+            while not stop.wait(JOIN_LOOK_S) and read_membership(home) == membership and not turn.is_over(store):
+                pass
+        finally:
+            changed.set()
 
 
-def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> None:
+def _sync(unit: UnitProcess, membership: Membership, turn: KeyTurn, stop: threading.Event) -> None:
     from zmq.utils import z85
 
     from kit.store.from_core import signing_key
@@ -111,29 +127,34 @@ def _sync(unit: UnitProcess, membership: Membership, stop: threading.Event) -> N
     from sync.join import enrolled
     from sync.protocol.peers import SinglePeerBook
 
-    curve = load_or_create_curve_keys(unit.home)
     with open_unit_store(unit.home) as database, open_unit_store(unit.home) as told, _mesh(unit) as mesh:
         store = SqliteRecordStore(database)
-        links = _links(unit, membership, curve, mesh)
+        links = _links(unit, membership, turn.keys, mesh)
         peer = membership.invite.peer
+
+        def show(reports: Sequence[LinkReport]) -> None:
+            turn.note_links(reports)
+            tell_links(told, reports, unit.clock)
+
         SyncEngine(
-            identity=unit.identity,
+            identity=turn.keys.identity,
             store=store,
             peers=SinglePeerBook(peer, pending=not membership.enrolled),
             links=links,
             clock=unit.clock,
             rng=adapters.rng(),
-            on_links=lambda reports: tell_links(told, reports, unit.clock),
+            on_links=show,
             invite=None if membership.enrolled else membership.invite,
             changed=store.changed,
             due_now=store.take_retries,
             name=unit.settings.unit.name,
-            curve_public=z85.decode(curve.public),
+            curve_public=z85.decode(turn.keys.curve.public),
             on_time=partial(_core_told, told, unit.clock),
             on_enrolled=lambda welcomed: enrolled(unit.home, core_name=welcomed.name),
             listening=Listening(
                 peer, signing_key=lambda: signing_key(database.connection, peer.unit), rng=adapters.rng()
             ),
+            pairs=turn if turn.keys.other else None,
         ).run(stop)
 
 
@@ -179,8 +200,8 @@ def _core_told(database: Database, clock: Clock, time_ms: int, trusted: bool) ->
             tell_time(database, clock, source="core", who="core", wall_s=time_ms / 1000)
 
 
-def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
-    links = _own_links(unit, membership, curve, mesh)
+def _links(unit: UnitProcess, membership: Membership, keys: KeysInUse, mesh: MeshTelemetry | None) -> list[Link]:
+    links = _own_links(unit, membership, keys, mesh)
     told = unit.settings.sync
     radio = next((each for each in links if each.mtu_bytes <= SLOW_MTU_BYTES), None)
     if radio is None or len(links) == 1 or not told.carry_for_others:
@@ -196,7 +217,7 @@ def _links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: Me
     return [NarrowEnd(each, carrier) if each is radio else WideEnd(each, carrier) for each in links]
 
 
-def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh: MeshTelemetry | None) -> list[Link]:
+def _own_links(unit: UnitProcess, membership: Membership, keys: KeysInUse, mesh: MeshTelemetry | None) -> list[Link]:
     links: list[Link] = []
     if unit.settings.links.lora.radio:
         links.append(_own_radio(unit, mesh))
@@ -207,7 +228,7 @@ def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh
     urls = https_urls(unit.settings.links.cellular.https, core)
     needed: Callable[[], bool] = lambda: True  # noqa: E731 - without a direct connection it is the only one
     if membership.invite.curve_public:
-        direct = _direct(unit, membership, curve, core, budget)
+        direct = _direct(unit, membership, keys, core, budget)
         links.append(direct)
         needed = Fallback(direct, unit.clock).needed
     if urls:
@@ -218,8 +239,8 @@ def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh
                 urls=urls,
                 link_id=membership.invite.link_id,
                 core_public=membership.invite.core_public,
-                exchange_private=unit.identity.exchange_private,
-                exchange_public=unit.identity.exchange_public,
+                exchange_private=keys.identity.exchange_private,
+                exchange_public=keys.identity.exchange_public,
                 needed=needed,
                 clock=unit.clock,
                 rng=adapters.rng(),
@@ -229,13 +250,13 @@ def _own_links(unit: UnitProcess, membership: Membership, curve: CurveKeys, mesh
     return links
 
 
-def _direct(unit: UnitProcess, membership: Membership, curve: CurveKeys, core: str, budget: DataBudget) -> Link:
+def _direct(unit: UnitProcess, membership: Membership, keys: KeysInUse, core: str, budget: DataBudget) -> Link:
     from zmq.utils import z85
 
     from sync.links.cellular import CellularKitLink
     from sync.protocol.enrolment import curve_keys_from_token
 
-    public, secret = curve.public, curve.secret
+    public, secret = keys.curve.public, keys.curve.secret
     if not membership.enrolled:
         knock = curve_keys_from_token(membership.invite.token)
         public, secret = z85.encode(knock.public), z85.encode(knock.secret)

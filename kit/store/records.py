@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 
 from kit.model.custody import KIND as CUSTODY_KIND
+from kit.model.new_key import KIND as NEW_KEY
 from kit.store.custody import SUBJECT, hear_custody, note_custody
 from kit.store.database import Database
 from kit.store.epochs import next_name, set_origin, start_epoch
 from kit.store.evidence import note_records
 from kit.store.facts import count_change
-from kit.store.from_core import WARNING, hear_warning
+from kit.store.from_core import WARNING, hear_known_key, hear_warning
 from kit.store.holdings import holdings
 from kit.store.migrations import sql
 from kit.store.queue import queue, queue_counts, retry
@@ -306,6 +307,8 @@ class SqliteRecordStore:
                     hear_custody(connection, each)
                 elif each.kind == WARNING and each.id.origin == peer:
                     hear_warning(connection, each)
+                elif each.kind == NEW_KEY and each.id.origin == peer:
+                    hear_known_key(connection, each)
             count_change(connection, SUBJECT)
         return apart
 

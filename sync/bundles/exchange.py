@@ -11,8 +11,8 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 from sync.bundles.passing import Passing
 from sync.bundles.shelf import Found, ShelfError, Stick
@@ -24,6 +24,8 @@ from sync.protocol.frames import FrameType, frame_link_id, frame_type
 from sync.protocol.items import encode_welcome
 from sync.protocol.peers import Peer, Role
 from sync.protocol.records import Held, Record, RecordId
+
+Opened = TypeVar("Opened")
 
 LINK = "stick"
 """The name under which custody is shown."""
@@ -154,7 +156,9 @@ class Exchange:
         hello: a kit that the core has not welcomed yet says this, and nothing else.
         enrol: the core's: a hello has come; the peer it is now, or None.
         name: the core's, for its welcome.
-        heard: told of each peer whose seal was found on something.
+        heard: told of each peer whose seal was found on something, and whether that was the other pair of keys (a kit's
+            next ones, or those that we do not use at present).
+        other_private: a kit's X25519 private key that is not in use, while it has two pairs.
         passing: what is kept of others, to go on with the next stick; None = nothing is.
         by_hand: whether a peer may be waiting for answers that are carried; the others are answered by a link.
     """
@@ -172,19 +176,27 @@ class Exchange:
         hello: bytes = b"",
         enrol: Callable[[Hello], Peer | None] | None = None,
         name: str = "",
-        heard: Callable[[str], None] | None = None,
+        heard: Callable[[str, bool], object] | None = None,
+        other_private: bytes = b"",
         passing: Passing | None = None,
         by_hand: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._unit, self._store, self._now_ms, self._trusted, self._random = unit, store, now_ms, trusted, random
         self._hello, self._enrol, self._name, self._private = hello, enrol, name, exchange_private
         self._heard, self._passing, self._by_hand = heard, passing, by_hand
+        self._other_private = other_private
         self._sealed: dict[int, CarriedFrames] = {}
+        self._others: dict[int, CarriedFrames] = {}
         for peer in peers:
             self._know(peer)
 
     def _know(self, peer: Peer) -> None:
         self._sealed[peer.link_id] = CarriedFrames(unit=self._unit, exchange_private=self._private, peer=peer)
+        self._others.pop(peer.link_id, None)
+        private = self._other_private or (self._private if peer.next_public else b"")
+        if private:
+            other = replace(peer, exchange_public=peer.next_public or peer.exchange_public, next_public=b"")
+            self._others[peer.link_id] = CarriedFrames(unit=self._unit, exchange_private=private, peer=other)
 
     # --- taking ---
 
@@ -209,9 +221,11 @@ class Exchange:
     def _take(self, name: str, bundle: Bundle, told: Imported) -> None:
         records: dict[Peer, list[Record]] = {}
         accepted: dict[Peer, list[Held]] = {}
+        under_other: set[int] = set()
         try:
             for frame in read_payload(bundle.payload):
-                self._open(frame, records, accepted, told)
+                if self._open(frame, records, accepted, told):
+                    under_other.add(frame_link_id(frame))
         except RemoteSyncError as error:
             told.damaged.append((name, str(error)))
             return
@@ -220,9 +234,8 @@ class Exchange:
             told.records += len(theirs)
         for peer, theirs_of_ours in accepted.items():
             self._note_accepted(peer, theirs_of_ours, told)
-        if self._heard is not None:
-            for unit in {peer.unit for peer in (*records, *accepted)}:
-                self._heard(unit)
+        for peer in {peer.link_id: peer for peer in (*records, *accepted)}.values():
+            self._note_heard(peer, other=peer.link_id in under_other)
         told.bundles += 1
         told.expired += self._trusted and bundle.expired(self._now_ms)
 
@@ -232,20 +245,45 @@ class Exchange:
         records: dict[Peer, list[Record]],
         accepted: dict[Peer, list[Held]],
         told: Imported,
-    ) -> None:
+    ) -> bool:
+        """Whether it was sealed with the other pair of keys."""
         if frame_type(frame) is FrameType.HELLO:
             self._greet(frame, told)
-            return
+            return False
         sealed = self._sealed.get(frame_link_id(frame))
         if sealed is None:
             raise RemoteSyncError("sealed by somebody whom nobody here knows")
-        items = sealed.open(frame)
+        items, is_other = self._opened(frame, CarriedFrames.open)
         if items.welcome is not None:
             told.welcomed = items.welcome
         if items.records:
             records.setdefault(sealed.peer, []).extend(items.records)
         if items.accepted:
             accepted.setdefault(sealed.peer, []).extend(items.accepted)
+        return is_other
+
+    def _opened(self, frame: bytes, opens: Callable[[CarriedFrames, bytes], Opened]) -> tuple[Opened, bool]:
+        """With the keys in use or, where there are two pairs, with the others; and with which.
+
+        Raises:
+            RemoteSyncError: with neither.
+        """
+        link_id = frame_link_id(frame)
+        try:
+            return opens(self._sealed[link_id], frame), False
+        except ForgedFrame:
+            other = self._others.get(link_id)
+            if other is None:
+                raise
+            return opens(other, frame), True
+
+    def _note_heard(self, peer: Peer, *, other: bool) -> None:
+        if self._heard is not None:
+            self._heard(peer.unit, other)
+        if other and peer.next_public:  # those are its keys now, and the answer is sealed for them
+            before = self._sealed[peer.link_id]
+            self._know(replace(peer, exchange_public=peer.next_public, next_public=b""))
+            self._others[peer.link_id] = before  # a bundle of before may lie on the same stick
 
     def _note_accepted(self, peer: Peer, held: Sequence[Held], told: Imported) -> None:
         """What they hold as we have written it is accepted; the rest under our names was written by another."""
@@ -312,8 +350,8 @@ class Exchange:
         held: dict[int, list[RecordId]] = {}
         try:
             for frame in read_payload(bundle.payload):
-                sealed = self._sealed.get(frame_link_id(frame))
-                records = sealed.open_own(frame) if sealed is not None else ()
+                known = frame_link_id(frame) in self._sealed
+                records = self._opened(frame, CarriedFrames.open_own)[0] if known else ()
                 if records:
                     held.setdefault(frame_link_id(frame), []).extend(each.id for each in records)
         except RemoteSyncError:

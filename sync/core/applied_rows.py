@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Callable
 
 from kit.model import alert as alerts
-from kit.model import custody, letters
+from kit.model import custody, letters, new_key
 from kit.model.custody import CustodyNote, custody_from_body
 from kit.model.letters import letter_from_body
-from sync.core import broadcast_custody, reading_rows
+from sync.core import broadcast_custody, key_rows, reading_rows
 from sync.core.bodies import BodyError, forecast_of, quiz_of, text_of, time_of
 from sync.core.store import Outcome
 from sync.protocol.records import Record, RecordId
@@ -164,4 +164,5 @@ _APPLIERS: dict[str, Callable[[sqlite3.Connection, Record], None]] = {
     "quiz": _apply_quiz,
     letters.KIND: _apply_message,
     custody.KIND: _apply_custody,
+    new_key.KIND: key_rows.apply_new_key,
 }

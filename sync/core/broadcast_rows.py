@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from kit.model.core_key import KIND as CORE_KEY
-from sync.core import record_rows
+from sync.core import own_rows, record_rows
 from sync.protocol.broadcast import PlannedBroadcast
 from sync.protocol.multicast import EVERYBODY
 from sync.protocol.records import Priority, Record, RecordId
@@ -46,7 +46,7 @@ def publish(
         units: the kits; None = all.
         alert: the identifier of the warning in it; a receipt of it says that it was read.
     """
-    record = record_rows.write(
+    record = own_rows.write(
         connection, addressee=EVERYBODY, kind=kind, priority=priority, body=body, now_ms=now_ms, lifetime_s=lifetime_s
     )
     (number,) = connection.execute(
@@ -95,9 +95,7 @@ def give_keys(connection: sqlite3.Connection, body: bytes, *, now_ms: int) -> in
     """See `BroadcastStore.give_keys`."""
     units = lack_key(connection, body)
     for unit in units:
-        record_rows.write(
-            connection, addressee=unit, kind=CORE_KEY, priority=Priority.RECEIPT, body=body, now_ms=now_ms
-        )
+        own_rows.write(connection, addressee=unit, kind=CORE_KEY, priority=Priority.RECEIPT, body=body, now_ms=now_ms)
     return len(units)
 
 

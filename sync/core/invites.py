@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from kit.errors import KitError, UsageError
@@ -14,12 +15,13 @@ from sync.protocol.enrolment import MAX_NAME_BYTES, Invite, curve_keys_from_toke
 DAY_MS = 86_400_000
 MOST_DAYS = 365.0
 LINK_IDS = 1 << 16
+UNIT = re.compile(r"kit-[a-z2-7]{8}")
 ATTEMPTS = 64
 """Link ids are drawn at random, so that two cores on the same air seldom share one; with 6,000 kits one in ten draws
 is taken."""
 
 
-def make_invite(core: Core, name: str, *, days: float, address: str | None = None) -> str:
+def make_invite(core: Core, name: str, *, days: float, address: str | None = None, unit: str = "") -> str:
     """The text of a new invite for a kit of that name, good for one kit and that many days.
 
     Args:
@@ -27,15 +29,18 @@ def make_invite(core: Core, name: str, *, days: float, address: str | None = Non
         name: what the kit will be called at the core.
         days: by the core's clock.
         address: `tcp://HOST:PORT` at which the kit finds the core, "" = by radio only; None = `[core] public`.
+        unit: the id of the only unit that may use it: whatever keys it shows are its keys from then on.
 
     Raises:
-        UsageError: the name, the days or the address cannot be used.
+        UsageError: the name, the days, the address or the unit cannot be used.
         KitError: every link id is taken.
     """
     name = checked_name(name)
     if not 0 < days <= MOST_DAYS:
         raise UsageError(f"an invite cannot be good for {days:g} days; choose more than 0 and at most {MOST_DAYS:g}")
     address = checked_address(core.settings.core.public if address is None else address)
+    if unit and not UNIT.fullmatch(unit):
+        raise UsageError(f"'{unit}' is no kit's id; it looks like kit-7gq2mzk4 (kit status on the kit tells it)")
     now_ms = core.now_ms()
     with core.open_store() as store:
         for _ in range(ATTEMPTS):
@@ -47,6 +52,7 @@ def make_invite(core: Core, name: str, *, days: float, address: str | None = Non
                 knock_public=curve_keys_from_token(invite.token).public,
                 created_ms=now_ms,
                 expires_ms=invite.expires_ms,
+                unit=unit,
             )
             if store.add_invite(row):
                 return invite.encode()

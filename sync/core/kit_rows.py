@@ -1,7 +1,8 @@
 """Kits and invites in the core's tables: who may join, who has, and when each was last heard.
 
-Invariants: an invite lets in one kit. A kit is its X25519 key; its id is derived from that key, so nobody enrols under
-another's. The store holds no secret: an invite's token is computed from the core's private key and a stored salt.
+Invariants: an invite lets in one kit. A kit is its X25519 key; its id is derived from its first one, so nobody enrols
+under another's: with another key than the first only a unit gets in that is known here by it, or that the invite was
+made for. The store holds no secret: an invite's token is computed from the core's private key and a stored salt.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from kit.identity import unit_id
+from sync.core import key_rows
 from sync.core.store import EnrolledKit, Heard, InviteRow
 from sync.protocol import keys
 from sync.protocol.enrolment import TOKEN_BYTES, Hello, proof_is_right
@@ -29,9 +31,17 @@ def add_invite(connection: sqlite3.Connection, invite: InviteRow) -> bool:
     if taken is not None:
         return False
     made = connection.execute(
-        "INSERT INTO core_invites (link_id, name, salt, knock_public, created_ms, expires_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (invite.link_id, invite.name, invite.salt, invite.knock_public, invite.created_ms, invite.expires_ms),
+        "INSERT INTO core_invites (link_id, name, salt, knock_public, created_ms, expires_ms, unit) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            invite.link_id,
+            invite.name,
+            invite.salt,
+            invite.knock_public,
+            invite.created_ms,
+            invite.expires_ms,
+            invite.unit,
+        ),
     )
     return bool(made.rowcount)
 
@@ -57,8 +67,9 @@ def may_connect(connection: sqlite3.Connection, curve_public: bytes, *, now_ms: 
         return False
     row = connection.execute(
         "SELECT 1 FROM core_kits WHERE curve_public = ? "  # noqa: S608 - our constant
+        "UNION ALL SELECT 1 FROM core_kits WHERE next_curve = ? "
         f"UNION ALL SELECT 1 FROM core_invites WHERE knock_public = ? AND {_KNOCKS} LIMIT 1",
-        (curve_public, curve_public, now_ms),
+        (curve_public, curve_public, curve_public, now_ms),
     ).fetchone()
     return row is not None
 
@@ -72,19 +83,42 @@ def enrol(
         return Refusal(RefusalReason.UNKNOWN)
     invite = _invite(row)
     token = token_of(exchange_private, invite.salt)
-    proven = proof_is_right(hello, token=token, exchange_private=exchange_private)
-    if not proven or hello.unit != unit_id(hello.exchange_public):
+    if not proof_is_right(hello, token=token, exchange_private=exchange_private):
         return Refusal(RefusalReason.FORGED)
     if invite.used_by:
         same = (invite.used_by, row["used_key"]) == (hello.unit, hello.exchange_public)
-        known = by_link_id(connection, hello.link_id)
-        return known if same and known is not None else Refusal(RefusalReason.USED)
+        return _said_again(by_link_id(connection, hello.link_id) if same else None, hello)
     if invite.expires_ms <= now_ms:
         return Refusal(RefusalReason.EXPIRED)
-    before = connection.execute("SELECT exchange_public FROM core_kits WHERE unit = ?", (hello.unit,)).fetchone()
-    if before is not None and before[0] != hello.exchange_public:
-        return Refusal(RefusalReason.TAKEN)
+    reason = _why_not(connection, hello, invite)
+    if reason is not None:
+        return Refusal(reason)
     return _register(connection, hello, invite, now_ms=now_ms, link=link)
+
+
+def _said_again(known: Peer | None, hello: Hello) -> Peer | Refusal:
+    """The answer to a hello with an invite that was used."""
+    if known is None:
+        return Refusal(RefusalReason.USED)
+    if hello.exchange_public not in (known.exchange_public, known.next_public):
+        return Refusal(RefusalReason.TAKEN)  # a unit that was set back to the day when it joined, and renewed its keys
+    return known
+
+
+def _why_not(connection: sqlite3.Connection, hello: Hello, invite: InviteRow) -> RefusalReason | None:
+    """Whether that key may stand for that id: it is known here, the operator vouches for it, or it made the id."""
+    if invite.unit and invite.unit != hello.unit:
+        return RefusalReason.MISFIT
+    if key_rows.is_another_kits(connection, hello.exchange_public, unit=hello.unit):
+        return RefusalReason.TAKEN
+    before = connection.execute(
+        "SELECT exchange_public, next_public FROM core_kits WHERE unit = ?", (hello.unit,)
+    ).fetchone()
+    if invite.unit or (before is not None and hello.exchange_public in before):
+        return None
+    if before is not None:
+        return RefusalReason.TAKEN
+    return None if hello.unit == unit_id(hello.exchange_public) else RefusalReason.MISFIT
 
 
 def _register(connection: sqlite3.Connection, hello: Hello, invite: InviteRow, *, now_ms: int, link: str) -> Peer:
@@ -95,8 +129,12 @@ def _register(connection: sqlite3.Connection, hello: Hello, invite: InviteRow, *
     connection.execute(
         "INSERT INTO core_kits (unit, name, link_id, exchange_public, curve_public, enrolled_ms, enrolled_by) "
         "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (unit) DO UPDATE SET name = excluded.name, "
-        "link_id = excluded.link_id, curve_public = excluded.curve_public, enrolled_ms = excluded.enrolled_ms, "
-        "enrolled_by = excluded.enrolled_by, twin_ms = NULL",
+        "link_id = excluded.link_id, exchange_public = excluded.exchange_public, "
+        "curve_public = excluded.curve_public, enrolled_ms = excluded.enrolled_ms, "
+        "enrolled_by = excluded.enrolled_by, twin_ms = NULL, "
+        "next_public = CASE WHEN exchange_public = excluded.exchange_public THEN next_public END, "
+        "next_curve = CASE WHEN exchange_public = excluded.exchange_public THEN next_curve END, "
+        "next_epoch = -1, next_seq = -1",
         (hello.unit, invite.name, hello.link_id, hello.exchange_public, hello.curve_public, now_ms, link),
     )
     peer = by_link_id(connection, hello.link_id)
@@ -184,6 +222,7 @@ def _invite(row: sqlite3.Row) -> InviteRow:
         expires_ms=row["expires_ms"],
         used_by=row["used_by"],
         welcomed_ms=row["welcomed_ms"],
+        unit=row["unit"],
     )
 
 
@@ -196,4 +235,5 @@ def _peer(row: sqlite3.Row) -> Peer:
         curve_public=bytes(row["curve_public"]),
         name=row["name"],
         twin=row["twin_ms"] is not None,
+        next_public=bytes(row["next_public"] or b""),
     )

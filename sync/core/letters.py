@@ -15,7 +15,7 @@ from kit.model.custody import KIND as CUSTODY
 from kit.model.custody import LIFETIME_S, MAX_TOLD, CustodyNote, custody_body
 from kit.model.letters import KIND as MESSAGE
 from kit.model.letters import LetterError, letter_from_body
-from sync.core import record_rows
+from sync.core import own_rows
 from sync.core.store import LetterRow, OwnRecord
 from sync.protocol.records import Priority, RecordId
 
@@ -54,7 +54,7 @@ def tell_author(
     """
     names = iter([(each.epoch, each.seq) for each in records if _kind(connection, each) != CUSTODY])
     while some := tuple(islice(names, MAX_TOLD)):
-        record_rows.write(
+        own_rows.write(
             connection,
             addressee=origin,
             kind=CUSTODY,

@@ -16,6 +16,7 @@ from kit.model.custody import KIND as CUSTODY
 from kit.store.database import Database, StoreError
 from sync.core import digest_rows
 from sync.core.applied_rows import UNREADABLE, apply, known_kinds
+from sync.core.own_rows import COLUMNS
 from sync.core.store import Outcome
 from sync.protocol.records import Held, Priority, Record, RecordId, digest_of
 
@@ -30,8 +31,6 @@ REFUSED_KEPT_PER_PEER = 1000
 
 EPOCH_STEP = 2**20
 """As for kits: drawn at random, so that a core restored twice from one backup never gives two records one name."""
-
-_COLUMNS = "origin, epoch, seq, kind, priority, created_ms, lifetime_s, addressee, body"
 
 
 def take(
@@ -69,7 +68,7 @@ def apply_what_was_not(database: Database, *, at_ms: int) -> int:
     mended = 0
     with database.atomic() as connection:
         rows = connection.execute(
-            f"SELECT {_COLUMNS}, outcome FROM core_records INDEXED BY core_records_not_applied "  # noqa: S608 - question marks
+            f"SELECT {COLUMNS}, outcome FROM core_records INDEXED BY core_records_not_applied "  # noqa: S608 - question marks
             f"WHERE outcome IN ('raw', 'undecodable') AND kind IN ({marks}) ORDER BY number",
             kinds,
         ).fetchall()
@@ -106,7 +105,7 @@ def held(connection: sqlite3.Connection, ids: Iterable[RecordId]) -> set[RecordI
 def outgoing(connection: sqlite3.Connection, peer: str, *, now_ms: int, limit: int) -> list[Record]:
     """See `RecordStore.outgoing`."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
+        f"SELECT {COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
         "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = ? "
         "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) ORDER BY priority, number LIMIT ?",
         (peer, now_ms, limit),
@@ -130,7 +129,7 @@ def backlog(connection: sqlite3.Connection, peer: str, *, now_ms: int) -> Iterat
     after = (-1, -1)
     while True:
         rows = connection.execute(
-            f"SELECT number, {_COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
+            f"SELECT number, {COLUMNS} FROM core_records INDEXED BY core_records_to_send "  # noqa: S608 - our constant
             "WHERE to_send = 1 AND accepted_ms IS NULL AND addressee = ? "
             "AND (lifetime_s IS NULL OR created_ms + lifetime_s * 1000 > ?) "
             "AND (priority, number) > (?, ?) ORDER BY priority, number LIMIT ?",
@@ -205,44 +204,6 @@ def set_origin(connection: sqlite3.Connection, unit: str) -> None:
         )
 
 
-def write(
-    connection: sqlite3.Connection,
-    *,
-    addressee: str,
-    kind: str,
-    priority: int,
-    body: bytes,
-    now_ms: int,
-    lifetime_s: int | None = None,
-) -> RecordId:
-    """Write a record of the core's own for a kit, in the caller's transaction.
-
-    Raises:
-        StoreError: `set_origin` was never called.
-    """
-    told = next_name(connection, priority)
-    connection.execute(
-        f"INSERT INTO core_records ({_COLUMNS}, to_send) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",  # noqa: S608 - our constant
-        (*told, kind, int(Priority(priority)), now_ms, lifetime_s, addressee, body),
-    )
-    return told
-
-
-def next_name(connection: sqlite3.Connection, priority: int) -> RecordId:
-    """The name of the core's next record, in the caller's transaction.
-
-    Raises:
-        StoreError: `set_origin` was never called.
-    """
-    row = connection.execute(
-        f"UPDATE core_own SET last_seq = last_seq + 1, highest_{int(Priority(priority))} = last_seq + 1 "  # noqa: S608 - 0 to 5
-        "RETURNING origin, epoch, last_seq"
-    ).fetchone()
-    if row is None:
-        raise StoreError("the store has no core yet; run `kit core init`")
-    return RecordId(str(row[0]), int(row[1]), int(row[2]))
-
-
 def start_epoch(connection: sqlite3.Connection) -> None:
     """Go on under names that no earlier life of this store has given, in the caller's transaction."""
     connection.execute(
@@ -256,7 +217,7 @@ def _insert(
     connection: sqlite3.Connection, record: Record, outcome: Outcome, reason: str, *, link: str, at_ms: int
 ) -> None:
     connection.execute(
-        f"INSERT INTO core_records ({_COLUMNS}, link, received_ms, outcome, reason, applied_ms, to_send) "  # noqa: S608 - our constant
+        f"INSERT INTO core_records ({COLUMNS}, link, received_ms, outcome, reason, applied_ms, to_send) "  # noqa: S608 - our constant
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *record.id,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from sync.core import letters, record_rows
+from sync.core import letters, own_rows, record_rows
 from sync.protocol.multicast import EVERYBODY
 from sync.protocol.records import Held, RecordId, digest_of
 
@@ -33,7 +33,7 @@ def rename(connection: sqlite3.Connection, kept_apart: Collection[Held], *, peer
         if not begun and record.epoch == epoch:
             record_rows.start_epoch(connection)
             begun = True
-        new = record_rows.next_name(connection, row["priority"])
+        new = own_rows.next_name(connection, row["priority"])
         connection.execute("UPDATE core_records SET epoch = ?, seq = ? WHERE number = ?", (*new[1:], row["number"]))
 
 

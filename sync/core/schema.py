@@ -193,4 +193,17 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE INDEX core_broadcasts_withdrawals ON core_broadcasts (withdrawn_by) WHERE withdrawn_by IS NOT NULL
         """,
     ),
+    sql(
+        "core",
+        "0070_next_keys",
+        # keys that a kit has told and does not speak under yet, and the record that told them; for whom an invite is
+        """
+        ALTER TABLE core_kits ADD COLUMN next_public BLOB;
+        ALTER TABLE core_kits ADD COLUMN next_curve BLOB;
+        ALTER TABLE core_kits ADD COLUMN next_epoch INTEGER NOT NULL DEFAULT -1;
+        ALTER TABLE core_kits ADD COLUMN next_seq INTEGER NOT NULL DEFAULT -1;
+        CREATE INDEX core_kits_by_next_curve ON core_kits (next_curve) WHERE next_curve IS NOT NULL;
+        ALTER TABLE core_invites ADD COLUMN unit TEXT NOT NULL DEFAULT ''
+        """,
+    ),
 )

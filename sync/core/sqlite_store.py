@@ -26,8 +26,10 @@ from sync.core import (
     broadcast_rows,
     digest_rows,
     holdings,
+    key_rows,
     kit_rows,
     letters,
+    own_rows,
     publication_rows,
     queries,
     reading_rows,
@@ -247,6 +249,12 @@ class SqliteCoreStore:
         with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
             kit_rows.twin_heard(connection, unit, now_ms=now_ms)
 
+    def speaks_under_next_key(self, unit: str) -> bool:
+        """A frame of that kit came in under the keys that it had told."""
+        with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
+            return key_rows.promote(connection, unit)
+        return False
+
     def all(self) -> Sequence[Peer]:
         """Every enrolled kit."""
         return kit_rows.peers(self._database.connection)
@@ -282,7 +290,7 @@ class SqliteCoreStore:
     ) -> RecordId:
         """Write a record for a kit."""
         with self._database.atomic() as connection:
-            return record_rows.write(
+            return own_rows.write(
                 connection,
                 addressee=addressee,
                 kind=kind,

@@ -77,6 +77,7 @@ class InviteRow:
         created_ms, expires_ms: Unix ms.
         used_by: the unit that used it, or "".
         welcomed_ms: when that unit's first sealed frame proved that it got the answer; None = not yet.
+        unit: the only unit that may use it, whatever keys it shows; "" = any whose id is made of its key.
     """
 
     name: str
@@ -87,6 +88,7 @@ class InviteRow:
     expires_ms: int
     used_by: str = ""
     welcomed_ms: int | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from sync.engine.keeping import Keeping
 from sync.engine.multicasting import Broadcasting, Listening
 from sync.engine.offering import Offering
 from sync.engine.receiving import Receiving
+from sync.engine.rekeying import Rekeying, TwoPairs
 from sync.engine.reporting import Reporting
 from sync.engine.sending import Sending
 from sync.engine.standing import Standing
@@ -61,6 +62,7 @@ class SyncEngine:
         on_time: the core's time (Unix ms, and whether it is trusted) as heard in a beacon.
         broadcasting: at the core, what it says to all of its kits.
         listening: at a kit, what is made of that.
+        pairs: at a kit that renews its keys, the other pair, and whom to tell which of the two the core knows.
         life_s: kit seconds after which new keys are drawn, as if the process had been started anew.
     """
 
@@ -83,6 +85,7 @@ class SyncEngine:
         on_time: Callable[[int, bool], None] | None = None,
         broadcasting: Broadcasting | None = None,
         listening: Listening | None = None,
+        pairs: TwoPairs | None = None,
         life_s: float = LIFE_S,
     ) -> None:
         self._clock = clock
@@ -96,10 +99,13 @@ class SyncEngine:
             talks=self._talks, store=store, peers=peers, standing=self._standing, clock=clock,
             broadcasting=broadcasting, changed=changed, due_now=due_now,
         )  # fmt: skip
+        self._rekeying = Rekeying(
+            identity=identity, talks=self._talks, peers=peers, keeping=self._keeping, pairs=pairs, clock=clock
+        )
         self._receiving = Receiving(
             identity=identity, name=name, talks=self._talks, peers=peers, keeping=self._keeping,
             standing=self._standing, offering=self._offering, broadcasting=broadcasting, listening=listening,
-            on_time=on_time, clock=clock,
+            rekeying=self._rekeying, on_time=on_time, clock=clock,
         )  # fmt: skip
         self._sending = Sending(
             talks=self._talks, store=store, keeping=self._keeping, standing=self._standing,
@@ -135,6 +141,7 @@ class SyncEngine:
         self._receiving.try_aside()
         self._receiving.acknowledge_broadcasts()
         self._talks.renew_if_due()
+        self._rekeying.ask_again()
         self._offering.refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         self._sending.note_up(up)

@@ -10,12 +10,14 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from kit.clock import Clock
+from kit.model.new_key import KIND as NEW_KEY
 from sync.engine.conversation import HEARD_EVERY_S, Conversation
 from sync.engine.identity import HeldIdentity, random_salt
 from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.keeping import Keeping
 from sync.engine.multicasting import Broadcasting, Listening
 from sync.engine.offering import OFFER_LOW, Offering
+from sync.engine.rekeying import Rekeying
 from sync.engine.standing import Standing
 from sync.engine.talks import Talks
 from sync.engine.watched import WatchedLink, reason_of
@@ -65,6 +67,7 @@ class Receiving:
         offering: told when more is to be looked up.
         broadcasting: at the core, what it says to all of its kits.
         listening: at a kit, what is made of that.
+        rekeying: asked about frames that the keys in use do not open.
         on_time: the core's time as heard in a beacon.
         clock: kit time.
     """
@@ -81,13 +84,14 @@ class Receiving:
         offering: Offering,
         broadcasting: Broadcasting | None,
         listening: Listening | None,
+        rekeying: Rekeying,
         on_time: Callable[[int, bool], None] | None,
         clock: Clock,
     ) -> None:
         self._identity, self._name, self._talks, self._peers = identity, name, talks, peers
         self._keeping, self._standing, self._offering = keeping, standing, offering
         self._broadcasting, self._listening, self._on_time, self._clock = broadcasting, listening, on_time, clock
-        self._aside_at = float("inf")
+        self._rekeying, self._aside_at = rekeying, float("inf")
 
     def take_in(self, link: WatchedLink, arrivals: Iterable[Arrival]) -> None:
         """Everything that came in is committed in one transaction per peer, and acknowledged after it."""
@@ -150,12 +154,12 @@ class Receiving:
         conversation = self._talks.with_peer(peer)
         now = self._clock.monotonic()
         try:
-            events = conversation.session.hearing.receive(
-                arrival.frame, path=link.name, mtu_bytes=link.mtu_bytes, now=now
-            )
-        except ReplayedFrame:
-            conversation.touch()  # there may be something to say about it
-            raise
+            events = self._hear_in(conversation, arrival.frame, link, now)
+        except ForgedFrame:
+            renewed = self._rekeying.conversation_for(peer, arrival.frame)
+            if renewed is None:
+                raise
+            conversation, events = renewed, self._hear_in(renewed, arrival.frame, link, now)
         conversation.vias[link.name] = arrival.via
         conversation.heard_at[link.name] = now
         conversation.touch()
@@ -164,6 +168,14 @@ class Receiving:
             conversation.heard_told[link.name] = now
             self._peers.heard(peer.unit, link=link.name, via=arrival.via, now_ms=self._now_ms())
         return conversation, events
+
+    @staticmethod
+    def _hear_in(conversation: Conversation, frame: bytes, link: WatchedLink, now: float) -> list[Event]:
+        try:
+            return conversation.session.hearing.receive(frame, path=link.name, mtu_bytes=link.mtu_bytes, now=now)
+        except ReplayedFrame:
+            conversation.touch()  # there may be something to say about it
+            raise
 
     def _commit(self, conversation: Conversation, events: Sequence[Event], link: WatchedLink) -> None:
         session = conversation.session
@@ -183,6 +195,7 @@ class Receiving:
         unit = session.peer.unit
         if session.peer.role is Role.CORE and not any(isinstance(event, EnrolmentRefused) for event in events):
             self._standing.heard_well()
+            self._rekeying.heard(session)
         if records:
             self._take(conversation, list(records.values()), link)
         if apart:
@@ -209,8 +222,9 @@ class Receiving:
             return
         self._acknowledge(session, self._committed_of(taken, apart, session), link.name)
         addressees = {each.addressee for each in taken if each.addressee}
-        # passed on at once; where there is no such kit, its author is told
-        self._look_again(addressees | ({session.peer.unit} if addressees else set()))
+        # passed on at once; where there is no such kit, its author is told; who tells new keys is answered
+        answered = addressees or any(each.kind == NEW_KEY for each in taken)
+        self._look_again(addressees | ({session.peer.unit} if answered else set()))
 
     def _keep(
         self, records: Sequence[Record], *, peer: str, link: str, at_ms: int

@@ -220,6 +220,19 @@ class Hearing:
             for owed in self._ways.owed.values():
                 owed.by_name.pop(each, None)
 
+    def ask_at_once(self, paths: Iterable[str]) -> None:
+        """Ask the core what it holds, by these links."""
+        if self._peer.role is Role.CORE:
+            self._speech.ask.update(dict.fromkeys(paths, float("-inf")))
+
+    def would_take(self, counter: int) -> bool:
+        """Whether a frame with that counter is no replay."""
+        try:
+            self._counters.check(counter)
+        except ReplayedFrame:
+            return False
+        return True
+
     def _take_refusal(self, opened: Opened) -> list[Event]:
         """A word from outside any session: its counter says nothing, and nothing but a refusal is taken from it."""
         items = decode_items(opened.plain, sender=self._peer.unit)
@@ -250,13 +263,8 @@ class Hearing:
             set_back = replayed.too_old or opened.salt != self._talk.peer_salt
             if set_back and self._talk.may_tell(now):
                 self._speech.behind = True
-                self._ask_at_once((path,))  # a core that was set back does not hold what it did
+                self.ask_at_once((path,))  # a core that was set back does not hold what it did
             raise
-
-    def _ask_at_once(self, paths: Iterable[str]) -> None:
-        """Ask the core what it holds."""
-        if self._peer.role is Role.CORE:
-            self._speech.ask.update(dict.fromkeys(paths, float("-inf")))
 
     def _check_origins(self, items: Iterable[Item]) -> None:
         if self._peer.role is Role.CORE:
@@ -275,7 +283,7 @@ class Hearing:
             self._ways.forget_what_is_owed()
             self._committed.begin_anew()
         if known is not None and known != self._talk.peer_salt:
-            self._ask_at_once(self._ways.paths)  # it was restarted, perhaps from a backup: what does it hold?
+            self.ask_at_once(self._ways.paths)  # it was restarted, perhaps from a backup: what does it hold?
         return twin
 
     def _take_items(self, items: Sequence[Item], opened: Opened, way: Path, now: float) -> list[Event]:
@@ -336,7 +344,7 @@ class Hearing:
         """We were set back ourselves: what was said since then was thrown away over there."""
         if self._counters.jump_past(item.highest):
             self._ledger.make_due()
-            self._ask_at_once((way.name,))
+            self.ask_at_once((way.name,))
 
     def _take_beacon(self, item: Beacon, opened: Opened, way: Path) -> BeaconHeard:
         if item.wants_answer:

@@ -7,7 +7,7 @@ shared by anybody on the air; its address on a link is where it was last heard a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,8 @@ class Peer:
         curve_public: its CurveZMQ public key, 32 bytes, b"" if not told.
         name: for people.
         twin: another unit with the same keys is alive: neither is believed until one of them has joined anew.
+        next_public: the X25519 public key under which it will speak from some moment on; b"" = it has told none. It is
+            the same peer before that moment, and another one afterwards.
     """
 
     unit: str
@@ -43,6 +45,7 @@ class Peer:
     curve_public: bytes = b""
     name: str = ""
     twin: bool = False
+    next_public: bytes = field(default=b"", compare=False)
 
 
 class RefusalReason(StrEnum):
@@ -54,6 +57,7 @@ class RefusalReason(StrEnum):
     FORGED = "forged"
     TAKEN = "taken"
     TWIN = "twin"
+    MISFIT = "misfit"
 
     @property
     def sentence(self) -> str:
@@ -70,7 +74,14 @@ _SENTENCES = {
         "two units with the keys of this kit are alive, so the city core takes records from neither (was its SD card "
         "copied?); switch one of them off, and let the other join with a new invite"
     ),
-    RefusalReason.TAKEN: "another kit is enrolled under this unit's id; ask the city core to remove it first",
+    RefusalReason.TAKEN: (
+        "the city core knows this unit's id by other keys; if they were this kit's, ask it for an invite for just this "
+        "unit (kit core invite NAME --unit ID), else to remove the other one first"
+    ),
+    RefusalReason.MISFIT: (
+        "this kit's keys were renewed, so that they do not prove its id any more, or the invite is for another unit; "
+        "ask the city core for an invite for just this one (kit core invite NAME --unit ID)"
+    ),
 }
 
 
@@ -107,6 +118,14 @@ class PeerBook(Protocol):
         """Two units with that peer's keys are alive: from now on it has `Peer.twin`."""
         ...
 
+    def speaks_under_next_key(self, unit: str) -> bool:
+        """A frame came under that peer's `next_public`: from now on that is its key, and the one before is none.
+
+        Returns:
+            Whether that is committed; if not, the frame must be passed over.
+        """
+        ...
+
     def all(self) -> Sequence[Peer]:
         """Every enrolled peer."""
         ...
@@ -141,6 +160,11 @@ class SinglePeerBook:
 
     def twin_heard(self, unit: str, *, now_ms: int) -> None:
         """A city core that was copied is for the people there to find; its kits go on."""
+
+    def speaks_under_next_key(self, unit: str) -> bool:
+        """A core's key does not change: its kits join anew."""
+        del unit
+        return False
 
     def all(self) -> Sequence[Peer]:
         """The core."""

@@ -192,6 +192,15 @@ class Session:
         """Show the peer our present life, though nothing is to be said."""
         self._speech.show_salt = True
 
+    @property
+    def answered(self) -> bool:
+        """Whether the peer has answered our present life: nobody can have recorded that before."""
+        return self._talk.knows_us or self._talk.opened_short
+
+    def ask_again(self) -> None:
+        """Ask the core for a sign of life, by every link, at once."""
+        self.hearing.ask_at_once(self._ways.paths)
+
     def came_up(self, path: str, *, now: float) -> None:
         """That link's connection stands: a kit soon asks the core what it holds, which may have been rebuilt meanwhile.
 

@@ -65,8 +65,9 @@ def test_a_hello_without_the_token_or_without_the_key_is_forged(city: Any) -> No
 def test_nobody_enrols_under_another_kit_s_id(city: Any) -> None:
     victim, thief = city.kit(), city.kit()
     thief.identity = replace(thief.identity, unit=victim.unit)
-    assert city.enrol(city.hello(thief, city.invite())) == Refusal(RefusalReason.FORGED)
+    assert city.enrol(city.hello(thief, city.invite())) == Refusal(RefusalReason.MISFIT)
     assert isinstance(city.enrol(city.hello(victim, city.invite())), Peer)
+    assert city.enrol(city.hello(thief, city.invite())) == Refusal(RefusalReason.TAKEN)
 
 
 def test_a_link_id_that_was_never_given_is_unknown(city: Any) -> None:
