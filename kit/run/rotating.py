@@ -78,7 +78,7 @@ class KeyTurn:
         self._rotating, self._core, self._enrolled = rotating, core, enrolled
         self.keys = rotating.keys()
         self._turn = Turn(rotating.clock.monotonic(), radio_s=rotating.radio_turn_s, quick_s=rotating.quick_turn_s)
-        self._believed = False
+        self._believed, self._warned = False, ""
 
     @property
     def other_private(self) -> bytes:
@@ -87,17 +87,27 @@ class KeyTurn:
 
     def heard(self) -> None:
         """The core has answered under the keys in use."""
+        self._turn.heard_at = self._rotating.clock.monotonic()
+        self._believe()
+
+    def _believe(self) -> None:
+        """Let what follows from the core's answer be written down, once."""
         rotating = self._rotating
-        self._turn.heard_at = rotating.clock.monotonic()
-        if self._believed:
+        if self._believed or self._turn.heard_at is None:
             return
         try:
             public = self.keys.identity.exchange_public
             rotation.heard(rotating.home, public, now_ms=rotating.now_ms(), write=rotating.write)
         except KitError as error:
-            LOG.warning("the new keys stay beside the old ones for now: %s", error)
+            self._warn(error)
             return
         self._believed = True
+
+    def _warn(self, error: Exception) -> None:
+        """Say it once: a full disk lasts, and is looked at twice a second."""
+        if str(error) != self._warned:
+            LOG.warning("the keys cannot be renewed now; it is tried again: %s", error)
+        self._warned = str(error)
 
     def overheard(self) -> None:
         """A frame for the other pair came."""
@@ -116,6 +126,7 @@ class KeyTurn:
         rotating = self._rotating
         if not (rotating.under_way or self.keys.other):
             return False
+        self._believe()
         try:
             if rotating.under_way and self._enrolled:
                 rotation.advance(
@@ -123,7 +134,7 @@ class KeyTurn:
                 )
             now = rotating.keys()
         except (KitError, CannotStoreNow) as error:
-            LOG.warning("the keys cannot be renewed now: %s", error)
+            self._warn(error)
             return False
         if now.identity != self.keys.identity or (now.other and not self.keys.other):
             begun = now.identity == self.keys.identity

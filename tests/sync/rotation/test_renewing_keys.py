@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from kit.errors import KitError
+from sync.rotation import advance, read_rotation
+
 HOUR_S = 3600.0
 
 
@@ -77,3 +82,55 @@ def test_killed_before_or_after_any_write_on_either_side_it_goes_on(make_world: 
                 assert len(world.core.bodies(world.kit.unit, "new-key")) == 1, told
                 assert len(world.kit.bodies("new-key")) == 1, told
                 world.end()
+
+
+def test_a_core_that_cannot_write_goes_on_under_the_old_keys_until_it_can(make_world: Any) -> None:
+    world = make_world()
+    world.live(5)
+    promote, refused = world.core.store.speaks_under_next_key, []
+    world.core.store.speaks_under_next_key = lambda unit: refused.append(unit) or False
+    world.kit.rotate()
+    world.kit.write(b"meanwhile")
+    assert not world.live(120, lambda: world.renewed)
+    assert refused
+    assert world.core.bodies(world.kit.unit) == [b"meanwhile"]  # it came before the switch
+    world.kit.write(b"after")
+    world.live(60)
+    assert world.kit.waiting == 1
+    world.core.store.speaks_under_next_key = promote
+    assert world.live(HOUR_S, lambda: world.renewed)
+    assert world.core.bodies(world.kit.unit) == [b"meanwhile", b"after"]
+
+
+@pytest.mark.parametrize("file", ["rotation.json", "unit.json", "curve.json"])
+def test_a_kit_that_cannot_write_one_of_its_key_files_makes_up_for_it(make_world: Any, file: str) -> None:
+    world = make_world()
+    world.live(5)
+    world.kit.rotate()
+    write, failed = world.kit.rotating.write, []
+
+    def fails(path: Any, value: Any) -> None:
+        if path.name == file and len(failed) < 20:
+            failed.append(path)
+            raise KitError("no space left on the device")
+        write(path, value)
+
+    world.kit.rotating.write = fails
+    world.kit.write(b"meanwhile")
+    assert world.live(HOUR_S, lambda: world.renewed)
+    assert len(failed) == 20
+    assert world.core.bodies(world.kit.unit) == [b"meanwhile"]
+
+
+def test_a_kit_that_joins_another_core_tells_that_one(make_world: Any) -> None:
+    world = make_world()
+    world.live(5)
+    world.kit.rotate()
+    world.live(0.02)
+    first = read_rotation(world.kit.home)
+    advance(world.kit.home, world.kit.database, core="core-zzzzzzzz", now_ms=world.now_ms)
+    second = read_rotation(world.kit.home)
+    assert first is not None
+    assert second is not None
+    assert (second.core, second.offer, second.new) == ("core-zzzzzzzz", first.offer + 1, first.new)
+    assert second.told != first.told
