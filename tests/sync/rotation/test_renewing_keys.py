@@ -87,8 +87,14 @@ def test_killed_before_or_after_any_write_on_either_side_it_goes_on(make_world: 
 def test_a_core_that_cannot_write_goes_on_under_the_old_keys_until_it_can(make_world: Any) -> None:
     world = make_world()
     world.live(5)
-    promote, refused = world.core.store.speaks_under_next_key, []
-    world.core.store.speaks_under_next_key = lambda unit: refused.append(unit) or False
+    promote = world.core.store.speaks_under_next_key
+    refused: list[str] = []
+
+    def cannot(unit: str) -> bool:
+        refused.append(unit)
+        return False
+
+    world.core.store.speaks_under_next_key = cannot
     world.kit.rotate()
     world.kit.write(b"meanwhile")
     assert not world.live(120, lambda: world.renewed)
@@ -107,7 +113,8 @@ def test_a_kit_that_cannot_write_one_of_its_key_files_makes_up_for_it(make_world
     world = make_world()
     world.live(5)
     world.kit.rotate()
-    write, failed = world.kit.rotating.write, []
+    write = world.kit.rotating.write
+    failed: list[Any] = []
 
     def fails(path: Any, value: Any) -> None:
         if path.name == file and len(failed) < 20:
