@@ -367,5 +367,14 @@ def _words(told: Any) -> str:
 
 
 def _shortest(value: float | str) -> Any:
-    # a decimal fraction (RFC 8949 §3.4.4) needs 4 bytes where the double of -1.3 needs 9, and means exactly -1.3
-    return value if isinstance(value, str) else int(value) if float(value).is_integer() else Decimal(repr(value))
+    if isinstance(value, str) or not math.isfinite(value):
+        return value
+    if float(value).is_integer():
+        return int(value)
+    import cbor2
+
+    # a decimal fraction (RFC 8949 §3.4.4) needs 4 bytes where the double of -1.3 needs 9, and means exactly -1.3;
+    # made by hand, because for a Decimal cbor2 looks through all it could encode and loads e-mail: three megabytes
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    mantissa = int("".join(map(str, digits)))
+    return cbor2.CBORTag(4, [exponent, -mantissa if sign else mantissa])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kit.errors import UsageError
 from village_apps.frost.backtest import backtest, forecasts_as_csv, walk
-from village_apps.frost.forecaster import SiteForecaster
+from village_apps.frost.forecaster import REMEMBER_S, SiteForecaster
 from village_apps.frost.place import NoNightError, Place, night_at, night_of
 from village_apps.frost.prior import load_prior
 from village_apps.frost.series import Observation, Series
@@ -57,6 +57,30 @@ def test_readings_one_by_one_and_all_at_once_give_the_same_forecasts(
     slowly, at_once = (SiteForecaster(shasta, load_prior()) for _ in range(2))
     said = [one for row in recorded[:400] for one in slowly.advance([row], until_s=row.at_s)]
     assert said == at_once.advance(recorded[:400], until_s=recorded[399].at_s)
+
+
+def test_who_forgets_all_but_the_last_days_says_the_same_as_who_remembers_everything(
+    shasta: Place, recorded: list[Observation]
+) -> None:
+    """With a gap longer than what is remembered, after which nothing of before is left but what was learned."""
+    gap = [row for number, row in enumerate(recorded) if not 700 <= number < 1000]
+    for rows in (recorded, gap):
+        knows_all = SiteForecaster(shasta, load_prior())
+        forgets = SiteForecaster(shasta, load_prior(), remember_s=REMEMBER_S)
+        until_s = rows[-1].at_s
+        assert forgets.advance(rows, until_s=until_s) == knows_all.advance(rows, until_s=until_s)
+        held = len(forgets.series.temperature)
+        assert held <= 2 * REMEMBER_S / HOUR + 1 < len(knows_all.series.temperature)
+
+
+def test_a_sensor_that_shows_noise_every_minute_for_three_months_fills_no_memory() -> None:
+    series = Series(remember_s=REMEMBER_S)
+    for minute in range(90 * 24 * 60):
+        noise = math.sin(minute * 12.9898) * 43758.5453 % 1
+        series.append(Observation(at_s=minute * 60.0, temperature_c=5 + 9 * math.sin(minute / 229) + noise))
+    assert len(series.temperature) <= 2 * REMEMBER_S / 60 + 1
+    assert len(series._values) <= 2_001, "at most one for each hundredth of a degree"
+    assert series.boundary_c(5.0) == pytest.approx(5.0, abs=0.01)
 
 
 def test_every_night_is_forecast_hourly_from_three_in_the_afternoon_to_sunrise(

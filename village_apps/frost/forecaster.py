@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from village_apps.frost.features import HOUR_S, Look, look
+from village_apps.frost.features import DAY_S, HOUR_S, Look, look
 from village_apps.frost.ffst import FEWEST_NIGHTS, T0_AFTER_SUNSET_S, Ffst, RadiationNight, fit_ffst
 from village_apps.frost.hourly_model import HourlyModel, Prior, Spread, hour_model
 from village_apps.frost.place import Night, Place, night_at, nights_from
 from village_apps.frost.radiation import is_radiation_night, radiation_night, start_of_night
 from village_apps.frost.series import Observation, Series
+
+REMEMBER_S = 10 * DAY_S
+"""For a service that runs for years: no look goes back further than five nights, no warning stands longer than two."""
 
 LARGEST_GAP_S = 3 * HOUR_S
 """A night with a longer gap may have hidden its minimum: nothing is learned from it."""
@@ -127,13 +130,20 @@ class SiteForecaster:
         prior: where the model starts.
         threshold_c: what counts as frost, °C.
         keep_samples: keep every learned sample in `samples` (to fit a prior).
+        remember_s: how much of `series` is kept; what was learned from the rest stays.
     """
 
     def __init__(
-        self, place: Place, prior: Prior | None, *, threshold_c: float = 0.0, keep_samples: bool = False
+        self,
+        place: Place,
+        prior: Prior | None,
+        *,
+        threshold_c: float = 0.0,
+        keep_samples: bool = False,
+        remember_s: float = math.inf,
     ) -> None:
         self.place, self.threshold_c = place, threshold_c
-        self.series = Series()
+        self.series = Series(remember_s=remember_s)
         self.samples: list[Sample] = []
         self.radiation_nights: deque[RadiationNight] = deque(maxlen=RADIATION_NIGHTS_KEPT)
         self._prior = prior

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from village_apps.frost.hourly_model import Prior
+
+FILE = Path(__file__).with_name("prior.json")
 
 
 @cache
 def load_prior() -> Prior:
     """What the kit knows before it has seen a site (see docs/frost.md for where it comes from)."""
-    return Prior.from_json(json.loads((files("village_apps.frost") / "prior.json").read_text(encoding="utf-8")))
+    return Prior.from_json(json.loads(FILE.read_text(encoding="utf-8")))

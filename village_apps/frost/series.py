@@ -75,6 +75,13 @@ class Column:
         self._times.append(at_s)
         self._values.append(value)
 
+    def forget(self, before_s: float) -> None:
+        """Keep what is not older, and the latest in any case."""
+        first = min(bisect_left(self._times, before_s), len(self._times) - 1)
+        if first > 0:
+            del self._times[:first]
+            del self._values[:first]
+
     def last(self, at_s: float, *, within_s: float) -> tuple[float, float] | None:
         """The latest (time, value) at or before `at_s` and not older than `within_s`."""
         index = bisect_right(self._times, at_s) - 1
@@ -111,9 +118,15 @@ class Column:
 
 
 class Series:
-    """A station's observations, believable ones only, in order of time."""
+    """A station's observations, believable ones only, in order of time.
 
-    def __init__(self, observations: Iterable[Observation] = ()) -> None:
+    Args:
+        observations: the first ones.
+        remember_s: so much of the latest time is kept, at least; a minute's sensor would else fill 25 MB a year.
+    """
+
+    def __init__(self, observations: Iterable[Observation] = (), *, remember_s: float = math.inf) -> None:
+        self._remember_s, self._kept_since_s = remember_s, math.inf
         self._columns = {name: Column() for name in QUANTITIES}
         self._latest_s = -math.inf
         self._suspect: tuple[float, float] | None = None
@@ -161,6 +174,15 @@ class Series:
             value = getattr(believable, name)
             if value is not None:
                 self._columns[name].append(observation.at_s, value)
+        self._forget(observation.at_s)
+
+    def _forget(self, now_s: float) -> None:
+        """Now and then, so that forgetting costs nothing."""
+        self._kept_since_s = min(self._kept_since_s, now_s)
+        if now_s - self._kept_since_s > 2 * self._remember_s:
+            self._kept_since_s = now_s - self._remember_s
+            for column in self._columns.values():
+                column.forget(self._kept_since_s)
 
     def _append_temperature(self, at_s: float, value: float) -> None:
         before = self.temperature.last(at_s, within_s=math.inf)
@@ -178,9 +200,10 @@ class Series:
             self._still_since_s = at_s
         if at_s - self._still_since_s <= STUCK_AFTER_S:
             self.temperature.append(at_s, value)
-            index = bisect_left(self._values, value)
-            if index == len(self._values) or self._values[index] != value:
-                self._values.insert(index, value)
+            shown = round(value, 2)  # a thermometer that shows noise has no coarser steps, and must not fill the memory
+            index = bisect_left(self._values, shown)
+            if index == len(self._values) or self._values[index] != shown:
+                self._values.insert(index, shown)
 
 
 def believe(observation: Observation) -> Observation:

@@ -59,6 +59,9 @@ LOOK_EVERY_S = 60.0
 SHORTEST_WAIT_S = 0.02
 """Real seconds; however fast the clock runs, the store is left alone for this long."""
 
+AT_ONCE_MS = 5 * 86_400_000
+"""So much of the past is read at once: a year of minutes would take two hundred megabytes."""
+
 FRESH_ENOUGH_S = 3600.0
 """How old a temperature may be to give the all-clear."""
 
@@ -156,21 +159,28 @@ class FrostService:
         if self._learned is None or self._learned.device != device:
             self._learned = self._begin(device, until_ms)
         learned = self._learned
-        fresh = list(observations(connection, device, since_ms=learned.read_until_ms, until_ms=until_ms))
-        latest_s = fresh[-1].at_s if fresh else -math.inf
+        latest_s = -math.inf
+        for since_ms in range(learned.read_until_ms, until_ms, AT_ONCE_MS):
+            upto_ms = min(since_ms + AT_ONCE_MS, until_ms)
+            fresh = list(observations(connection, device, since_ms=since_ms, until_ms=upto_ms))
+            if fresh:
+                latest_s = fresh[-1].at_s
+                learned.forecaster.advance(fresh, until_s=latest_s)
+                learned.temperatures += sum(1 for one in fresh if one.temperature_c is not None)
         # an hour is learned from only when its own reading has had time to come in
-        learned.forecaster.advance(fresh, until_s=max(latest_s, now_s - WAIT_FOR_READING_S))
-        learned.temperatures += sum(1 for one in fresh if one.temperature_c is not None)
+        learned.forecaster.advance((), until_s=max(latest_s, now_s - WAIT_FOR_READING_S))
         learned.read_until_ms = until_ms
         return learned
 
     def _begin(self, device: str, until_ms: int) -> _Learned:
         # its numbers take a megabyte or two: a unit without a thermometer goes without
-        from village_apps.frost.forecaster import SiteForecaster
+        from village_apps.frost.forecaster import REMEMBER_S, SiteForecaster
         from village_apps.frost.prior import load_prior
 
         since_ms = until_ms - HISTORY_MS
-        forecaster = SiteForecaster(self._place, load_prior(), threshold_c=self._rule.threshold_c)
+        forecaster = SiteForecaster(
+            self._place, load_prior(), threshold_c=self._rule.threshold_c, remember_s=REMEMBER_S
+        )
         return _Learned(device, forecaster, since_ms, since_ms, 0)
 
     def _has_more(self, database: Database, learned: _Learned, now_s: float) -> bool:
