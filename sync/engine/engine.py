@@ -22,7 +22,7 @@ from sync.engine.keeping import Keeping
 from sync.engine.multicasting import Broadcasting, Listening
 from sync.engine.offering import Offering
 from sync.engine.receiving import Receiving
-from sync.engine.rekeying import Rekeying, TwoPairs
+from sync.engine.rekeying import TwoPairs
 from sync.engine.reporting import Reporting
 from sync.engine.sending import Sending
 from sync.engine.standing import Standing
@@ -99,13 +99,10 @@ class SyncEngine:
             talks=self._talks, store=store, peers=peers, standing=self._standing, clock=clock,
             broadcasting=broadcasting, changed=changed, due_now=due_now,
         )  # fmt: skip
-        self._rekeying = Rekeying(
-            identity=identity, talks=self._talks, peers=peers, keeping=self._keeping, pairs=pairs, clock=clock
-        )
         self._receiving = Receiving(
             identity=identity, name=name, talks=self._talks, peers=peers, keeping=self._keeping,
             standing=self._standing, offering=self._offering, broadcasting=broadcasting, listening=listening,
-            rekeying=self._rekeying, on_time=on_time, clock=clock,
+            pairs=pairs, on_time=on_time, clock=clock,
         )  # fmt: skip
         self._sending = Sending(
             talks=self._talks, store=store, keeping=self._keeping, standing=self._standing,
@@ -141,7 +138,7 @@ class SyncEngine:
         self._receiving.try_aside()
         self._receiving.acknowledge_broadcasts()
         self._talks.renew_if_due()
-        self._rekeying.ask_again()
+        self._receiving.rekeying.ask_again()
         self._offering.refresh()
         up = [link for link in self._links if link.state() in (LinkState.UP, LinkState.BUSY)]
         self._sending.note_up(up)

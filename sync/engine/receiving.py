@@ -17,7 +17,7 @@ from sync.engine.joining import PRIORITY as HELLO_PRIORITY
 from sync.engine.keeping import Keeping
 from sync.engine.multicasting import Broadcasting, Listening
 from sync.engine.offering import OFFER_LOW, Offering
-from sync.engine.rekeying import Rekeying
+from sync.engine.rekeying import Rekeying, TwoPairs
 from sync.engine.standing import Standing
 from sync.engine.talks import Talks
 from sync.engine.watched import WatchedLink, reason_of
@@ -57,6 +57,9 @@ LOG = logging.getLogger("sync")
 class Receiving:
     """Takes in what links bring.
 
+    Attributes:
+        rekeying: asked about frames that the keys in use do not open.
+
     Args:
         identity: who we are.
         name: of this unit, for people: in the welcome.
@@ -67,7 +70,7 @@ class Receiving:
         offering: told when more is to be looked up.
         broadcasting: at the core, what it says to all of its kits.
         listening: at a kit, what is made of that.
-        rekeying: asked about frames that the keys in use do not open.
+        pairs: at a kit that has two pairs of keys now.
         on_time: the core's time as heard in a beacon.
         clock: kit time.
     """
@@ -84,14 +87,15 @@ class Receiving:
         offering: Offering,
         broadcasting: Broadcasting | None,
         listening: Listening | None,
-        rekeying: Rekeying,
+        pairs: TwoPairs | None,
         on_time: Callable[[int, bool], None] | None,
         clock: Clock,
     ) -> None:
         self._identity, self._name, self._talks, self._peers = identity, name, talks, peers
         self._keeping, self._standing, self._offering = keeping, standing, offering
         self._broadcasting, self._listening, self._on_time, self._clock = broadcasting, listening, on_time, clock
-        self._rekeying, self._aside_at = rekeying, float("inf")
+        self._aside_at = float("inf")
+        self.rekeying = Rekeying(identity=identity, talks=talks, peers=peers, keeping=keeping, pairs=pairs, clock=clock)
 
     def take_in(self, link: WatchedLink, arrivals: Iterable[Arrival]) -> None:
         """Everything that came in is committed in one transaction per peer, and acknowledged after it."""
@@ -156,7 +160,7 @@ class Receiving:
         try:
             events = self._hear_in(conversation, arrival.frame, link, now)
         except ForgedFrame:
-            renewed = self._rekeying.conversation_for(peer, arrival.frame)
+            renewed = self.rekeying.conversation_for(peer, arrival.frame)
             if renewed is None:
                 raise
             conversation, events = renewed, self._hear_in(renewed, arrival.frame, link, now)
@@ -195,7 +199,7 @@ class Receiving:
         unit = session.peer.unit
         if session.peer.role is Role.CORE and not any(isinstance(event, EnrolmentRefused) for event in events):
             self._standing.heard_well()
-            self._rekeying.heard(session)
+            self.rekeying.heard(session)
         if records:
             self._take(conversation, list(records.values()), link)
         if apart:

@@ -44,6 +44,7 @@ from kit.collect.dialects import OWN, recognise
 from kit.collect.dialects.port import Dialect, DialectError, Heard
 from kit.model.batch import BatchError, decode_batch, encode_batch
 from kit.model.letters import LetterError, letter_body, letter_from_body, make_letter
+from kit.model.new_key import NewKeyError, known_key_body, known_key_from_body, new_key_body, new_key_from_body
 from kit.model.readings import Reading
 from kit.model.senml import SenMLError, parse_senml
 from kit.model.summary import decode_summary, encode_summary, summarise
@@ -269,6 +270,18 @@ def _body_targets() -> list[Target]:
             seeds=letters,
             parse=lambda data: len(letter_from_body(data).text.encode()),
             refuses=(LetterError,),
+        ),
+        Target(
+            name="body-new-key",
+            seeds=[new_key_body(bytes(range(32)), bytes(32), 1), new_key_body(bytes(32), bytes(32), 2**40)],
+            parse=lambda data: [type(part).__name__ for part in new_key_from_body(data)],
+            refuses=(NewKeyError,),
+        ),
+        Target(
+            name="body-known-key",
+            seeds=[known_key_body(bytes(range(32)), 1)],
+            parse=lambda data: [type(part).__name__ for part in known_key_from_body(data)],
+            refuses=(NewKeyError,),
         ),
     ]
 
