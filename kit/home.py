@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.disk import GO_ON_BYTES, free_bytes, full_words
+from kit.disk import GO_ON_BYTES, free_bytes, full_words, says_full
 from kit.errors import KitError
 
 SYSTEM_HOME = Path("/var/lib/village-kit")
@@ -181,6 +181,51 @@ def write_new(file: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _flush_folder(file.parent)
+
+
+STATE_PAD_BYTES = 1024
+"""A state takes a block of the file system anyway; filled up with spaces, the next one can be written over it."""
+
+
+def write_state(file: Path, text: str) -> bool:
+    """Write a piece of JSON that is true only while the unit runs; whether it is there. It is not flushed.
+
+    Whole, by renaming; on a full disk over the old one, if that is as long.
+
+    Raises:
+        OSError: it cannot be written, and the disk is not full.
+    """
+    content = text.encode()
+    content = content.ljust(-(-len(content) // STATE_PAD_BYTES) * STATE_PAD_BYTES)
+    temporary = file.with_name(f"{file.name}.new")
+    try:
+        temporary.write_bytes(content)
+        temporary.rename(file)
+    except OSError as error:
+        if not says_full(error):
+            raise
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        return _overwrite(file, content)
+    return True
+
+
+def blank_state(file: Path) -> None:
+    """What it says is not true any more; the room it takes is kept for the next one."""
+    if not _overwrite(file, b""):
+        file.unlink(missing_ok=True)
+
+
+def _overwrite(file: Path, content: bytes) -> bool:
+    try:
+        with file.open("r+b") as stream:
+            held = os.fstat(stream.fileno()).st_size
+            if held < len(content):
+                return False
+            stream.write(content.ljust(held))
+    except OSError:
+        return False
+    return True
 
 
 def _write_aside(file: Path, content: bytes, *, mode: int) -> Path:

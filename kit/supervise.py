@@ -9,6 +9,7 @@ Invariant: when `Supervisor.run` returns, no process it started is left.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -24,6 +25,7 @@ from typing import IO, Any, Protocol
 from kit.disk import says_full
 from kit.errors import KitError
 from kit.health.services import process_began
+from kit.home import blank_state, write_state
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 30.0
@@ -160,7 +162,7 @@ class Supervisor:
 
     def _start(self, service: _Service) -> None:
         spec = service.spec
-        spec.ready_file.unlink(missing_ok=True)
+        blank_state(spec.ready_file)
         with _error_stream(spec.error_file) as errors:
             service.process = subprocess.Popen(
                 list(spec.command),
@@ -214,13 +216,9 @@ class Supervisor:
         text = json.dumps({"supervisor_pid": pid, "supervisor_began": process_began(pid), "services": services})
         if text == self._written:
             return
-        temporary = self._state_file.with_suffix(".new")
-        try:
-            temporary.write_text(text)
-            temporary.rename(self._state_file)
-        except OSError:
-            return  # a full disk must not end the supervision; the view is tried again at the next look
-        self._written = text
+        with contextlib.suppress(OSError):  # that must not end the supervision; it is tried again at the next look
+            if write_state(self._state_file, text):
+                self._written = text
 
 
 def become_supervised(own_file: Path | None = None) -> Callable[[Mapping[str, Any]], None]:
@@ -242,25 +240,13 @@ def become_supervised(own_file: Path | None = None) -> Callable[[Mapping[str, An
 
 def _leave_word(file: Path, facts: Mapping[str, Any]) -> None:
     """On a full disk the service serves all the same, and the word follows once there is room for it."""
-    if not _wrote_word(file, facts):
+    if not write_state(file, json.dumps(dict(facts))):
         threading.Thread(target=_leave_word_later, args=(file, facts), name="ready", daemon=True).start()
 
 
 def _leave_word_later(file: Path, facts: Mapping[str, Any]) -> None:
-    while not _wrote_word(file, facts):
+    while not write_state(file, json.dumps(dict(facts))):
         threading.Event().wait(WORD_AGAIN_S)
-
-
-def _wrote_word(file: Path, facts: Mapping[str, Any]) -> bool:
-    temporary = file.with_name(file.name + ".new")
-    try:
-        temporary.write_text(json.dumps(dict(facts)))
-        temporary.rename(file)
-    except OSError as error:
-        if not says_full(error):
-            raise
-        return False
-    return True
 
 
 def _error_stream(file: Path) -> IO[bytes]:

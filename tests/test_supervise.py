@@ -130,3 +130,20 @@ def test_a_service_that_met_a_damaged_store_at_its_first_start_does_not_end_the_
         assert unit.service("collect")["restarts"] == 1
     finally:
         unit.end()
+
+
+def test_on_a_full_disk_what_runs_is_written_over_what_was_said_before(tmp_path: Path) -> None:
+    serves = "from kit.supervise import become_supervised; become_supervised()({'address': 'here'}); "
+    unit = Running(tmp_path, spec(tmp_path, "web", serves + "import time; time.sleep(600)"))
+    try:
+        assert unit.ready.wait(30)
+        wait_for(lambda: unit.service("web").get("state") == "running")
+        for name in ("services.json.new", "web.ready.new"):
+            (tmp_path / name).symlink_to("/dev/full")  # a device on which no write finds room
+        first = unit.service("web")["pid"]
+        assert isinstance(first, int)
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: unit.service("web").get("restarts") == 1 and unit.service("web")["state"] == "running")
+        assert unit.service("web")["pid"] != first
+    finally:
+        unit.end()
