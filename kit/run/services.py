@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     name_process(arguments.name)
     try:
         with process_ledger(home):
-            services[arguments.name](unit, stop, ready)
+            serve = partial(services[arguments.name], unit, stop, ready)
+            when_there_is_room(serve, home, first=False, stop=stop, say=say_aside)
     except sqlite3.DatabaseError as error:
         if not suspect(home.database, error):
             raise

@@ -92,7 +92,9 @@ def _pending(file: Path, migrations: Sequence[Migration]) -> list[Migration]:
     connection = sqlite3.connect(file, timeout=30.0)
     try:
         rows = connection.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise  # a full or failing disk says nothing of the schema
         return list(migrations)
     finally:
         connection.close()
