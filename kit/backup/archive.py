@@ -2,7 +2,7 @@ r"""What is in a backup file, and how it is written and read.
 
     "KITBAK1\n" | length u32 | head (JSON, in the clear) | sealed chunks of zlib of a tar
 
-The head is `{unit, name, created_ms, salt, key}`: enough to choose a file, nothing of anybody. The tar holds
+The head is `{unit, name, created_ms, salt, key, small_first}`: enough to choose a file, nothing of anybody. In the tar:
 `manifest.json` first (rows of every table, and of every file its length and SHA-256), then `small.db` (the store
 without its large tables) and `kit.tables` (where the tables begin), which a unit with a damaged store reads alone, then
 `kit.db`, `kit.toml` and `keys/…`. Content (lessons, uploads) is not in it: it is large, and kept as files.
@@ -42,13 +42,18 @@ class WrongKeyError(BackupError):
 
 @dataclass(frozen=True)
 class Head:
-    """What a backup says of itself in the clear."""
+    """What a backup says of itself in the clear.
+
+    Attributes:
+        small_first: it begins with the small tables; one by an earlier version does not.
+    """
 
     unit: str
     name: str
     created_ms: int
     salt: bytes
     key: str
+    small_first: bool = False
 
     def encode(self) -> bytes:
         """As it stands in the file."""
@@ -58,13 +63,14 @@ class Head:
             "created_ms": self.created_ms,
             "salt": self.salt.hex(),
             "key": self.key,
+            "small_first": self.small_first,
         }
         return json.dumps(told).encode()
 
 
 def new_head(*, unit: str, name: str, created_ms: int, secret: bytes) -> Head:
     """The head of a backup about to be made, with a fresh salt."""
-    return Head(unit, name, created_ms, os.urandom(SALT_BYTES), key_mark(secret))
+    return Head(unit, name, created_ms, os.urandom(SALT_BYTES), key_mark(secret), small_first=True)
 
 
 def write_archive(stream: BinaryIO, head: Head, secret: bytes, members: Mapping[str, Path | bytes]) -> None:
@@ -246,6 +252,7 @@ def _decode_head(text: bytes, file: Path) -> Head:
             int(told["created_ms"]),
             bytes.fromhex(told["salt"]),
             str(told["key"]),
+            small_first=told.get("small_first") is True,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{file} is damaged (its head cannot be read); take an older one") from error

@@ -77,7 +77,9 @@ class BackupWatch:
         if self._failed_at is not None and clock.monotonic() - self._failed_at < RETRY_S:
             return
         now_ms = int(clock.now() * 1000)
-        newest = next((head for _, head in list_backups(self._folder) if head.unit == unit.identity.unit), None)
+        # one that does not begin with the small tables would keep a unit with a damaged store waiting
+        own = [head for _, head in list_backups(self._folder) if head.unit == unit.identity.unit and head.small_first]
+        newest = own[0] if own else None
         due = nightly_is_due(
             now_ms=now_ms,
             newest_ms=None if newest is None else newest.created_ms,

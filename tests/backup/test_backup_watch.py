@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hardware.simulated.sticks import SimulatedSticks
-from kit.backup.making import list_backups
+from kit.backup import making
+from kit.backup.archive import new_head
+from kit.backup.making import list_backups, make_backup
 from kit.clock import ManualClock
 from kit.health.backup_view import backup_problems, backup_row, backup_words
 from kit.home import Home
@@ -66,6 +69,21 @@ def test_a_week_of_nights_keeps_the_newest_three_on_the_second_partition(unit: H
     assert len(made) == 3
     assert [round((made[0][1].created_ms - head.created_ms) / 1000 / DAY_S) for _, head in made] == [0, 1, 2]
     assert told(unit)["nightly"]["ok"] is True
+
+
+def test_a_backup_by_an_earlier_version_is_followed_by_one_that_begins_with_the_small_tables(
+    unit: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock(at_s=MIDNIGHT_S + 12 * 3600)
+    watch = BackupWatch(process(unit, clock), None)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(making, "_first_files", lambda _: {})
+        earlier.setattr(making, "new_head", lambda **facts: replace(new_head(**facts), small_first=False))
+        make_backup(unit, unit.backups, name="x", now_ms=int(clock.now() * 1000) - 3_600_000)
+    for _ in range(3):
+        watch.look_at_the_clock()
+        clock.advance(3600.0)
+    assert [head.small_first for _, head in list_backups(unit.backups)] == [True, False]
 
 
 def test_a_night_that_failed_is_told_and_tried_again_later(unit: Home, tmp_path: Path) -> None:
