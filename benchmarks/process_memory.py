@@ -35,13 +35,13 @@ def memory_of(pid: int) -> Memory:
     return Memory(kilobytes["Rss"] * 1024, kilobytes["Pss"] * 1024)
 
 
-def unit_processes(home: Path) -> dict[str, int]:
-    """The process of each service of the unit in that home, and of what supervises them (`kit run`)."""
+def unit_processes(home: Path, supervisor: str = "kit run") -> dict[str, int]:
+    """The process of each service of the unit (or core) in that home, and of what supervises them."""
     services = json.loads((home / "run" / "services.json").read_text())["services"]
     found = {str(each["name"]): int(each["pid"]) for each in services if each["pid"]}
     status = Path(f"/proc/{next(iter(found.values()))}/status").read_text().splitlines()
     parent = next(int(line.split()[1]) for line in status if line.startswith("PPid"))
-    return {"kit run": parent, **found}
+    return {supervisor: parent, **found}
 
 
 class Watch:

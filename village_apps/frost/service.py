@@ -60,7 +60,7 @@ SHORTEST_WAIT_S = 0.02
 """Real seconds; however fast the clock runs, the store is left alone for this long."""
 
 AT_ONCE_MS = 5 * 86_400_000
-"""So much of the past is read at once: a year of minutes would take two hundred megabytes."""
+"""So much of the past is read at once: a year of minutes would take 160 megabytes."""
 
 FRESH_ENOUGH_S = 3600.0
 """How old a temperature may be to give the all-clear."""
