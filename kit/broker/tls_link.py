@@ -7,9 +7,12 @@ could be held open; this takes the connection itself and has it encrypted then.
 from __future__ import annotations
 
 import asyncio
-import ssl
+from typing import TYPE_CHECKING
 
 from kit.broker.link import Link
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class TlsLink(asyncio.Protocol):

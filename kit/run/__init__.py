@@ -4,7 +4,7 @@
 - `core`: `kit core run`, the city core likewise.
 - `services`: what each process of the unit does (`kit service NAME`, also what systemd starts).
 - `adapters`: settings → siren, battery, modem, links.
-- `schema`: every migration of the unit's store.
+- `schema`: every migration of the unit's store; `before_serving`: what is done once, in a child that ends.
 - `simulation`, `story`: `--sim`, a recorded night on an accelerated clock, told in plain lines.
 """
 
@@ -26,6 +26,8 @@ def run_unit(arguments: argparse.Namespace) -> int:
 
 def run_service(arguments: argparse.Namespace) -> int:
     """`kit service NAME`."""
+    if arguments.name == "broker":
+        _spare_openssl(arguments)
     from kit.run import services
 
     return services.run(arguments)
@@ -36,3 +38,17 @@ def run_core(arguments: argparse.Namespace) -> int:
     from kit.run import core
 
     return core.run(arguments)
+
+
+def _spare_openssl(arguments: argparse.Namespace) -> None:
+    from kit.errors import KitError
+    from kit.home import find_home
+    from kit.run.without_tls import import_without_tls, speaks_tls
+    from kit.settings import load_settings
+
+    try:
+        settings = load_settings(find_home(arguments.home).settings_file).broker
+    except (KitError, OSError):
+        return  # the service will say so
+    if not speaks_tls(settings):
+        import_without_tls()
