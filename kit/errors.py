@@ -12,6 +12,14 @@ class KitError(Exception):
     exit_code = 1
 
 
+class NoRoomError(KitError):
+    """The disk has less room than something takes; it is worth waiting for, because it goes on by itself then."""
+
+    def __init__(self, sentence: str, *, needs_bytes: int) -> None:
+        super().__init__(sentence)
+        self.needs_bytes = needs_bytes
+
+
 class UsageError(KitError):
     """The command or a setting was written wrongly: the command ends with exit code 2."""
 

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.backup.checking import table_rows
-from kit.backup.report import Report, Task, flush, gap_words, keep_report, keep_task
+from kit.backup.report import REPORT, TASK, Report, Task, flush, gap_words, keep_report, keep_task
 from kit.backup.rest import NewestBackup, Rest, begin_rest, newest_backup, pouring_into
 from kit.backup.restoring import STORE_FILES, epoch_of, renew, set_aside
+from kit.disk import free_bytes, full_words
+from kit.errors import NoRoomError
 from kit.home import Home
 from kit.identity import load_or_create_identity
 from kit.store.database import exclusive_store, suspect_file
@@ -39,6 +41,11 @@ def was_interrupted(home: Home) -> bool:
     return _marker(home).exists()
 
 
+ROOM_FACTOR = 1.3
+MOST_ROOM_BYTES = 50_000_000
+"""What a large store takes until it serves: its small tables, and the newest readings of each series (25 MB)."""
+
+
 def interrupted(home: Home) -> str | None:
     """What was wrong with a store whose recovery was cut short, by a power cut say: its file is back in its place.
 
@@ -53,12 +60,21 @@ def interrupted(home: Home) -> str | None:
         if home.database.exists() or not marker.exists():
             marker.unlink(missing_ok=True)
             return None
-        folders = sorted(file.parent for file in home.set_aside.glob(f"*/{home.database.name}"))
-        for name in STORE_FILES if folders else ():
-            if (folders[-1] / name).exists():
-                (folders[-1] / name).rename(home.path / name)
-        flush_folder(home.path)
+        _put_back(home)
     return problem or "its recovery was cut short"
+
+
+def _put_back(home: Home) -> None:
+    """The damaged file to its place, if there is no new store in it yet."""
+    if home.database.exists() or not _marker(home).exists():
+        return
+    folders = sorted(file.parent for file in home.set_aside.glob(f"*/{home.database.name}"))
+    for name in STORE_FILES if folders else ():
+        if (folders[-1] / name).exists():
+            (folders[-1] / name).rename(home.path / name)
+    for name in (TASK, REPORT) if folders else ():
+        (folders[-1] / name).unlink(missing_ok=True)
+    flush_folder(home.path)
 
 
 def _marker(home: Home) -> Path:
@@ -132,9 +148,11 @@ def recover(
         at_once_bytes: a larger store serves before its large tables are back; see `kit.backup.rest`.
 
     Raises:
+        NoRoomError: there is too little room to begin; nothing was changed.
         StoreError: another process does not let go of the store.
-        OSError: the disk is full or cannot be written.
+        OSError: the disk is full or cannot be written; the damaged file is in its place again.
     """
+    check_room(home)
     with exclusive_store(home.database, patience_s=PATIENCE_S):
         if still is not None and still() is None:
             return None
@@ -143,7 +161,34 @@ def recover(
             newest_backup(home, Path(folder), folders) as backup,
         ):
             small = home.database.stat().st_size <= at_once_bytes
-            return _recover(home, problem, Path(folder), backup, migrations, now_ms, at_once=small)
+            try:
+                return _recover(home, problem, Path(folder), backup, migrations, now_ms, at_once=small)
+            except BaseException:
+                _put_back(home)  # whoever waits for the store must not find none, and make an empty one
+                raise
+
+
+def check_room(home: Home) -> None:
+    """Have the reserve give way to a recovery.
+
+    Raises:
+        NoRoomError: there is too little room all the same.
+    """
+    needs_bytes = room_to_recover(home)
+    if free_bytes(home.path) < needs_bytes:
+        home.reserve.unlink(missing_ok=True)
+    if free_bytes(home.path) < needs_bytes:
+        raise NoRoomError(
+            f"the store is damaged, and {full_words(home.path, needs_bytes=needs_bytes)} to mend it; "
+            f"free some space: it is mended by itself then",
+            needs_bytes=needs_bytes,
+        )
+
+
+def room_to_recover(home: Home) -> int:
+    """How many bytes must be free."""
+    size = home.database.stat().st_size if home.database.exists() else 0
+    return int(ROOM_FACTOR * min(size, MOST_ROOM_BYTES))
 
 
 def _recover(
@@ -176,32 +221,43 @@ def _recover(
         if seen is not None:
             _newest(seen.file, store)
     epoch = renew(store, unit=load_or_create_identity(home).unit, above=max(before, _highest_epoch(store)))
+    whole = base is not None and base.whole
     task = Task(
         at_ms=now_ms,
         problem=problem,
         epoch=epoch,
         how="" if seen is None else seen.how,
-        rows=backup.rows() if base is not None and base.whole else _rows_of(store),
+        rows=backup.rows() if whole else _rows_of(store),
         incomplete={table.name: [gap_words(gap) for gap in table.gaps] for table in tables if not table.whole},
         backup=None if base is None else base.told,
         large=seen is not None,
-        holds_backup=base is not None and base.whole,
+        holds_backup=whole,
     )
     if at_once:
         rest = Rest(home, aside, task, store=store, backup=backup, work=work, migrations=migrations, real_s=lambda: 0.0)
-        for _ in rest.steps():
-            pass
-        report = rest.report()
+        report = _all_of(rest)
     else:
-        begin_rest(store, aside)
-        keep_task(aside, task)
-        report = task.report(aside, unfinished=True)
-        keep_report(aside, report)
+        report = _leave_rest(store, aside, task)
     flush(store)
     store.rename(home.database)
     flush_folder(home.path)
     _marker(home).unlink(missing_ok=True)
     suspect_file(home.database).unlink(missing_ok=True)
+    return report
+
+
+def _all_of(rest: Rest) -> Report:
+    for _ in rest.steps():
+        pass
+    return rest.report()
+
+
+def _leave_rest(store: Path, aside: Path, task: Task) -> Report:
+    """To be brought back while the unit serves."""
+    begin_rest(store, aside)
+    keep_task(aside, task)
+    report = task.report(aside, unfinished=True)
+    keep_report(aside, report)
     return report
 
 

@@ -99,14 +99,13 @@ def serve(arguments: argparse.Namespace) -> int:
 def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
     """Take what the kits send, and send what is for them."""
     from kit.run.sticks import core_sticks
-    from kit.run.syncing import lora_link, tell_links
+    from kit.run.syncing import tell_links
     from kit.store.database import Database
     from kit.store.links import MIGRATIONS as LINKS
     from sync.core.sqlite_store import store_file
     from sync.engine import SyncEngine
     from sync.links.cellular_core import CellularCoreLink
     from sync.links.port import LinkError
-    from sync.links.relay import RelayLink
 
     curve = load_or_create_curve_keys(core.home)
     host, port = listen_address(core.settings.core.listen, key="[core] listen")
@@ -116,13 +115,6 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         secret=curve.secret,
         allowed=partial(may_connect, core),
     )
-    relay = RelayLink()
-    links: list[Any] = [relay.exit_of(cellular)]
-    if core.settings.core.https:
-        links.append(relay.exit_of(https_link(core)))
-    if core.settings.core.links.lora.radio:
-        links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
-    links.append(relay)
     file = store_file(core.home, core.settings.core)
     with ExitStack() as opened:
         opening = partial(_open_stores, core, file)
@@ -136,7 +128,7 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
             identity=core.identity,
             store=store,
             peers=store,
-            links=links,
+            links=_links(core, cellular),
             clock=core.clock,
             rng=rng(),
             on_links=lambda reports: tell_links(told, reports, core.clock),
@@ -151,6 +143,20 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
         ready({"address": cellular.address.removeprefix("tcp://")})
         sticks = partial(core_sticks, core, Database(file, migrations=LINKS))
         run_together({"links": engine.run, "sticks": sticks, "room": partial(keep_room, core, file)}, stop)
+
+
+def _links(core: Core, cellular: Any) -> list[Any]:
+    """Every way to the core that its settings name, and the one through kits that carry for others."""
+    from kit.run.syncing import lora_link
+    from sync.links.relay import RelayLink
+
+    relay = RelayLink()
+    links: list[Any] = [relay.exit_of(cellular)]
+    if core.settings.core.https:
+        links.append(relay.exit_of(https_link(core)))
+    if core.settings.core.links.lora.radio:
+        links.append(lora_link(core.home, core.settings.core.links.lora, core.clock, number=1))
+    return [*links, relay]
 
 
 def keep_room(core: Core, file: Path, stop: threading.Event) -> None:

@@ -19,9 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.backup.damage import interrupted, look_over, opens, recover
+from kit.backup.damage import check_room, interrupted, look_over, opens, recover
 from kit.backup.report import Report, unfinished
 from kit.clock import Clock
+from kit.errors import KitError, NoRoomError
 from kit.health.services import service_states
 from kit.health.words import zone_of
 from kit.home import Home
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 FACT = "store-check"
 """{quick, full}: the last check of each kind, {at_ms, seconds, problem}."""
+
+PROBLEM = "problem/mending"
+"""{problem}: why a damaged store is not mended yet."""
+
+NO_ROOM_AGAIN_S = 60.0
+"""Kit seconds until a store that could not be mended for want of room is looked at again."""
 
 FULL_EVERY_MS = 7 * 86_400_000
 OVERDUE_MS = 10 * 86_400_000
@@ -63,6 +70,7 @@ def mend_unopenable(home: Home, *, now_ms: int) -> Report | None:
     problem = problem or opens(home.database)
     if problem is None:
         return None
+    check_room(home)
     _log.error("the store cannot be opened: %s", problem)
     return _recover(home, problem, now_ms=now_ms, still_damaged=still)
 
@@ -89,12 +97,22 @@ class StoreChecks:
         self._make_way = make_way or threading.Event()
         self._load = load
         self._quick_due = unclean
-        self._next_look_s = 0.0
+        self._next_look_s = self._not_before_s = 0.0
 
     def look(self) -> None:
         """Check if a check is due; recover if it finds damage."""
         with contextlib.suppress(AttributeError, PermissionError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        if self._unit.clock.monotonic() < self._not_before_s:
+            return
+        try:
+            self._look()
+        except NoRoomError as error:
+            self._not_before_s = self._unit.clock.monotonic() + NO_ROOM_AGAIN_S
+            self._tell_problem(str(error))
+            raise
+
+    def _look(self) -> None:
         if self._quick_due or suspect_file(self._unit.home.database).exists():
             self._check(full=False)
             self._quick_due = False
@@ -130,6 +148,18 @@ class StoreChecks:
                 (before[1] if before else {}) | {"full" if full else "quick": told},
                 at_ms=int(told["at_ms"] or 0),
             )
+        self._tell_problem("")
+
+    def _tell_problem(self, sentence: str) -> None:
+        """In `kit status`, as far as the damaged store takes it."""
+        with (
+            contextlib.suppress(sqlite3.Error, KitError),
+            open_unit_store(self._unit.home) as database,
+            database.atomic() as connection,
+        ):
+            before = get_fact(connection, PROBLEM)
+            if sentence or before is not None:
+                put_fact(connection, PROBLEM, {"problem": sentence}, at_ms=int(self._unit.clock.now() * 1000))
 
     def _full_is_due(self) -> bool:
         unit = self._unit
@@ -152,6 +182,7 @@ class StoreChecks:
 def _recover(
     home: Home, problem: str, *, now_ms: int, clock: Clock | None = None, still_damaged: Any = None
 ) -> Report | None:
+    check_room(home)  # before the village loses its pages over it
     end_other_services(home)
     folder = load_settings(home.settings_file).backup.folder
     report = recover(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kit.disk import GO_ON_BYTES, START_BYTES, free_bytes, full_words, says_full
-from kit.errors import KitError
+from kit.errors import KitError, NoRoomError
 from kit.home import Home
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ def when_there_is_room(
         if not first or free_bytes(home.path) >= needs_bytes:
             try:
                 return attempt()
+            except NoRoomError as error:
+                needs_bytes = error.needs_bytes
             except (KitError, OSError, sqlite3.Error) as error:
                 if not says_full(error) or free_bytes(home.path) >= needs_bytes:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import sqlite3
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from stored import measure, write
 
+from kit.backup import damage
 from kit.backup.checking import table_rows
 from kit.backup.damage import look_over, opens, recover
 from kit.backup.making import make_backup
@@ -415,6 +417,27 @@ def test_a_writer_who_meets_damage_has_it_looked_into(large: Home) -> None:
     with pytest.raises(sqlite3.DatabaseError):
         write(large, "receipt", b"x")
     assert suspect_file(large.database).exists()
+
+
+def test_a_disk_that_runs_full_while_a_store_is_mended_leaves_the_damaged_one_in_its_place(
+    large: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = count(large, "readings")
+    large.database.write_bytes(b"x" * 100 + large.database.read_bytes()[100:])
+    spoiled = large.database.read_bytes()
+
+    def without_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(damage, "_newest", without_room)
+        with pytest.raises(OSError, match="No space left"):
+            mend_unopenable(large, now_ms=NOW_MS)
+    assert large.database.read_bytes() == spoiled
+    assert list(large.set_aside.glob("*/*.json")) == []
+    report = mend_unopenable(large, now_ms=NOW_MS)
+    assert report is not None
+    assert count(large, "readings") == readings
 
 
 def test_a_full_disk_is_no_damage(large: Home) -> None:

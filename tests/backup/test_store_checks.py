@@ -7,9 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from stored import measure
 
+from kit.backup import damage
 from kit.clock import ManualClock
+from kit.errors import NoRoomError
 from kit.health.doctor_status import check_damage
 from kit.health.status import unit_status
 from kit.home import Home
@@ -100,6 +103,29 @@ def test_damage_that_somebody_met_is_mended_and_the_doctor_says_so(unit: Home) -
     status = unit_status(unit, Settings(), clock)
     assert [check.ok for check in check_damage(status)] == [True, False]
     assert Path(status["damage"][0]["set_aside"]).is_dir()
+
+
+def test_a_damaged_store_without_room_to_mend_it_says_what_is_missing_and_is_mended_once_there_is_room(
+    unit: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(unit, "river", *(float(number) for number in range(5_000)))
+    with unit.database.open("r+b") as stream:
+        stream.seek(unit.database.stat().st_size // 2 // 1024 * 1024)
+        stream.write(os.urandom(4096))
+    clock = ManualClock(at_s=NOON_S)
+    looking = checks(unit, clock, unclean=True)
+    with monkeypatch.context() as full:
+        full.setattr(damage, "free_bytes", lambda _: 1_000)
+        with pytest.raises(NoRoomError, match=r"the store is damaged, .* is full: 0\.\d MB are needed to mend it"):
+            looking.look()
+        looking.look()  # not again and again
+    assert any("mended by itself" in each for each in unit_status(unit, Settings(), clock)["problems"])
+    assert not unit.set_aside.exists()
+    clock.advance(61.0)
+    looking.look()
+    status = unit_status(unit, Settings(), clock)
+    assert not any("mended by itself" in each for each in status["problems"])
+    assert len(status["damage"]) == 1
 
 
 def test_the_copy_of_the_list_of_tables_follows_the_store(unit: Home) -> None:
