@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +25,8 @@ from kit.clock import AcceleratedClock, Clock, accelerate, share
 from kit.data import FrostNight, load_frost_night
 from kit.errors import KitError
 from kit.home import Home, find_home
-from kit.run.schema import open_unit_store
+from kit.run.before_serving import in_a_child
+from kit.run.schema import is_up_to_date, open_unit_store
 from kit.run.unit import (
     SERVICES,
     only_one,
@@ -158,11 +160,15 @@ def _live(
 ) -> None:
     home = files.home
     settings = prepare_unit(home, simulated_settings(night))
-    _choose_radio_ports(files)
-    _give_the_station_credentials(files, settings, clock)
+    prepare = partial(_prepare_simulation, files, settings, clock, with_core=with_core)
+    if in_a_child(prepare):
+        is_up_to_date(home)
+    else:
+        prepare()
     specs = [service_spec(home, name) for name in ("air", *SERVICES, "station")]
     if with_core:
-        core = prepare_core(files, clock)
+        core = _core_beside(files)
+        share(core.clock_file, clock)  # the child's end is no end of the clock
         specs.insert(1, service_spec(home, "core", "core", "run", "--home", str(core.path)))
     director = Director(files=files, night=night, clock=clock, settings=settings)
 
@@ -174,6 +180,19 @@ def _live(
         threading.Thread(target=director.run, args=(stop,), daemon=True, name="director").start()
 
     supervise(home, specs, stop=stop, on_ready=ready)
+
+
+def _prepare_simulation(
+    files: SimulationFiles, settings: Settings, clock: AcceleratedClock, *, with_core: bool
+) -> None:
+    _choose_radio_ports(files)
+    _give_the_station_credentials(files, settings, clock)
+    if with_core:
+        prepare_core(files, clock)
+
+
+def _core_beside(files: SimulationFiles) -> Home:
+    return Home(files.home.path.with_name(files.home.path.name + "-core"))
 
 
 def simulated_settings(night: FrostNight) -> Settings:
@@ -197,13 +216,13 @@ def simulated_settings(night: FrostNight) -> Settings:
     )
 
 
-def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> Home:
+def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> None:
     """A city core beside the kit, on the same clock and the same air, which has invited the kit."""
     from sync.core import setup
     from sync.core.invites import make_invite
     from sync.join import has_joined, join
 
-    home = Home(files.home.path.with_name(files.home.path.name + "-core"))
+    home = _core_beside(files)
     home.prepare()
     share(home.clock_file, clock)
     theirs = SimulationFiles(home)
@@ -223,7 +242,6 @@ def prepare_core(files: SimulationFiles, clock: AcceleratedClock) -> Home:
     core = setup.prepare_core(home)
     if not has_joined(files.home):
         join(files.home, make_invite(core, "Orchard village", days=INVITE_DAYS), clock=clock)
-    return home
 
 
 def radio_ports(files: SimulationFiles) -> tuple[int, int]:
