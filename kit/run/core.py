@@ -135,6 +135,7 @@ def serve_sync(core: Core, stop: threading.Event, ready: Ready) -> None:
             changed=store.changed,
             name=core.settings.core.name,
             broadcasting=broadcasting(core, store),
+            heard_by=store.heard_by,
         )
         try:
             cellular.open()  # a port in use is said now, not every thirty seconds in a log

@@ -165,6 +165,14 @@ def heard(connection: sqlite3.Connection, unit: str, *, link: str, via: str, now
     )
 
 
+def heard_by(connection: sqlite3.Connection, unit: str) -> str:
+    """The link by which that kit was heard last; "" = by none."""
+    row = connection.execute(
+        "SELECT link FROM core_heard WHERE unit = ? ORDER BY at_ms DESC LIMIT 1", (unit,)
+    ).fetchone()
+    return "" if row is None else str(row[0])
+
+
 def answers_by_hand(connection: sqlite3.Connection, unit: str, *, stick: str, since_ms: int, silent_ms: int) -> bool:
     """Whether a kit may be waiting for answers that are carried: it sent something so, or no link reaches it.
 

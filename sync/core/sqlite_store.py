@@ -239,6 +239,10 @@ class SqliteCoreStore:
         with suppress(CannotStoreNow), storing(), self._database.atomic() as connection:
             kit_rows.heard(connection, unit, link=link, via=via, now_ms=now_ms)
 
+    def heard_by(self, unit: str) -> str:
+        """The link by which that kit was heard last; "" = by none."""
+        return kit_rows.heard_by(self._database.connection, unit)
+
     def answers_by_hand(self, unit: str, *, stick: str, since_ms: int, silent_ms: int) -> bool:
         """Whether that kit may be waiting for answers on a stick."""
         connection = self._database.connection

@@ -17,7 +17,11 @@ HEARD_EVERY_S = 30.0
 
 @dataclass
 class Conversation:
-    """A session with where, and when (kit seconds), its peer was last heard on each link."""
+    """A session with where, and when (kit seconds), its peer was last heard on each link.
+
+    Attributes:
+        expected: the link by which an earlier life of ours heard the peer last; "" = none.
+    """
 
     session: Session
     vias: dict[str, str] = field(default_factory=dict)
@@ -25,6 +29,7 @@ class Conversation:
     heard_told: dict[str, float] = field(default_factory=dict)
     wake_at: dict[str, float] = field(default_factory=dict)
     offer_again: bool = True
+    expected: str = ""
     aside: dict[Held, tuple[str, Record]] = field(default_factory=dict)
 
     def is_due(self, link: str, now: float) -> bool:
@@ -42,13 +47,23 @@ def reaches(conversation: Conversation, link: WatchedLink) -> bool:
     return peer.role is Role.CORE or link.reaches_everybody or link.name in conversation.vias
 
 
-def carries(conversation: Conversation, link: WatchedLink, up: Sequence[WatchedLink]) -> frozenset[int]:
-    """The priorities which that link is to carry to that peer now. `up` has the preferred link first."""
+def carries(
+    conversation: Conversation, link: WatchedLink, up: Sequence[WatchedLink], *, settling: bool = False
+) -> frozenset[int]:
+    """The priorities which that link is to carry to that peer now.
+
+    Args:
+        conversation: with the peer.
+        link: which.
+        up: those that are up, the preferred one first.
+        settling: we have just started: whoever was connected before connects again at this moment.
+    """
+    awaited = conversation.expected if settling and not conversation.heard_at else ""
     better = [
         each
         for each in up
         if _comes_before(conversation, each, link, up)
-        and reaches(conversation, each)
+        and (reaches(conversation, each) or each.name == awaited)
         and not conversation.session.path(each.name, each.mtu_bytes).doubtful
     ]
     return carried(link.lowest_priority, [each.lowest_priority for each in better])

@@ -63,6 +63,7 @@ class SyncEngine:
         broadcasting: at the core, what it says to all of its kits.
         listening: at a kit, what is made of that.
         pairs: at a kit that renews its keys, the other pair, and whom to tell which of the two the core knows.
+        heard_by: the link by which a peer was heard last, before this process started; it is given time to connect.
         life_s: kit seconds after which new keys are drawn, as if the process had been started anew.
     """
 
@@ -86,6 +87,7 @@ class SyncEngine:
         broadcasting: Broadcasting | None = None,
         listening: Listening | None = None,
         pairs: TwoPairs | None = None,
+        heard_by: Callable[[str], str] = lambda _: "",
         life_s: float = LIFE_S,
     ) -> None:
         self._clock = clock
@@ -93,7 +95,9 @@ class SyncEngine:
         self._keeping = Keeping(store)
         joining = _joining(identity, invite, curve_public, name, rng) if invite is not None else None
         self._standing = Standing(joining, on_enrolled)
-        self._talks = Talks(identity=identity, store=store, links=self._links, clock=clock, rng=rng, life_s=life_s)
+        self._talks = Talks(
+            identity=identity, store=store, links=self._links, clock=clock, rng=rng, life_s=life_s, heard_by=heard_by
+        )
         self._calling = Calling(self._talks, clock)
         self._offering = Offering(
             talks=self._talks, store=store, peers=peers, standing=self._standing, clock=clock,

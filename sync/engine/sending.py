@@ -60,6 +60,7 @@ class Sending:
         self._offering, self._broadcasting, self._clock = offering, broadcasting, clock
         self._refused_until: dict[tuple[str, str], float] = {}
         self._up: dict[str, int] = {}
+        self._settling = True
 
     def note_up(self, up: Sequence[WatchedLink]) -> None:
         """Once a round: which links there are decides what each of them carries.
@@ -68,6 +69,9 @@ class Sending:
             up: those that are up, the preferred one first.
         """
         before, self._up = self._up, {link.name: link.lowest_priority for link in up}
+        if self._settling and not self._talks.settling:
+            self._settling = False
+            self._talks.touch()  # whoever has not come by the wider link gets what waits by the others
         if self._up == before:
             return
         for conversation in self._talks.all():
@@ -108,7 +112,9 @@ class Sending:
         way = session.path(link.name, link.mtu_bytes)
         doubtful = way.doubtful
         refused = now < self._refused_until.get((session.peer.unit, link.name), float("-inf"))
-        carried_here = carries(conversation, link, up) if self._standing.may_send_records else frozenset()
+        carried_here = (
+            carries(conversation, link, up, settling=self._settling) if self._standing.may_send_records else frozenset()
+        )
         out = session.frame_to_send(
             path=link.name,
             mtu_bytes=link.mtu_bytes,
@@ -156,7 +162,7 @@ class Sending:
         """Say what is for all kits: a warning before anything else, the rest when the sessions had their turn."""
         if self._broadcasting is None or not link.reaches_everybody:
             return
-        if not urgent and link.state() is LinkState.BUSY:
+        if not urgent and (link.state() is LinkState.BUSY or (self._settling and self._talks.awaits_any(link))):
             return
         ended = self._broadcasting.send(
             link,

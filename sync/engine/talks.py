@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kit.clock import Clock
@@ -21,6 +21,10 @@ LIFE_S = 3 * 86_400.0
 sent by radio before cannot be opened any more, not even with both units in hand."""
 
 
+SETTLED_S = 120.0
+"""Kit seconds after the start: who comes by the mobile network has been heard by then (`sync.links.reconnect`)."""
+
+
 class Talks:
     """One conversation with each peer.
 
@@ -31,6 +35,7 @@ class Talks:
         clock: kit time.
         rng: for the sessions' jitter.
         life_s: kit seconds between two lives of this process.
+        heard_by: the link by which a peer was heard last, in this process or an earlier one; "" = by none.
     """
 
     def __init__(
@@ -42,15 +47,26 @@ class Talks:
         clock: Clock,
         rng: Random,
         life_s: float = LIFE_S,
+        heard_by: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._identity, self._store, self._links, self._clock, self._rng = identity, store, links, clock, rng
         self._salt, self._life, self._life_s = random_salt(), random_key(), life_s
         self._renew_at = clock.monotonic() + life_s
+        self._settled_at, self._heard_by = clock.monotonic() + SETTLED_S, heard_by
         self._talks: dict[str, Conversation] = {}
 
     def all(self) -> Collection[Conversation]:
         """Those there are."""
         return self._talks.values()
+
+    @property
+    def settling(self) -> bool:
+        """Whether we have just started, so that those who were connected are only now connecting again."""
+        return self._clock.monotonic() < self._settled_at
+
+    def awaits_any(self, link: WatchedLink) -> bool:
+        """Whether any peer was heard by another link than this one, before we started, and by none since."""
+        return any(each.expected not in ("", link.name) and not each.heard_at for each in self._talks.values())
 
     def of(self, unit: str) -> Conversation | None:
         """The one with that unit, if there is one."""
@@ -61,7 +77,8 @@ class Talks:
         known = self._talks.get(peer.unit)
         if known is not None and known.session.peer == peer:
             return known
-        self._talks[peer.unit] = Conversation(self._session(peer))
+        expected = self._heard_by(peer.unit) if self.settling else ""
+        self._talks[peer.unit] = Conversation(self._session(peer), expected=expected)
         return self._talks[peer.unit]
 
     def keep_only(self, peers: Iterable[Peer]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kit.store.records import start_epoch
 from sync.engine.calling import FIRST_S
+from sync.engine.talks import SETTLED_S
 from sync.protocol import keys
 from sync.protocol.peers import Peer, Role
 from sync.protocol.session import ASK_AGAIN_S, ASK_WITHIN_S, Session
@@ -250,3 +251,48 @@ def test_villages_are_called_one_after_the_other_and_who_was_heard_is_not(make_w
     world.live(70 * MINUTE_S)
     links = [frame[1:3] for _, who, _, frame in world.air.log if "core" in who and frame[1:3] != b"\x00\x07"]
     assert sorted(links) == [link_id.to_bytes(2, "big") for link_id in range(10, 30)]
+
+
+def frames_of_the_core(world: Any, since: int) -> int:
+    """That it has sent by radio since then, each of those that carry a message."""
+    return sum(1 for _, who, _, frame in world.air.log[since:] if "core" in who and len(frame) > 100)
+
+
+def restart_the_core(world: Any) -> int:
+    """As its store remembers it: the kit was heard by the mobile network last. Where the radio's log stands."""
+    world.core.heard_by = lambda _unit: "cellular"
+    world.core.start()
+    return len(world.air.log)
+
+
+def test_after_its_start_a_core_gives_a_kit_the_time_to_connect_before_it_uses_the_radio(world: Any) -> None:
+    cellular = next(link for link in world.kit.links if link.name == "cellular")
+    cellular.plugged = False
+    since = restart_the_core(world)
+    world.core.write("message", priority=2, body=world.rng.randbytes(140))
+    world.live(20.0)
+    cellular.plugged = True
+    world.live(SETTLED_S, until=lambda: world.core.waiting == 0)
+    assert world.core.waiting == 0
+    assert frames_of_the_core(world, since) == 0, "the village's air was not used"
+
+
+def test_where_the_kit_does_not_come_back_by_the_mobile_network_the_radio_carries_after_that_time(world: Any) -> None:
+    next(link for link in world.kit.links if link.name == "cellular").plugged = False
+    since = restart_the_core(world)
+    world.core.write("message", priority=2, body=world.rng.randbytes(140))
+    world.live(SETTLED_S - 5.0)
+    assert frames_of_the_core(world, since) == 0
+    world.live(MINUTE_S, until=lambda: world.core.waiting == 0)
+    assert world.core.waiting == 0
+
+
+def test_a_kit_that_is_heard_by_radio_first_and_an_alarm_for_any_kit_are_not_kept_waiting(world: Any) -> None:
+    next(link for link in world.kit.links if link.name == "cellular").plugged = False
+    restart_the_core(world)
+    world.core.write("alert", priority=0, body=b"the dam may break")
+    assert world.live(SETTLED_S, until=lambda: world.core.waiting == 0) < 30.0
+    restart_the_core(world)
+    world.core.write("message", priority=2, body=b"the road is open")
+    world.kit.write("message", priority=2, body=b"hello")
+    assert world.live(SETTLED_S, until=lambda: world.core.waiting == 0) < 60.0
