@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import zmq
+from returning import returns
 
 from hardware.drivers.modem_always import AlwaysOnModem
 from hardware.simulated.meshtastic_radio import run_radios
@@ -258,17 +259,20 @@ def test_nothing_is_taken_before_the_link_is_open_or_after_it_was_closed(pair: P
     assert "closed" in link.explain()
 
 
-def test_a_link_lets_go_within_a_second_and_can_be_opened_again(pair: Pair) -> None:
+def lets_go(link: Link) -> None:
+    """It waits neither for the other side nor for a thread of its own that waits for something."""
+    returns(link.close, what="closing")
+
+
+def test_a_link_lets_go_and_can_be_opened_again(pair: Pair) -> None:
     link = pair.near()
     for _ in range(2):
         link.open()
         wait_for(lambda: link.state() is LinkState.UP, what=link.explain())
-        before = time.monotonic()
-        link.close()
-        assert time.monotonic() - before < 1.0
+        lets_go(link)
 
 
-def test_a_link_that_never_connected_lets_go_within_a_second(pair: Pair) -> None:
+def test_a_link_that_never_connected_lets_go(pair: Pair) -> None:
     pair.stop_peer()
     link = pair.near()
     link.open()
@@ -276,9 +280,7 @@ def test_a_link_that_never_connected_lets_go_within_a_second(pair: Pair) -> None
     assert link.state() is not LinkState.UP
     assert not link.send(b"nobody there", priority=0)
     assert link.explain()
-    before = time.monotonic()
-    link.close()
-    assert time.monotonic() - before < 1.0
+    lets_go(link)
     pair.start_peer()
 
 
@@ -297,8 +299,8 @@ def test_a_link_finds_the_other_side_again_after_it_was_gone(links: tuple[Link, 
 def test_receiving_nothing_takes_as_long_as_it_was_told(links: tuple[Link, Link]) -> None:
     near, _ = links
     before = time.monotonic()
-    assert list(near.receive(0.2)) == []
-    assert 0.15 < time.monotonic() - before < 1.0
+    assert list(returns(lambda: near.receive(0.2), what="receiving nothing")) == []
+    assert time.monotonic() - before > 0.15
 
 
 def test_the_state_is_told_in_one_sentence(links: tuple[Link, Link]) -> None:
