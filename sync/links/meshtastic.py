@@ -12,7 +12,6 @@ twice is dropped here; what it loses is the session's to repeat.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,8 @@ from sync.links.outbox import URGENT, Outbox, Outgoing
 from sync.links.port import Arrival, FrameTooLarge, LinkError, LinkState
 from sync.links.radio_address import RadioAddress, explain_failure
 from sync.links.radio_arrivals import PRIVATE_APP, RadioArrivals
-from sync.links.radio_limits import MENDED_AFTER_S, MENDED_BY_A_PERSON, REFUSALS, frame_bytes_for
+from sync.links.radio_limits import frame_bytes_for
+from sync.links.radio_refusals import RadioRefusals
 from sync.links.radio_settings import RadioSettings, primary_channel
 from sync.links.radio_watch import Pace, RadioWatch
 
@@ -40,11 +40,6 @@ RESTART_S, RESTART_REAL_S = 30.0, 3.0
 """How long a radio may take to restart after its settings were written."""
 
 WRITE_SETTINGS_TIMES = 2
-REFUSED_PAUSE_S = 60.0
-"""After the radio itself says that its duty cycle is spent, leave it alone for a minute."""
-
-TRANSMITTER_OFF = 34  # ERRNO_DISABLED in queueStatus.res
-DUTY_CYCLE_LIMIT = 9  # Routing.Error
 ROUTING_APP = 5
 """The port number on which a radio tells what became of a packet."""
 
@@ -110,13 +105,9 @@ class MeshtasticLink:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._trouble = ""
-        self._notice = ""
         self._settings_written = 0
         self._next_s = 0.0
-        self._refused_until_s = 0.0
-        self._transmitter_off = False
-        self._refused: Counter[str] = Counter()
-        self._mend = (0.0, "")
+        self._refusals = RadioRefusals(self._address)
         self._down_since_s = clock.monotonic()
 
     @property
@@ -166,10 +157,8 @@ class MeshtasticLink:
             watch, now_s = self._watch, self._clock.monotonic()
             if watch is not None and watch.stuck(now_s):
                 return f"the sending queue of the radio at {self._address} does not drain any more; restart the radio"
-            if watch is not None and now_s < self._refused_until_s and self._transmitter_off:
-                return self._notice
             if watch is not None:
-                return self._mend[1] if now_s < self._mend[0] else ""
+                return self._refusals.fault(now_s)
             # a radio that is just connecting anew, or restarting with new settings, is nothing to worry about
             lasting = now_s - self._down_since_s > self._pace.of(WORRY_S, WORRY_REAL_S)
         return self._trouble if self._thread is not None and lasting else ""
@@ -187,7 +176,7 @@ class MeshtasticLink:
                 "channel": self._settings.channel,
                 "hop_limit": self._settings.hop_limit,
                 "firmware": account.firmware,
-                "refused": dict(self._refused),
+                "refused": dict(self._refusals.counted),
                 "air": {
                     "frame_bytes": self.mtu_bytes,
                     "frame_ms": round(account.airtime_ms(self.mtu_bytes, direct=False)),
@@ -214,7 +203,7 @@ class MeshtasticLink:
             watch = self._watch
             if watch is None or watch.stuck(self._clock.monotonic()) or not self._outbox.has_room(priority):
                 return False
-            if self._clock.monotonic() < self._refused_until_s:
+            if self._refusals.hold(self._clock.monotonic()):
                 return False
             airtime_ms = self._account.airtime_ms(len(frame), direct=to is not None)
             if not self._account.spend(airtime_ms, priority=priority):
@@ -382,8 +371,8 @@ class MeshtasticLink:
                 return ""
             if watch.stuck(now_s):
                 return f"the sending queue of the radio at {self._address} does not drain any more; restart the radio"
-            if now_s < self._refused_until_s:
-                return self._notice or "the radio says that its share of airtime is spent; it sends again later"
+            if self._refusals.hold(now_s):
+                return self._refusals.explain()
             if not self._account.has_air():
                 return f"the share of airtime is spent, only alerts go out; {self._account.explain()}"
             if not self._outbox.has_room(priority=1):
@@ -413,15 +402,7 @@ class MeshtasticLink:
         if not error:
             return
         with self._changed:
-            now_s = self._clock.monotonic()
-            self._refused[name] += 1
-            self._transmitter_off = False
-            told = REFUSALS.get(name, f"did not send a frame ({name})")
-            self._notice = f"the radio at {self._address} {told}"
-            if error == DUTY_CYCLE_LIMIT:
-                self._refused_until_s = now_s + REFUSED_PAUSE_S
-            if name in MENDED_BY_A_PERSON:
-                self._mend = (now_s + MENDED_AFTER_S, self._notice)
+            self._refusals.take_outcome(error, name, self._clock.monotonic())
             self._changed.notify_all()
 
     def _own_node(self) -> int:
@@ -434,19 +415,11 @@ class MeshtasticLink:
             now_s = self._clock.monotonic()
             if self._watch is not None:
                 self._watch.queue_status(free=int(status.free), slots=int(status.maxlen), now_s=now_s)
-            if status.res == DUTY_CYCLE_LIMIT:
-                self._refused_until_s = now_s + REFUSED_PAUSE_S
-                self._transmitter_off = False
-            elif status.res == TRANSMITTER_OFF:
-                self._transmitter_off = True
-                self._refused_until_s = now_s + REFUSED_PAUSE_S
-                self._notice = (
-                    f"the transmitter of the radio at {self._address} is off; set its region with its own app"
-                )
+            self._refusals.take_queue_status(status.res, now_s)
             self._changed.notify_all()
 
     def _on_notice(self, sentence: str) -> None:
-        self._notice = f"the radio says: {sentence}"
+        self._refusals.notice = f"the radio says: {sentence}"
 
     def _on_lost(self) -> None:
         with self._changed:
