@@ -10,6 +10,7 @@ import pytest
 
 from sync.engine import SyncEngine
 from sync.engine.offering import REFRESH_S
+from sync.engine.talks import SETTLED_S
 from sync.links.port import Arrival, LinkState
 from sync.protocol.frames import LORA_FRAME_BYTES, frame_link_id
 
@@ -44,6 +45,12 @@ class Radio:
     def receive(self, timeout_s: float) -> Sequence[Arrival]:
         del timeout_s
         return ()
+
+
+class Network(Radio):
+    """The mobile network, to which nobody is connected yet."""
+
+    name, mtu_bytes = "cellular", 60_000
 
 
 def write(city: Any, unit: str, **more: Any) -> None:
@@ -106,3 +113,26 @@ def test_a_kit_is_waited_for_exactly_as_long_as_there_is_something_to_send_it(ci
         coming = city.store.outgoing(each.unit, now_ms=city.now_ms, limit=9)
         city.store.accepted([one.id for one in coming], peer=each.unit, link="lora", at_ms=city.now_ms)
     assert waited_for() == set()
+
+
+def test_after_a_restart_the_core_knows_by_which_link_it_heard_each_kit_last(city: Any) -> None:
+    kit, other = city.joined("Orchard village"), city.joined("River village")
+    city.clock.at_s += 60.0
+    city.store.heard(kit.unit, link="cellular", via="a key", now_ms=city.now_ms)
+    with city.core.open_store() as store:  # as another process does
+        assert (store.heard_by(kit.unit), store.heard_by(other.unit)) == ("cellular", "lora")
+        assert store.heard_by("kit-of-nobody") == ""
+        radio = Radio()
+        engine = SyncEngine(
+            identity=city.core.identity, store=store, peers=store, links=[radio, Network()], clock=city.clock,
+            rng=random.Random(1), on_links=lambda _: None, changed=store.changed, heard_by=store.heard_by,
+        )  # fmt: skip
+        for unit in (kit.unit, other.unit):
+            store.write(addressee=unit, kind="note", priority=2, body=bytes(80), now_ms=city.now_ms)
+        engine.step()
+        called = {store.by_link_id(frame_link_id(frame)).unit for frame in radio.frames}
+        assert called == {other.unit}, "the one that only the radio reaches; the other is about to connect"
+        city.clock.advance(SETTLED_S + 1.0)
+        engine.step()
+        called = {store.by_link_id(frame_link_id(frame)).unit for frame in radio.frames}
+        assert called == {kit.unit, other.unit}, "it has not come"
