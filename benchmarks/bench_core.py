@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import tempfile
@@ -74,10 +73,10 @@ def processor_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def memory_mib(process: int) -> float:
-    """What that process holds."""
+def memory_mib(process: int, what: str = "VmRSS") -> float:
+    """What that process holds, or with `VmHWM`, the most it has held."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024.0
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024.0
 
 
 def share_of_a_core(process: int, live: Callable[[], object]) -> float:
@@ -167,7 +166,7 @@ def _fill_a_stick(home: Path, stick: Path) -> tuple[float, float, int, int]:
     took_s = time.perf_counter() - start_s
     assert not told.trouble, told.trouble
     on_it = sum(size for _, size, _ in Stick(stick).sizes())
-    return took_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0, told.acknowledged, on_it
+    return took_s, memory_mib(os.getpid(), "VmHWM"), told.acknowledged, on_it
 
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {"kits": kits, "stick": stick}
