@@ -18,8 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from village_apps.po_file import read_po
-
 SOURCE_LANGUAGE = "en"
 """What the phrases are written in."""
 
@@ -149,14 +147,19 @@ def direction(language: str) -> str:
 def _read_po(file: Path) -> Catalogue:
     from gettext import c2py
 
+    from babel.messages.pofile import PoFileError, read_po
+
     try:
-        read = read_po(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        with file.open("rb") as stream:
+            catalogue = read_po(stream, locale=file.stem, abort_invalid=True)
+    except PoFileError as error:
         raise ValueError(f"{file} is not a gettext catalogue: {error}") from error
-    return Catalogue(read.messages, c2py(read.plural_expression or _usual_plural(file.stem)))
-
-
-def _usual_plural(language: str) -> str:
-    from babel.messages.plurals import get_plural  # only for a catalogue that does not say it
-
-    return str(get_plural(language).plural_expr)
+    messages: dict[str, str | tuple[str, ...]] = {}
+    for message in catalogue:
+        if not message.id or message.fuzzy:  # a fuzzy translation is a guess that nobody has read yet
+            continue
+        if isinstance(message.id, (tuple, list)):
+            messages[message.id[0]] = tuple(message.string or ())
+        elif isinstance(message.string, str) and message.string:
+            messages[message.id] = message.string
+    return Catalogue(messages, c2py(catalogue.plural_expr))
