@@ -238,10 +238,8 @@ def moved_times(connection: sqlite3.Connection, time_ms: int) -> list[int]:
 
 
 def _move_alerts(connection: sqlite3.Connection, row: BootRow, delta: int, marks: Marks) -> None:
-    from kit.model.cap import (
-        from_json,
-        to_json,
-    )  # brings XML, which the services that only ask for the time need not keep
+    # brings XML, which the services that only ask for the time need not keep
+    from kit.model.cap import from_json, to_json
 
     found = connection.execute(
         "SELECT number, body FROM alerts WHERE number > ? AND number <= ? ORDER BY number",

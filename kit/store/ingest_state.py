@@ -151,9 +151,7 @@ def _client_mark(client_id: str) -> bytes:
 
 def undated_digest(topic: str, payload: bytes) -> bytes:
     """What tells a repeated message from a new one."""
-    from hashlib import (
-        blake2b,
-    )  # asked of the system only in `ingest`; `kit status` reads the problems and does without
+    from hashlib import blake2b  # `kit status`, which reads the problems, does without
 
     return blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
 

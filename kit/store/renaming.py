@@ -27,7 +27,7 @@ def rename(connection: sqlite3.Connection, kept_apart: Collection[Held]) -> list
         if row is None or digest_of(row["kind"], row["body"]) != digest:
             continue
         (epoch,) = connection.execute("SELECT epoch FROM unit_epoch").fetchone()
-        if not renamed and record.epoch == epoch:
+        if record.epoch == epoch:  # not so for what follows: the epoch is a new one then
             start_epoch(connection)
         new = next_name(connection, row["priority"])
         connection.execute(

@@ -44,6 +44,9 @@ MAX_QOS = 2
 MAX_LENGTH_BYTES = 4
 
 
+AT_ONCE_BYTES = 16 * 1024
+"""Looked at in one go: however much has come, a message that needs a closer look must not cost a copy of it all."""
+
 SMALLEST_MESSAGE = 6
 """Bytes that a message at QoS 1 is longer than: its head, a topic of one letter and a packet id are seven."""
 
@@ -119,7 +122,7 @@ class PacketReader:
         """
         if self.version == V5:
             return 0
-        data, topics, largest = bytes(self._buffer), self._topics, self.packet_bytes
+        data, topics, largest = bytes(self._buffer[:AT_ONCE_BYTES]), self._topics, self.packet_bytes
         at, size, end_of_all = 0, 0, len(data)
         while size <= room and end_of_all - at > SMALLEST_MESSAGE:
             flags = data[at]
