@@ -236,6 +236,19 @@ def test_a_record_whose_name_is_taken_over_there_keeps_its_number_and_gets_a_nam
     assert [each.id[1:] for each in store.outgoing("core", now_ms=0, limit=9)] == [first[1:], (epoch, 1), (epoch, 2)]
 
 
+def test_a_record_of_an_older_epoch_beside_one_of_this_epoch_does_not_keep_the_epoch(database: Database) -> None:
+    store = SqliteRecordStore(database)
+    older = write(database)
+    with database.atomic() as connection:
+        start_epoch(connection)
+    newer = write(database)
+    digest = digest_of("readings", b"body")
+    store.rename([Held(older, digest), Held(newer, digest)], peer="core", at_ms=7)
+    epochs = [row[0] for row in database.connection.execute("SELECT epoch FROM records ORDER BY number")]
+    assert epochs[1] > newer.epoch
+    assert write(database).epoch == epochs[1]
+
+
 def test_what_comes_under_a_name_that_is_held_as_something_else_is_kept_out_and_told(database: Database) -> None:
     store = SqliteRecordStore(database)
 
