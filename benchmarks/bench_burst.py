@@ -20,8 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -110,7 +113,25 @@ def read_pages(port: int, watch: Watch, *, while_runs: int) -> list[float]:
         time.sleep(ASK_EVERY_S)
 
 
-def measure(home: Path, count: int, window: int) -> bool:
+class Unit(NamedTuple):
+    """A real one that serves, and a gateway's account on it."""
+
+    web: int
+    broker: int
+    account: dict[str, str]
+
+    def start_gateway(self, count: int, window: int) -> int:
+        """A child process that delivers so many uplinks; its pid."""
+        gateway = os.fork()
+        if not gateway:
+            send(self.broker, self.account, count, window)
+            os._exit(0)
+        return gateway
+
+
+@contextmanager
+def unit_in(home: Path) -> Iterator[Unit]:
+    """`kit run`, until it is left."""
     web, broker = free_port(), free_port()
     (home / "kit.toml").write_text(f'[web]\nlisten = "127.0.0.1:{web}"\n[broker]\nlisten = "127.0.0.1:{broker}"\n')
     command = [*KIT, "device", "add", "gateway", "--kind", "chirpstack", "--home", str(home), "--json"]
@@ -119,15 +140,20 @@ def measure(home: Path, count: int, window: int) -> bool:
     try:
         wait_for_port(web)
         wait_for_port(broker)
+        yield Unit(web, broker, account)
+    finally:
+        unit.send_signal(signal.SIGTERM)
+        unit.wait(30)
+
+
+def measure(home: Path, count: int, window: int) -> bool:
+    with unit_in(home) as unit:
+        web = unit.web
         quiet = sorted(ask(web, "/") for _ in range(50))
         processes = unit_processes(home)
         watch = Watch({name: processes[name] for name in ("broker", "collect")})
         began = time.perf_counter()
-        gateway = os.fork()
-        if not gateway:
-            send(broker, account, count, window)
-            os._exit(0)
-        took = sorted(read_pages(web, watch, while_runs=gateway))
+        took = sorted(read_pages(web, watch, while_runs=unit.start_gateway(count, window)))
         lasted_s = time.perf_counter() - began
         for _ in range(AFTER_S * 4):
             watch.look()
@@ -136,9 +162,6 @@ def measure(home: Path, count: int, window: int) -> bool:
             stored = database.connection.execute(
                 "SELECT count(*) FROM readings r JOIN series s ON s.id = r.series WHERE s.quantity = 'temperature'"
             ).fetchone()[0]
-    finally:
-        unit.send_signal(signal.SIGTERM)
-        unit.wait(30)
     p50, p99 = (took[int(len(took) * part)] * 1000 for part in (0.5, 0.99))
     print(f"{count} uplinks acknowledged in {lasted_s:.1f} s ({count / lasted_s:.0f}/s), {stored} stored")
     print(f"pages: {len(took)} asked for, p50 {p50:.0f} ms, p99 {p99:.0f} ms (floor {FLOOR_MS}); ", end="")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_burst import FLOOR_BYTES, KIT, read_pages, send
-from ingest_sides import free_port, wait_for_port
+from bench_burst import FLOOR_BYTES, KIT, read_pages, unit_in
+from ingest_sides import free_port
 from process_memory import NOTHING, Memory, Watch, unit_processes
 
 IDLE_S = 20
@@ -54,30 +53,16 @@ def look_at(pids: Mapping[str, int]) -> dict[str, Memory]:
 
 def measure_unit(home: Path, count: int) -> bool:
     """A real unit; whether it stayed below the floors."""
-    web, broker = free_port(), free_port()
-    (home / "kit.toml").write_text(f'[web]\nlisten = "127.0.0.1:{web}"\n[broker]\nlisten = "127.0.0.1:{broker}"\n')
-    command = [*KIT, "device", "add", "gateway", "--kind", "chirpstack", "--home", str(home), "--json"]
-    account = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    unit = subprocess.Popen([*KIT, "run", "--home", str(home)], stdout=subprocess.DEVNULL)
-    try:
-        wait_for_port(web)
-        wait_for_port(broker)
+    with unit_in(home) as unit:
         time.sleep(IDLE_S)
         pids = unit_processes(home)
         idle, both = look_at(pids), Watch({name: pids[name] for name in ("broker", "collect")})
         everything = Watch(dict(pids))
-        gateway = os.fork()
-        if not gateway:
-            send(broker, account, count, 100)
-            os._exit(0)
-        read_pages(web, both, while_runs=gateway)
+        read_pages(unit.web, both, while_runs=unit.start_gateway(count, 100))
         for _ in range(AFTER_S * 2):
             both.look()
             everything.look()
             time.sleep(0.5)
-    finally:
-        unit.send_signal(signal.SIGTERM)
-        unit.wait(30)
     table("`kit run`", {"idle": idle, "load": everything.at_peak})
     print(f"\nbroker and collect at their common peak: {both.peak}")
     return both.peak.rss < FLOOR_BYTES and everything.peak.pss < FLOOR_UNIT_PSS_BYTES

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.home import Home
-from kit.run import before_serving
+from kit.run import schema
 from kit.run.before_serving import in_a_child, make_store_ready
 from kit.run.schema import open_unit_store, unit_migrations
 from kit.store.database import Database
@@ -68,14 +68,12 @@ def test_an_older_store_gets_the_tables_it_lacks(home: Home) -> None:
     assert applied == len(unit_migrations())
 
 
-def test_what_the_child_cannot_do_is_done_here_and_says_what_is_wrong(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_child_cannot_do_is_done_here_and_says_what_is_wrong(home: Home) -> None:
     with open_unit_store(home):
         pass
     home.database.write_bytes(b"no database at all" * 1000)
-    monkeypatch.setattr(before_serving, "is_up_to_date", lambda _home: pytest.fail("the child saw nothing wrong"))
     make_store_ready(home, now_ms=lambda: NOW_MS)
+    assert home not in schema._up_to_date, "the child saw nothing wrong"
     with open_unit_store(home) as store:
         assert store.connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
     assert list(home.set_aside.iterdir()), "the damaged file is kept"

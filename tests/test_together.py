@@ -12,7 +12,6 @@ import pytest
 
 from kit.disk import full_words, is_full, mount_of, says_full
 from kit.errors import KitError
-from kit.run import together
 from kit.run.together import run_together
 
 
@@ -27,10 +26,7 @@ def full_store(tmp_path: Path) -> sqlite3.OperationalError:
     return told.value
 
 
-def test_a_job_that_meets_a_full_disk_is_begun_again_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(together, "FULL_AGAIN_S", 0.01)
+def test_a_job_that_meets_a_full_disk_is_begun_again_and_the_others_go_on(tmp_path: Path) -> None:
     stop, begun = threading.Event(), []
     errors = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), full_store(tmp_path)]
 
@@ -41,7 +37,7 @@ def test_a_job_that_meets_a_full_disk_is_begun_again_and_the_others_go_on(
         stop.set()
         ended.wait()
 
-    run_together({"writes": writes, "other": lambda ended: (ended.wait(), None)[1]}, stop)
+    run_together({"writes": writes, "other": lambda ended: (ended.wait(), None)[1]}, stop, full_again_s=0.01)
     assert len(begun) == 3
 
 

@@ -10,6 +10,7 @@ from kit.cli.output import print_json, print_table
 from kit.cli.parser import whole_number
 from kit.errors import UsageError
 from kit.health.times import rfc3339
+from kit.health.words import local_time
 from kit.model.letters import KIND, LetterError, letter_body, make_letter
 
 if TYPE_CHECKING:
@@ -93,13 +94,14 @@ def list_messages(arguments: argparse.Namespace, core: Core) -> int:
     if arguments.json:
         print_json(rows)
         return 0
+    zone = core.settings.unit.timezone
     lines = [
         (
             row["number"],
-            row["written"],
+            local_time(row["written"], zone, day=True),
             names.get(row["from"], "here"),
             names.get(row["to"], row["to"]) or "here",
-            _how_far(row, for_core=not row["to"]),
+            _how_far(row, zone, for_core=not row["to"]),
             _on_one_line(f"{row['author']}: {row['text']}" if row["author"] else row["text"]),
         )
         for row in rows
@@ -150,13 +152,14 @@ def list_queue(arguments: argparse.Namespace, core: Core) -> int:
     if arguments.json:
         print_json(rows)
         return 0
+    zone = core.settings.unit.timezone
     lines = [
         (
             names.get(row["addressee"], row["addressee"]),
             f"no {row['kind']} more" if row["withdraws"] else row["kind"],
             row["bytes"],
-            row["written"],
-            _how_far(row),
+            local_time(row["written"], zone, day=True),
+            _how_far(row, zone),
         )
         for row in rows
     ]
@@ -208,11 +211,11 @@ def _custody(record: OwnRecord, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _how_far(row: Mapping[str, Any], *, for_core: bool = False) -> str:
+def _how_far(row: Mapping[str, Any], zone: str, *, for_core: bool = False) -> str:
     if row["read"]:
         return f"read by {row['read_by'] or 'somebody'}"
     if row["opened"]:
-        return f"opened on a page there {row['opened']}"
+        return f"opened on a page there {local_time(row['opened'], zone, day=True)}"
     came_to = _came_to(row)
     if came_to:
         return came_to

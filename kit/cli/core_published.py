@@ -10,6 +10,7 @@ from kit.cli.output import print_json, print_table
 from kit.cli.parser import whole_number
 from kit.errors import UsageError
 from kit.health.times import rfc3339
+from kit.health.words import local_moment
 
 if TYPE_CHECKING:
     from sync.core.publications import Copy, Publication
@@ -53,11 +54,20 @@ def list_published(arguments: argparse.Namespace, core: Core) -> int:
     if arguments.json:
         print_json([_as_json(each, names) for each in found])
         return 0
+    zone = core.settings.unit.timezone
     if arguments.number is not None:
-        _print_one(found[0], names)
+        _print_one(found[0], names, zone)
     else:
         lines = [
-            (each.number, rfc3339(each.published_ms), each.kind, each.name, each.by, each.size_bytes, *_counts(each))
+            (
+                each.number,
+                local_moment(each.published_ms, zone),
+                each.kind,
+                each.name,
+                each.by,
+                each.size_bytes,
+                *_counts(each),
+            )
             for each in found
         ]
         heads = ("number", "published", "kind", "name", "by", "bytes", "at the kit", "opened", "")
@@ -81,14 +91,14 @@ def withdraw(arguments: argparse.Namespace, core: Core) -> int:
     return 0
 
 
-def _print_one(publication: Publication, names: dict[str, str]) -> None:
+def _print_one(publication: Publication, names: dict[str, str], zone: str) -> None:
     sender = f" by {publication.by}" if publication.by else ""
-    published = rfc3339(publication.published_ms)
+    published = local_moment(publication.published_ms, zone)
     print(f"{publication.name} ({publication.kind}), published {published}{sender}, {publication.size_bytes} bytes")
     if publication.withdrawn_ms is not None:
-        print(f"withdrawn {rfc3339(publication.withdrawn_ms)}")
+        print(f"withdrawn {local_moment(publication.withdrawn_ms, zone)}")
     lines = [
-        (names.get(copy.unit, copy.unit), _how_far(copy, withdrawn=publication.withdrawn_ms is not None))
+        (names.get(copy.unit, copy.unit), _how_far(copy, zone, withdrawn=publication.withdrawn_ms is not None))
         for copy in publication.copies
     ]
     print_table(("kit", "how far"), lines, empty="It was for no kit.")
@@ -100,17 +110,20 @@ def _counts(publication: Publication) -> tuple[str, str, str]:
     return f"{publication.arrived} of {kits}", f"at {publication.opened} of {kits}", back
 
 
-def _how_far(copy: Copy, *, withdrawn: bool) -> str:
-    opened = f"opened there {rfc3339(copy.opened_ms)}"
+def _how_far(copy: Copy, zone: str, *, withdrawn: bool) -> str:
+    def at(at_ms: int | None) -> str:
+        return "?" if at_ms is None else local_moment(at_ms, zone)
+
+    opened = f"opened there {at(copy.opened_ms)}"
     if withdrawn:
         seen = f"; it was {opened}" if copy.opened_ms is not None else ""
         here = copy.accepted_ms is not None or copy.opened_ms is not None
         still = "still there, as far as is known" if here else "not known to be there"
-        return (f"gone there {rfc3339(copy.gone_ms)}" if copy.gone_ms is not None else still) + seen
+        return (f"gone there {at(copy.gone_ms)}" if copy.gone_ms is not None else still) + seen
     return {
         "opened": opened,
-        "accepted": f"at the kit since {rfc3339(copy.accepted_ms)}; nobody is known to have opened it",
-        "left": f"left by {copy.link} {rfc3339(copy.left_ms)}",
+        "accepted": f"at the kit since {at(copy.accepted_ms)}; nobody is known to have opened it",
+        "left": f"left by {copy.link} {at(copy.left_ms)}",
     }.get(copy.state, "waits until the kit is heard")
 
 

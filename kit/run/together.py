@@ -17,7 +17,9 @@ FULL_AGAIN_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: threading.Event) -> None:
+def run_together(
+    jobs: Mapping[str, Callable[[threading.Event], None]], stop: threading.Event, *, full_again_s: float = FULL_AGAIN_S
+) -> None:
     """Run each job in a thread until `stop`; if one fails, all end and its error is raised.
 
     The process then ends with it, is shown with that error, and is started anew: a service that lost one of its
@@ -28,7 +30,7 @@ def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: th
 
     def guard(job: Callable[[threading.Event], None]) -> None:
         try:
-            _through_full_disks(job, stop)
+            _through_full_disks(job, stop, full_again_s)
             if not stop.is_set():
                 failures.append(RuntimeError(f"{threading.current_thread().name} ended by itself"))
         except BaseException as error:  # noqa: BLE001 - whatever it was, the main thread raises it
@@ -45,7 +47,7 @@ def run_together(jobs: Mapping[str, Callable[[threading.Event], None]], stop: th
         raise failures[0]
 
 
-def _through_full_disks(job: Callable[[threading.Event], None], stop: threading.Event) -> None:
+def _through_full_disks(job: Callable[[threading.Event], None], stop: threading.Event, full_again_s: float) -> None:
     told = False
     while True:
         try:
@@ -56,7 +58,7 @@ def _through_full_disks(job: Callable[[threading.Event], None], stop: threading.
             if not told:
                 _log.warning("%s waits for room on the disk: %s", threading.current_thread().name, error)
             told = True
-            if stop.wait(FULL_AGAIN_S):
+            if stop.wait(full_again_s):
                 return
         else:
             return

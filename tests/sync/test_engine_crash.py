@@ -117,6 +117,17 @@ def test_that_the_core_has_no_room_is_not_said_longer_than_it_is_known(make_worl
     assert CORE_IS_FULL not in world.kit.reports[0].explain
 
 
+def take_alarms_only(side: Any) -> None:
+    take = side.store.take
+
+    def alarms_only(records: Any, **facts: Any) -> Any:
+        if any(record.priority != Priority.DISTRESS for record in records):
+            raise CannotStoreNow("the disk is full")
+        return take(records, **facts)
+
+    side.store.take = alarms_only
+
+
 def test_that_the_core_has_no_room_is_not_said_for_ever_of_one_that_has_fallen_silent(make_world: Any) -> None:
     world = make_world()
     world.live(60)
@@ -130,14 +141,7 @@ def test_that_the_core_has_no_room_is_not_said_for_ever_of_one_that_has_fallen_s
 def test_an_alarm_that_a_full_core_takes_does_not_say_that_it_has_room_for_the_rest(make_world: Any) -> None:
     world = make_world()
     world.live(60)
-    take = world.core.store.take
-
-    def alarms_only(records: Any, **facts: Any) -> Any:
-        if any(record.priority != Priority.DISTRESS for record in records):
-            raise CannotStoreNow("the disk is full")
-        return take(records, **facts)
-
-    world.core.store.take = alarms_only
+    take_alarms_only(world.core)
     world.kit.write(priority=3, body=b"a summary")
     assert world.live(1800, until=lambda: "core_full" in world.kit.reports[0].facts) < 1800
     world.kit.write(priority=0, body=b"frost tonight")
@@ -249,13 +253,7 @@ def test_an_alarm_among_what_a_full_core_cannot_take_is_taken(make_world: Any) -
     world = make_world()
     world.live(60)
     take = world.core.store.take
-
-    def alarms_only(records: Any, **facts: Any) -> Any:
-        if any(record.priority != Priority.DISTRESS for record in records):
-            raise CannotStoreNow("the disk is full")
-        return take(records, **facts)
-
-    world.core.store.take = alarms_only
+    take_alarms_only(world.core)
     world.kit.write(priority=3, body=b"a summary")
     world.kit.write(priority=0, body=b"frost tonight")
     world.live(1800, until=lambda: world.kit.waiting == 1)

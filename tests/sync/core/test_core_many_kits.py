@@ -6,8 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
+from sync.core.sqlite_store import SqliteCoreStore, store_file
 from sync.engine import SyncEngine
 from sync.engine.offering import REFRESH_S
 from sync.engine.talks import SETTLED_S
@@ -59,21 +58,28 @@ def write(city: Any, unit: str, **more: Any) -> None:
         store.write(addressee=unit, kind="note", priority=2, body=b"the road is open", now_ms=city.now_ms, **more)
 
 
-def test_what_is_written_for_one_kit_leaves_at_once_and_the_store_is_not_asked_for_the_others(
-    city: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class WatchedStore(SqliteCoreStore):
+    """Remembers for which kits it was asked."""
+
+    asked: list[str]
+
+    def outgoing(self, peer: str, *, now_ms: int, limit: int) -> Any:
+        self.asked.append(peer)
+        return super().outgoing(peer, now_ms=now_ms, limit=limit)
+
+
+def test_what_is_written_for_one_kit_leaves_at_once_and_the_store_is_not_asked_for_the_others(city: Any) -> None:
     kits = [city.joined(f"Village {number}") for number in range(KITS)]
-    radio, asked = Radio(), list[str]()
-    outgoing = city.store.outgoing
+    with WatchedStore(store_file(city.core.home, city.core.settings.core), city.core.identity) as store:
+        store.asked = []
+        _only_the_one_is_asked_for(city, store, kits)
 
-    def look_on(peer: str, **told: Any) -> Any:
-        asked.append(peer)
-        return outgoing(peer, **told)
 
-    monkeypatch.setattr(city.store, "outgoing", look_on)
+def _only_the_one_is_asked_for(city: Any, store: WatchedStore, kits: list[Any]) -> None:
+    radio, asked = Radio(), store.asked
     engine = SyncEngine(
-        identity=city.core.identity, store=city.store, peers=city.store, links=[radio], clock=city.clock,
-        rng=random.Random(1), on_links=lambda _: None, changed=city.store.changed,
+        identity=city.core.identity, store=store, peers=store, links=[radio], clock=city.clock,
+        rng=random.Random(1), on_links=lambda _: None, changed=store.changed,
     )  # fmt: skip
     engine.step()
     assert len(asked) == KITS

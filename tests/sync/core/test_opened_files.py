@@ -101,7 +101,7 @@ def test_each_step_of_a_lesson_is_known_at_the_core_and_opened_only_once_somebod
     assert "1 of 2      at 1 of 2" in capsys.readouterr().out
     assert main(["core", "published", str(number), *home]) == 0
     told = capsys.readouterr().out
-    assert "Orchard village  opened there 2016-04-23T18:00:00Z" in told
+    assert "Orchard village  opened there Sat 23 Apr 2016 21:00" in told
     assert "River village    waits until the kit is heard" in told
     assert "Nobody can say whether it was read." in told
     assert main(["core", "published", "--json", *home]) == 0
@@ -112,7 +112,7 @@ def test_each_step_of_a_lesson_is_known_at_the_core_and_opened_only_once_somebod
     }  # fmt: skip
     assert main(["core", "queue", *home]) == 0
     queue = capsys.readouterr().out
-    assert "opened on a page there 2016-04-23T18:00:00Z" in queue
+    assert "opened on a page there Sat 23 Apr 2016 21:00" in queue
     assert "read" not in queue.lower()
     assert main(["core", "published", "999", *home]) == 2
     assert "nothing was published as number 999" in capsys.readouterr().err
