@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest_sides import free_port, wait_for_port
@@ -123,8 +123,22 @@ class Bench:
             time.sleep(0.02)
 
 
-def lost(folder: Path, *, generated: bool, away: bool, size: int, rounds: int) -> int:
+def kill_mosquitto(bench: Bench) -> None:
+    bench.kill(bench.mosquitto)
+
+
+def lost(
+    folder: Path,
+    *,
+    generated: bool,
+    away: bool,
+    size: int,
+    rounds: int,
+    end: Callable[[Bench], None] = kill_mosquitto,
+) -> int:
+    """Messages lost in so many rounds; `end` is what happens behind the last PUBACK of each."""
     bench = Bench(folder, generated=generated)
+    os.sync()  # a unit that was set up long ago
     try:
         total = 0
         for mark in range(rounds):
@@ -133,9 +147,9 @@ def lost(folder: Path, *, generated: bool, away: bool, size: int, rounds: int) -
             if away:
                 bench.kill(bench.kit)
             bench.burst(size, mark)
-            bench.kill(bench.mosquitto)
+            end(bench)
             bench.start_mosquitto()
-            if away:
+            if bench.kit is None or bench.kit.poll() is not None:
                 bench.start_kit()
             total += bench.missing(size, mark)
             bench.kill(bench.kit)

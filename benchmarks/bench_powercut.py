@@ -17,19 +17,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from bench_external import Bench
+from bench_external import Bench, lost
 from bench_ingest import Device
 from ingest_sides import Side
 from powercut import ImageDisk, lacking
-
-SETTLE_S = 0.5
 
 
 @contextmanager
@@ -77,26 +74,11 @@ def lost_by_kit(size: int, rounds: int) -> int:
 def lost_by_mosquitto(size: int, rounds: int, *, generated: bool, away: bool) -> int:
     """Of Mosquitto with the kit's client behind it."""
     with disk() as under:
-        bench, total = Bench(under.root, generated=generated), 0
-        os.sync()
-        try:
-            for mark in range(rounds):
-                bench.start_mosquitto()
-                bench.start_kit()
-                if away:
-                    bench.kill(bench.kit)
-                    time.sleep(SETTLE_S)  # it is known to be away
-                bench.burst(size, mark)
-                cut(under, [each for each in (bench.mosquitto, bench.kit) if each and each.poll() is None])
-                bench.start_mosquitto()
-                bench.start_kit()
-                total += bench.missing(size, mark)
-                bench.kill(bench.kit)
-                bench.kill(bench.mosquitto)
-            return total
-        finally:
-            bench.kill(bench.kit)
-            bench.kill(bench.mosquitto)
+
+        def end(bench: Bench) -> None:
+            cut(under, [each for each in (bench.mosquitto, bench.kit) if each and each.poll() is None])
+
+        return lost(under.root, generated=generated, away=away, size=size, rounds=rounds, end=end)
 
 
 def main() -> None:
