@@ -235,7 +235,7 @@ def tell_time(database: Database, clock: Clock, *, source: str, who: str, wall_s
 
 def _move_some(connection: sqlite3.Connection, *, row: BootRow, final: bool, limit: int) -> int:
     due = connection.execute(
-        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND (? OR mono_ms + ? != time_ms) LIMIT 1",
+        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND (? OR offset_ms != ?) LIMIT 1",
         (row.number, final, row.offset_ms),
     ).fetchone()
     return undated.move_readings(connection, row, limit=limit) if due is not None else 0

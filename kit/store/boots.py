@@ -1,10 +1,10 @@
 """The boots of this machine, and what was dated in them by a guess.
 
-While the time is a guess, a reading that the kit dates carries (boot, milliseconds since boot) beside it
-(`undated_readings`). Own records and alerts need no mark of their own: `boots` remembers their numbers at the start of
-each boot, and numbers count in the order of writing, whatever the clock says. When the time of a boot becomes known,
-`settle_boot` moves records, alerts and receipts at once, and `kit.store.undated` the readings, some thousand at a time;
-killed in between, it goes on where it was, because every move is to an absolute time.
+While the time is a guess, a reading that the kit dates is noted with its boot and the offset by which it was dated
+(`kit.store.undated_rows`). Own records and alerts need no mark of their own: `boots` remembers their numbers at the
+start of each boot, and numbers count in the order of writing, whatever the clock says. When the time of a boot becomes
+known, `settle_boot` moves records, alerts and receipts at once, and `kit.store.undated` the readings, some thousand at
+a time; killed in between, it goes on where it was, because every move is to an absolute time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,46 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kit.store.migrations import sql
+from kit.store.migrations import Migration, sql
 
 if TYPE_CHECKING:
+    import sqlite_utils
+
     from kit.model.alert import Alert
+
+
+def _by_transaction(db: sqlite_utils.Database) -> None:
+    """One row for many readings instead of one for each."""
+    from kit.store.packed_value import KEYS_AT_ONCE
+    from kit.store.undated_rows import note_undated
+
+    connection = db.conn
+    connection.execute("ALTER TABLE undated_readings RENAME TO undated_readings_0002")
+    connection.execute(
+        "CREATE TABLE undated_readings (boot INTEGER NOT NULL, number INTEGER NOT NULL, moved INTEGER NOT NULL, "
+        "held INTEGER NOT NULL, offset_ms INTEGER NOT NULL, first_mono_ms INTEGER NOT NULL, "
+        "last_mono_ms INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (boot, number)) WITHOUT ROWID"
+    )
+    alike: dict[tuple[int, int, int, int], list[int]] = {}
+
+    def note(dated: tuple[int, int, int, int]) -> None:
+        boot, moved, held, offset_ms = dated
+        keys = alike.pop(dated)
+        note_undated(connection, boot=boot, offset_ms=offset_ms, held=bool(held), keys=keys, moved=bool(moved))
+
+    for boot, moved, held, mono_ms, series, time_ms in connection.execute(
+        "SELECT boot, moved, held, mono_ms, series, time_ms FROM undated_readings_0002 "
+        "ORDER BY boot, moved, mono_ms, series, time_ms"
+    ):
+        dated = boot, moved, held, time_ms - mono_ms
+        keys = alike.setdefault(dated, [])
+        keys += series, time_ms
+        if len(keys) == 2 * KEYS_AT_ONCE:
+            note(dated)
+    for dated in list(alike):
+        note(dated)
+    connection.execute("DROP TABLE undated_readings_0002")
+
 
 MIGRATIONS = (
     sql(
@@ -63,6 +99,7 @@ MIGRATIONS = (
         DROP TABLE undated_readings_0001
         """,
     ),
+    Migration("boots", "0003_undated_by_transaction", _by_transaction),
 )
 
 REPORTS_KEPT = 200
@@ -124,11 +161,8 @@ def boots(connection: sqlite3.Connection) -> list[BootRow]:
 
 def note_ends(connection: sqlite3.Connection) -> None:
     """A boot lasted at least until its last reading, also where the power was cut before it was noted."""
-    connection.execute(
-        "UPDATE boots SET last_ms = max(last_ms, "
-        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number AND moved = 0), 0), "
-        "coalesce((SELECT max(mono_ms) FROM undated_readings WHERE boot = number AND moved = 1), 0))"
-    )
+    ends = connection.execute("SELECT max(last_mono_ms), boot FROM undated_readings GROUP BY boot").fetchall()
+    connection.executemany("UPDATE boots SET last_ms = max(last_ms, ?) WHERE number = ?", ends)
 
 
 def report_time(connection: sqlite3.Connection, *, boot: str, mono_ms: int, source: str, who: str, wall_ms: int) -> int:

@@ -31,6 +31,9 @@ QUALITY_SQL = "(code >> 3)"
 KEY_BYTES = 16
 """Of one pair of `pack_keys`."""
 
+KEYS_AT_ONCE = 1_000
+"""Readings in one row of the queue for the core (`kit.store.readings`) or of what is undated, at most."""
+
 
 def pack_value(value: float, decimals: int = 0) -> tuple[float, int]:
     """What to store for a finite value, and with how many decimals.

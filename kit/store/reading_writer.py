@@ -14,25 +14,22 @@ import sqlite3
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
-from operator import itemgetter
 from typing import NamedTuple
 
 from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import save_token
 from kit.store.many_rows import insert_rows
-from kit.store.packed_value import DECIMAL_BITS, POWERS, SHORT, pack_keys, pack_value, unpack_value
+from kit.store.packed_value import DECIMAL_BITS, KEYS_AT_ONCE, POWERS, SHORT, pack_keys, pack_value, unpack_value
 from kit.store.rollups import HOUR_MS, NEVER_MS
 from kit.store.transactions import Lifetime
+from kit.store.undated_rows import note_undated
 
 SHIFT_AT_MOST_MS = 999
 """Readings that a device dated alike are kept a millisecond apart, within their second; a thousand is no weather."""
 
 HEARD_EVERY_MS = 1_000
 """When a device was heard is kept to the second: one that speaks a hundred times in it costs one row."""
-
-KEYS_AT_ONCE = 1_000
-"""Readings in one row of the queue for the core; see `kit.store.readings`."""
 
 _TIME_DOUBTFUL, _TIME_SHIFTED, _IMPOSSIBLE = (
     int(flag) for flag in (Quality.TIME_DOUBTFUL, Quality.TIME_SHIFTED, Quality.IMPOSSIBLE)
@@ -92,9 +89,6 @@ class Outcome(Enum):
     CROWDED_OUT = "crowded out"
 
 
-_MONO_MS = itemgetter(2)
-"""When since boot an undated reading was taken."""
-
 _STORED, _SHIFTED = Outcome.STORED, Outcome.SHIFTED
 
 
@@ -112,7 +106,7 @@ class ReadingWriter:
         self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
         self._arrived_ms = 0
-        self._undated: list[tuple[int, int, int, int, int, bool]] = []
+        self._undated: dict[Undated, list[int]] = {}
         self._held: set[tuple[int, int]] = set()
         self._horizon_ms = NEVER_MS
         self._late: set[tuple[int, int]] = set()
@@ -235,9 +229,8 @@ class ReadingWriter:
         key = (number, time_ms)
         self._rows[key] = (number, time_ms, stored, quality << DECIMAL_BITS | decimals)
         if undated is not None:
-            boot, offset_ms, held = undated
-            self._undated.append((boot, 0, time_ms - offset_ms, number, time_ms, held))
-            if held:
+            self._undated.setdefault(undated, []).extend(key)
+            if undated.held:
                 self._held.add(key)
         if time_ms < self._horizon_ms:
             self._late.add((number, time_ms // HOUR_MS))
@@ -279,9 +272,8 @@ class ReadingWriter:
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
         insert_rows(connection, "INSERT OR FAIL INTO readings", list(self._rows.values()))
-        # in the order of their table, as far as many devices at once are not: then each row stands behind the last one
-        self._undated.sort(key=_MONO_MS)
-        insert_rows(connection, "INSERT OR FAIL INTO undated_readings", self._undated)
+        for (boot, offset_ms, waits), dated in self._undated.items():
+            note_undated(connection, boot=boot, offset_ms=offset_ms, held=waits, keys=dated)
         held, keys = self._held, list[int]()
         if len(held) < len(self._rows):
             keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))

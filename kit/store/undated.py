@@ -1,7 +1,8 @@
 """The readings that were dated by a guess, until each has its true time.
 
-`undated_readings` says of each by (boot, milliseconds since boot) where it belongs. They are moved some thousand at a
-time, and let go to the core in the order in which they were taken; `kit.store.boots` has the boots and their offsets.
+`undated_readings` says of each when it was taken, in milliseconds since boot (`kit.store.undated_rows`). They are
+moved some thousand at a time, and let go to the core in the order in which they were taken; `kit.store.boots` has the
+boots and their offsets.
 """
 
 from __future__ import annotations
@@ -13,14 +14,23 @@ from kit.clock import EARLIEST_BELIEVABLE_S
 from kit.model.readings import Quality
 from kit.store.boots import BootRow
 from kit.store.ingest_state import save_token
-from kit.store.packed_value import DECIMAL_BITS, DECIMAL_MASK, QUALITY_SQL, VALUE_SQL, pack_keys, unpack_keys
-from kit.store.reading_writer import KEYS_AT_ONCE
+from kit.store.packed_value import (
+    DECIMAL_BITS,
+    DECIMAL_MASK,
+    KEY_BYTES,
+    KEYS_AT_ONCE,
+    QUALITY_SQL,
+    VALUE_SQL,
+    pack_keys,
+    unpack_keys,
+)
 from kit.store.rollups import mark_late
+from kit.store.undated_rows import NOT_YET, Noted, count_noted, pick, put_back
 
 BELIEVABLE_MS = EARLIEST_BELIEVABLE_S * 1000
 
 UNDATED_AT_MOST = 200_000
-"""Of readings whose date is trusted and might yet be corrected; the oldest are then left as they are. 30 bytes each."""
+"""Of readings whose date is trusted and might yet be corrected; the oldest are then left as they are. 16 bytes each."""
 
 SAME_FOR_AT_MOST_MS = 7 * 86_400_000
 """Nobody asks for how much longer a value has stood still; the longest limit of `kit.model.quantities` is 72 h."""
@@ -31,32 +41,27 @@ GUESSED = int(Quality.TIME_GUESSED | Quality.TIME_DOUBTFUL)
 def move_readings(connection: sqlite3.Connection, row: BootRow, *, limit: int) -> int:
     """Move some of a boot's undated readings to where its offset puts them; returns how many were looked at."""
     up = connection.execute(
-        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND mono_ms + ? > time_ms LIMIT 1",
+        "SELECT 1 FROM undated_readings WHERE boot = ? AND moved = 0 AND offset_ms < ? LIMIT 1",
         (row.number, row.offset_ms),
     ).fetchone()
     # away from where the others still are: nothing then stands in the way but readings that the device itself dated
-    order = "DESC" if up else "ASC"
-    waiting = connection.execute(
-        f"SELECT series, time_ms, mono_ms, held FROM undated_readings WHERE boot = ? AND moved = 0 "  # noqa: S608 - one of two words
-        f"ORDER BY mono_ms {order} LIMIT ?",
-        (row.number, limit),
-    ).fetchall()
+    picked = pick(connection, row.number, "moved = 0", limit=limit, latest=up is not None)
+    waiting = picked.taken
+    placed: list[Noted] = []
     moved: list[tuple[int, int, int]] = []
-    for series, time_ms, mono_ms, held in waiting:
-        to_ms, shifted = _free(connection, series, time_ms, mono_ms + row.offset_ms)
+    for noted in waiting:
+        series, time_ms = noted.series, noted.time_ms
+        to_ms, shifted = _free(connection, series, time_ms, noted.mono_ms + row.offset_ms)
         keep = ~GUESSED if row.known else ~int(Quality.TIME_DOUBTFUL) if to_ms >= BELIEVABLE_MS else -1
         _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted)
-        connection.execute(
-            "UPDATE undated_readings SET time_ms = ?, moved = 1 "
-            "WHERE boot = ? AND moved = 0 AND mono_ms = ? AND series = ? AND time_ms = ?",
-            (to_ms, row.number, mono_ms, series, time_ms),
-        )
-        if not held and to_ms != time_ms:
+        placed.append(noted._replace(time_ms=to_ms, moved=1))
+        if not noted.held and to_ms != time_ms:
             moved.append((to_ms, series, time_ms))
+    put_back(connection, row.number, picked, placed)
     if moved:
         _move_unsynced(connection, moved)
     if waiting:
-        for series in {each[0] for each in waiting}:
+        for series in {noted.series for noted in waiting}:
             _renew_latest(connection, series)
         save_token(connection, secrets.token_bytes(8))  # whoever writes readings must forget what it remembers
     return len(waiting)
@@ -73,12 +78,14 @@ def release_readings(
         limit: at most so many at once.
         before_mono_ms: only those older than this, whose time is still a guess: they have waited long enough.
     """
-    places = connection.execute(
-        "SELECT boot, moved, mono_ms, series, time_ms FROM undated_readings "
-        "WHERE boot = ? AND held = 1 AND mono_ms < ? AND (moved = 1 OR ?) ORDER BY mono_ms LIMIT ?",
-        (row.number, 2**62 if before_mono_ms is None else before_mono_ms, before_mono_ms is not None, limit),
-    ).fetchall()
-    rows = [(series, time_ms) for *_, series, time_ms in places]
+    picked = pick(
+        connection,
+        row.number,
+        "held = 1 AND moved = 1" if before_mono_ms is None else "held = 1",
+        limit=limit,
+        before_mono_ms=NOT_YET if before_mono_ms is None else before_mono_ms,
+    )
+    rows = [(noted.series, noted.time_ms) for noted in picked.taken]
     connection.executemany(
         "INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)",
         [
@@ -86,40 +93,41 @@ def release_readings(
             for some in (rows[at : at + KEYS_AT_ONCE] for at in range(0, len(rows), KEYS_AT_ONCE))
         ],
     )
-    connection.executemany(
-        "UPDATE undated_readings SET held = 0 "
-        "WHERE boot = ? AND moved = ? AND mono_ms = ? AND series = ? AND time_ms = ?",
-        places,
-    )
+    put_back(connection, row.number, picked, [noted._replace(held=0) for noted in picked.taken])
     return len(rows)
 
 
 def forget_undated(connection: sqlite3.Connection, row: BootRow) -> int:
     """Everything of that boot has its final time; returns how many were undated."""
-    return connection.execute(
-        "DELETE FROM undated_readings WHERE boot = ? AND held = 0 AND moved = 1", (row.number,)
-    ).rowcount
+    final = "boot = ? AND held = 0 AND moved = 1"
+    count = count_noted(connection, final, (row.number,))
+    connection.execute(f"DELETE FROM undated_readings WHERE {final}", (row.number,))  # noqa: S608 - as above
+    return count
 
 
 def bound_undated(connection: sqlite3.Connection) -> int:
-    """Keep the table small: the oldest whose time is trusted already stay as they are. Returns how many went."""
-    count = connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0]
-    if count <= UNDATED_AT_MOST:
+    """Keep the table small: the oldest whose time is trusted already stay as they are. Returns how many went.
+
+    Whole rows go: to cut one a little shorter each second would cost the card more than the readings themselves.
+    """
+    excess = count_noted(connection) - UNDATED_AT_MOST
+    if excess <= 0:
         return 0
-    return connection.execute(
-        "DELETE FROM undated_readings WHERE (boot, moved, mono_ms, series, time_ms) IN (SELECT boot, moved, mono_ms, "
-        "series, time_ms FROM undated_readings WHERE held = 0 ORDER BY boot, mono_ms LIMIT ?)",
-        (count - UNDATED_AT_MOST,),
-    ).rowcount
+    gone, rows = 0, []
+    for boot, number, size in connection.execute(
+        "SELECT boot, number, length(keys) FROM undated_readings WHERE held = 0 ORDER BY boot, last_mono_ms"
+    ):
+        rows.append((boot, number))
+        gone += size // KEY_BYTES
+        if gone >= excess:
+            break
+    connection.executemany("DELETE FROM undated_readings WHERE boot = ? AND number = ?", rows)
+    return gone
 
 
 def count_undated(connection: sqlite3.Connection, boot: int, *, unmoved_only: bool = False) -> int:
     """How many readings of a boot may still move."""
-    return int(
-        connection.execute(
-            "SELECT count(*) FROM undated_readings WHERE boot = ? AND (moved = 0 OR NOT ?)", (boot, unmoved_only)
-        ).fetchone()[0]
-    )
+    return count_noted(connection, "boot = ? AND (moved = 0 OR NOT ?)", (boot, unmoved_only))
 
 
 def _free(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType
 from kit.model.batch import decode_batch
 from kit.model.ledger import LedgerFile
 from kit.model.messages import Published
+from kit.model.readings import Quality
 from kit.store.boots import boots, latest_time_in
 from kit.store.database import Database
 from kit.store.joining import current_code, use_code
@@ -76,11 +77,17 @@ class Kit:
         self.true_s += 20.0
         self.start()
 
-    def measure(self) -> None:
-        value = float(len(self.sent))
-        self.sent.append(value)
-        self.taken_at.append(self.true_s)
-        payload = json.dumps([{"n": "weight", "u": "kg", "v": value}]).encode()
+    def measure(self, times: int = 1) -> None:
+        """One message; several values in it were measured 10 ms after each other, the last one now."""
+        values = [float(len(self.sent) + place) for place in range(times)]
+        ago_s = [0.01 * (times - 1 - place) for place in range(times)]
+        self.sent += values
+        self.taken_at += [self.true_s - ago for ago in ago_s]
+        told = [
+            {"n": "weight", "u": "kg", "v": value, **({"t": -ago} if ago else {})}
+            for value, ago in zip(values, ago_s, strict=True)
+        ]
+        payload = json.dumps(told).encode()
         message = Published(
             username="s",
             client_id="c",
@@ -259,23 +266,35 @@ def test_a_boot_whose_time_never_became_known_lies_between_its_neighbours(make: 
     assert count_unsynced(kit.database.connection, at_most=9)[0] == 5
 
 
-def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(make: Callable[..., Kit]) -> None:
+DEATHS = {
+    "among the readings of the second transaction": "UPDATE OF time_ms ON main.readings "
+    f"WHEN (SELECT count(*) FROM readings WHERE code >> 3 & {int(Quality.TIME_GUESSED)} = 0) = 10",
+    "when the second has moved all of its readings": "DELETE ON main.undated_readings "
+    "WHEN EXISTS (SELECT 1 FROM undated_readings WHERE moved)",
+    "when the second notes which it has moved": "INSERT ON main.undated_readings WHEN NEW.moved "
+    "AND EXISTS (SELECT 1 FROM undated_readings WHERE moved)",
+    "when the second notes which are still to be moved": "INSERT ON main.undated_readings WHEN NOT NEW.moved "
+    "AND EXISTS (SELECT 1 FROM undated_readings WHERE moved)",
+}
+
+
+@pytest.mark.parametrize("moment", DEATHS)
+def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(make: Callable[..., Kit], moment: str) -> None:
     kit = make(at_s=20.0)
     kit.rows_at_once = 7
     kit.start()
     kit.step()
-    for _ in range(20):
+    for _ in range(10):
         kit.pass_time(1.0)
-        kit.measure()
-    # in the middle of the second transaction; what it had moved is undone, as after a kill
+        kit.measure(3)
+    # what the transaction had moved is undone, as after a kill
     kit.database.connection.execute(
-        "CREATE TEMP TRIGGER death BEFORE UPDATE OF moved ON main.undated_readings "
-        "WHEN (SELECT count(*) FROM undated_readings WHERE moved) = 10 BEGIN SELECT raise(ABORT, 'killed'); END"
+        f"CREATE TEMP TRIGGER death BEFORE {DEATHS[moment]} BEGIN SELECT raise(ABORT, 'killed'); END"
     )
     with pytest.raises(sqlite3.IntegrityError, match="killed"):
         kit.told("core", kit.true_s)
-    moved = kit.database.connection.execute("SELECT count(*) FROM undated_readings WHERE moved").fetchone()[0]
-    assert moved == kit.rows_at_once
+    assert 30 - count_undated(kit.database.connection, 1, unmoved_only=True) == kit.rows_at_once
+    assert count_undated(kit.database.connection, 1) == 30
     kit.database.connection.execute("DROP TRIGGER death")
     kit.start()
     kit.step()

@@ -15,9 +15,10 @@ from kit.store.reading_writer import HEARD_EVERY_MS, Outcome, ReadingWriter
 from kit.store.readings import find_readings, sensors
 from kit.store.transactions import Lifetime
 from kit.store.undated import count_undated
+from kit.store.undated_rows import pick
 
 NOON = 1_460_462_400_000
-MINUTE = 60_000
+MINUTE, HOUR = 60_000, 3_600_000
 MIGRATIONS = (*readings.MIGRATIONS, *ingest_state.MIGRATIONS)
 
 
@@ -231,15 +232,25 @@ def test_memory_lasts_only_as_far_as_its_transaction_reached(database: Database)
         assert not Lifetime(foreign).lasts(foreign), "nobody says what becomes of such a transaction"
 
 
-def test_what_an_older_kit_held_undated_is_held_in_the_new_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("older", [1, 2])
+def test_what_an_older_kit_held_undated_one_by_one_is_held_in_few_rows(tmp_path: Path, older: int) -> None:
     file = tmp_path / "kit.db"
-    before = (*facts.MIGRATIONS, *readings.MIGRATIONS, *boots.MIGRATIONS[:1])
-    rows = [(1, 70_000, 2, NOON, 1, 0), (1, 60_000, 1, NOON - 10_000, 0, 1), (2, 5, 1, NOON + MINUTE, 1, 0)]
+    before = (*facts.MIGRATIONS, *readings.MIGRATIONS, *boots.MIGRATIONS[:older])
+    # waiting and released, moved and not, dated by several offsets, one that had to make way; more than fit in a row
+    rows = [(2, 5, 1, NOON + MINUTE, 1, 0), (1, 60_000, 1, NOON - 10_000, 0, 1), (1, 60_000, 2, NOON - 9_999, 0, 1)]
+    rows += [(1, 70_000 + number, 2 + number % 2, NOON + number, 1, 0) for number in range(2_500)]
+    rows += [(1, 90_000 + number, 3, NOON + HOUR + number, number % 2, number // 2 % 2) for number in range(40)]
     with Database(file, migrations=before) as old:
-        old.connection.executemany("INSERT INTO undated_readings VALUES (?, ?, ?, ?, ?, ?)", rows)
-    with Database(file, migrations=(*before, *boots.MIGRATIONS[1:])) as new:
-        kept = new.connection.execute(
-            "SELECT boot, mono_ms, series, time_ms, held, moved FROM undated_readings ORDER BY boot, mono_ms DESC"
-        ).fetchall()
-        assert list(map(tuple, kept)) == rows
-        assert count_undated(new.connection, 1, unmoved_only=True) == 1
+        old.connection.executemany(
+            "INSERT INTO undated_readings (boot, mono_ms, series, time_ms, held, moved) VALUES (?, ?, ?, ?, ?, ?)", rows
+        )
+    with Database(file, migrations=(*before, *boots.MIGRATIONS[older:])) as new:
+        kept = [
+            (boot, noted.mono_ms, noted.series, noted.time_ms, noted.held, noted.moved)
+            for boot in (1, 2)
+            for noted in pick(new.connection, boot, "1", limit=10_000).taken
+        ]
+        assert sorted(kept) == sorted(rows)
+        assert count_undated(new.connection, 1) == 2_542
+        assert count_undated(new.connection, 1, unmoved_only=True) == 2_520
+        assert new.connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0] == 10

@@ -1,0 +1,171 @@
+"""The rows of `undated_readings`: one for all readings of a transaction that were dated by the same guess.
+
+Nearly none of them is ever looked at by itself, so noting them must cost little: their keys (series, Unix ms) stand
+packed in one row, with the offset by which they were dated. Invariant: a reading was taken `time_ms - offset_ms`
+milliseconds after its boot, also after it was moved. So one that had to make way, and lies beside its place, is in a
+row of its own, whose offset says so. `first_mono_ms` and `last_mono_ms` say between which of these times the readings
+of a row were taken; those of several transactions may overlap, as a sensor may send what it measured hours ago.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kit.store.packed_value import KEY_BYTES, KEYS_AT_ONCE, pack_keys, unpack_keys
+
+NOT_YET = 2**62
+"""Later than any reading."""
+
+_INSERT = (
+    "INSERT INTO undated_readings (boot, number, moved, held, offset_ms, first_mono_ms, last_mono_ms, keys) VALUES "
+    "(?1, (SELECT coalesce(max(number), 0) + 1 FROM undated_readings WHERE boot = ?1), ?2, ?3, ?4, ?5, ?6, ?7)"
+)
+
+
+class Noted(NamedTuple):
+    """A reading in a row. In the order in which they were taken; where that is the same, of their keys.
+
+    Attributes:
+        mono_ms: when it was taken, milliseconds since boot.
+        moved: it is where the boot's offset puts it.
+        held: it waits for its true time before it leaves for the core.
+        row: the row's number.
+    """
+
+    mono_ms: int
+    series: int
+    time_ms: int
+    moved: int
+    held: int
+    row: int
+
+
+class Picked(NamedTuple):
+    """Readings of some rows.
+
+    Attributes:
+        taken: those that were asked for, in the order that was asked for.
+        left: what else is in these rows.
+    """
+
+    taken: list[Noted]
+    left: list[Noted]
+
+
+def note_undated(
+    connection: sqlite3.Connection, *, boot: int, offset_ms: int, held: bool, keys: list[int], moved: bool = False
+) -> None:
+    """Note readings that were dated by one guess.
+
+    Args:
+        connection: inside the transaction that stores them.
+        boot: number of the boot (`kit.store.boots`).
+        offset_ms: by which they were dated: kit time is milliseconds since boot plus this.
+        held: they wait for their true time before they leave for the core.
+        keys: series, Unix ms, series, Unix ms…
+        moved: they are where the boot's offset puts them.
+    """
+    for at in range(0, len(keys), 2 * KEYS_AT_ONCE):
+        some = keys[at : at + 2 * KEYS_AT_ONCE]
+        times = some[1::2]
+        span = min(times) - offset_ms, max(times) - offset_ms
+        connection.execute(_INSERT, (boot, int(moved), int(held), offset_ms, *span, pack_keys(some)))
+
+
+def pick(
+    connection: sqlite3.Connection,
+    boot: int,
+    where: str,
+    *,
+    limit: int,
+    latest: bool = False,
+    before_mono_ms: int = NOT_YET,
+) -> Picked:
+    """The readings that were taken first, or last.
+
+    Args:
+        connection: inside a transaction.
+        boot: of which boot.
+        where: which rows; a constant of ours.
+        limit: so many at most.
+        latest: the last ones, backwards.
+        before_mono_ms: only those taken before.
+    """
+    edge, way, sign = ("last_mono_ms", "DESC", 1) if latest else ("first_mono_ms", "ASC", -1)
+    rows = connection.execute(
+        f"SELECT number, {edge} FROM undated_readings WHERE boot = ? AND first_mono_ms < ? AND {where} "  # noqa: S608 - our constants
+        f"ORDER BY {edge} {way}",
+        (boot, before_mono_ms),
+    )
+    found: list[Noted] = []
+    others: list[Noted] = []
+    # times of the `limit` readings to be taken, as far as is known; a row that lies wholly behind them ends the search
+    times: list[int] = []
+    for number, edge_ms in rows:
+        if len(times) == limit and sign * edge_ms < times[0]:
+            break
+        for noted in _readings(connection, boot, number):
+            if noted.mono_ms >= before_mono_ms:
+                others.append(noted)
+                continue
+            found.append(noted)
+            if len(times) < limit:
+                heapq.heappush(times, sign * noted.mono_ms)
+            else:
+                heapq.heappushpop(times, sign * noted.mono_ms)
+    rows.close()  # before anything is changed
+    found.sort(reverse=latest)
+    return Picked(found[:limit], found[limit:] + others)
+
+
+def _readings(connection: sqlite3.Connection, boot: int, number: int) -> list[Noted]:
+    moved, held, offset_ms, keys = connection.execute(
+        "SELECT moved, held, offset_ms, keys FROM undated_readings WHERE boot = ? AND number = ?", (boot, number)
+    ).fetchone()
+    return [Noted(time_ms - offset_ms, series, time_ms, moved, held, number) for series, time_ms in unpack_keys(keys)]
+
+
+def put_back(connection: sqlite3.Connection, boot: int, picked: Picked, changed: Sequence[Noted]) -> None:
+    """Write what became of the readings that were taken; what else was in their rows stays as it is.
+
+    Args:
+        connection: inside the transaction in which they were picked.
+        boot: whose they are.
+        picked: from `pick`.
+        changed: `picked.taken` as it is now, in the same order.
+    """
+    apart = {noted.row for noted in picked.left}
+    became: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for old, new in zip(picked.taken, changed, strict=True):
+        became[old.row].add((new.moved, new.held))
+        if new.time_ms != old.time_ms:
+            apart.add(old.row)
+    apart |= {row for row, flags in became.items() if len(flags) > 1}
+    whole = [(*flags.pop(), boot, row) for row, flags in became.items() if row not in apart]
+    # the keys are the same: SQLite then changes one page and not those that the keys run over
+    connection.executemany("UPDATE undated_readings SET moved = ?, held = ? WHERE boot = ? AND number = ?", whole)
+    _write_anew(connection, boot, apart & became.keys(), [*changed, *picked.left])
+
+
+def _write_anew(connection: sqlite3.Connection, boot: int, rows: Iterable[int], noted: Sequence[Noted]) -> None:
+    """Those of the readings that are in these rows, in as few rows as can be, in their order."""
+    rows = set(rows)
+    connection.executemany(
+        "DELETE FROM undated_readings WHERE boot = ? AND number = ?", [(boot, number) for number in rows]
+    )
+    alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for mono_ms, series, time_ms, moved, held, row in sorted(noted):
+        if row in rows:
+            alike[moved, held, time_ms - mono_ms] += (series, time_ms)
+    for (moved, held, offset_ms), keys in alike.items():
+        note_undated(connection, boot=boot, offset_ms=offset_ms, held=bool(held), keys=keys, moved=bool(moved))
+
+
+def count_noted(connection: sqlite3.Connection, where: str = "1", values: Sequence[int] = ()) -> int:
+    """How many readings there are in the rows of that condition, a constant of ours."""
+    row = connection.execute(f"SELECT coalesce(sum(length(keys)), 0) FROM undated_readings WHERE {where}", values)  # noqa: S608 - our constants
+    return int(row.fetchone()[0]) // KEY_BYTES
