@@ -7,6 +7,7 @@ that say they may be repetitions; all others are only noted, as cheaply as can b
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from kit.model.messages import Published
 from kit.store.ingest_state import (
@@ -45,6 +46,10 @@ class Repeats:
             return True
         self._new.append(published)
         return False
+
+    def are_new(self, messages: Sequence[Published]) -> None:
+        """Remember undated messages at QoS 1 that do not say that they may be repetitions."""
+        self._new += messages
 
     def _is_held(self, connection: sqlite3.Connection, published: Published) -> bool:
         for one in self._new[self._looked_through :]:

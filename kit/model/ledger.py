@@ -19,10 +19,9 @@ import json
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import chain
 from typing import Any
 
 _FRAME = struct.Struct("<II")
@@ -47,9 +46,13 @@ class EntryKind(IntEnum):
 
 @dataclass(slots=True)
 class Evidence:
-    """What one transaction will have made true, gathered while it runs. Falsy when that is nothing to be kept."""
+    """What one transaction will have made true, gathered while it runs. Falsy when that is nothing to be kept.
 
-    readings: list[tuple[int, int]] = field(default_factory=list)
+    Attributes:
+        readings: series, Unix ms, series, Unix ms…
+    """
+
+    readings: list[int] = field(default_factory=list)
     records: list[RecordKey] = field(default_factory=list)
     series: dict[int, Names] = field(default_factory=dict)
 
@@ -111,10 +114,9 @@ def encode_series(series: Mapping[int, Names], at_ms: int) -> bytes:
     return encode_entry(EntryKind.SERIES, at_ms, json.dumps(series).encode())
 
 
-def encode_readings(readings: Iterable[tuple[int, int]], at_ms: int) -> bytes:
-    """Acknowledged readings, 16 bytes each."""
-    flat = list(chain.from_iterable(readings))
-    return encode_entry(EntryKind.READINGS, at_ms, struct.pack(f"<{len(flat)}q", *flat))
+def encode_readings(keys: Sequence[int], at_ms: int) -> bytes:
+    """Acknowledged readings (series, Unix ms, series, Unix ms…), 16 bytes each."""
+    return encode_entry(EntryKind.READINGS, at_ms, struct.pack(f"<{len(keys)}q", *keys))
 
 
 def encode_records(records: Iterable[RecordKey], at_ms: int) -> bytes:

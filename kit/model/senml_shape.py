@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,6 +74,19 @@ class Shape:
             return None
         found = [float(number) + 0.0 for number in match.groups()]
         return found if min(found) > -LARGE and max(found) < LARGE else None
+
+    def columns(self, payloads: Sequence[bytes], at: int) -> list[list[float]]:
+        """`values` of the messages from `at` on, as long as they hold short numbers only, by place."""
+        rows = []
+        match = self.short.fullmatch
+        for place in range(at, len(payloads)):
+            found = match(payloads[place])
+            if found is None:
+                break
+            rows.append(found.groups())
+        columns = [list(map(float, column)) for column in zip(*rows, strict=True)]
+        # -0 is 0 when a base value is added
+        return [[number + 0.0 for number in column] if 0.0 in column else column for column in columns]
 
     def read(self, payload: bytes) -> list[tuple[float, float, bool]] | None:
         """Value, time and whether that is relative, for each place; None if the message has to go the long way."""

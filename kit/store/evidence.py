@@ -20,11 +20,11 @@ def note_series(connection: sqlite3.Connection, series: int, names: Names) -> No
         evidence.series[series] = names
 
 
-def note_readings(connection: sqlite3.Connection, readings: Iterable[tuple[int, int]]) -> None:
-    """The transaction stores these readings, (series, Unix ms) each, and their sender will be told so."""
+def note_readings(connection: sqlite3.Connection, keys: Iterable[int]) -> None:
+    """The transaction stores these readings (series, Unix ms, series, Unix ms…), and their sender will be told so."""
     evidence = evidence_of(connection)
     if evidence is not None:
-        evidence.readings.extend(readings)
+        evidence.readings.extend(keys)
 
 
 def note_records(connection: sqlite3.Connection, records: Iterable[RecordKey]) -> None:

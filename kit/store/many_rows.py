@@ -24,13 +24,21 @@ def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[
         into: what stands before VALUES, a constant of ours: "INSERT INTO readings".
         rows: a value for each column.
     """
+    if rows:
+        insert_flat(connection, into, list(chain.from_iterable(rows)), columns=len(rows[0]))
+
+
+def insert_flat(connection: sqlite3.Connection, into: str, values: Sequence[Any], *, columns: int) -> None:
+    """`insert_rows` of rows whose values stand one behind the other."""
     at = 0
     for size in SIZES:
-        while len(rows) - at >= size:
-            connection.execute(_statement(into, len(rows[0]), size), list(chain.from_iterable(rows[at : at + size])))
-            at += size
-    if at < len(rows):
-        connection.executemany(_statement(into, len(rows[0]), 1), rows[at:])
+        step = size * columns
+        while len(values) - at >= step:
+            connection.execute(_statement(into, columns, size), values[at : at + step])
+            at += step
+    if at < len(values):
+        left = (values[place : place + columns] for place in range(at, len(values), columns))
+        connection.executemany(_statement(into, columns, 1), left)
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 DECIMAL_BITS = 3
 DECIMAL_MASK = (1 << DECIMAL_BITS) - 1
@@ -55,6 +56,19 @@ def pack_value(value: float, decimals: int = 0) -> tuple[float, int]:
         if whole / power == value and -SHORT < whole < SHORT:
             return whole, tried
     return (value, 0) if decimals == 0 else pack_value(value)
+
+
+def pack_values(values: Sequence[float], decimals: int) -> list[int] | None:
+    """What to store for values that all have this many decimals, as `pack_value` says; None if one has others."""
+    if min(values) <= -SHORT or max(values) >= SHORT:
+        return None
+    power = POWERS[decimals]
+    whole = [round(value * power) for value in values]
+    if [number / power for number in whole] != list(values) or min(whole) <= -SHORT or max(whole) >= SHORT:
+        return None
+    if 0 in whole and any(value == 0.0 and math.copysign(1.0, value) < 0 for value in values):
+        return None  # -0.0 equals 0.0, and is kept as it is
+    return whole
 
 
 def unpack_value(stored: float, code: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
@@ -19,8 +20,17 @@ from typing import NamedTuple
 from kit.model.readings import Quality, Raw
 from kit.store.evidence import note_readings, note_series
 from kit.store.ingest_state import save_token
-from kit.store.many_rows import insert_rows
-from kit.store.packed_value import DECIMAL_BITS, KEYS_AT_ONCE, POWERS, SHORT, pack_keys, pack_value, unpack_value
+from kit.store.many_rows import insert_flat, insert_rows
+from kit.store.packed_value import (
+    DECIMAL_BITS,
+    KEYS_AT_ONCE,
+    POWERS,
+    SHORT,
+    pack_keys,
+    pack_value,
+    pack_values,
+    unpack_value,
+)
 from kit.store.rollups import HOUR_MS, NEVER_MS
 from kit.store.transactions import Lifetime
 from kit.store.undated_rows import note_undated
@@ -80,6 +90,23 @@ class Undated(NamedTuple):
     held: bool
 
 
+class Run(NamedTuple):
+    """Readings of one series in consecutive milliseconds, as they will be kept.
+
+    Attributes:
+        start_ms: of the first; Unix ms.
+        shifted: the first is not kept at the time at which it came, but behind another one.
+        values: as they came.
+        stored, decimals: see `kit.store.packed_value`.
+    """
+
+    start_ms: int
+    shifted: bool
+    values: Sequence[float]
+    stored: Sequence[int]
+    decimals: int
+
+
 class Outcome(Enum):
     """What became of a reading."""
 
@@ -106,8 +133,8 @@ class ReadingWriter:
         self._rows: dict[tuple[int, int], tuple[int, int, float, int]] = {}
         self._raw: list[tuple[int, int, float, str]] = []
         self._arrived_ms = 0
-        self._undated: dict[Undated, list[int]] = {}
-        self._held: set[tuple[int, int]] = set()
+        self._runs: list[list[float]] = []
+        self._keys: dict[Undated | None, list[int]] = {}
         self._horizon_ms = NEVER_MS
         self._late: set[tuple[int, int]] = set()
         self._touched: dict[int, Series] = {}
@@ -152,6 +179,7 @@ class ReadingWriter:
 
     def doubt(self, series: Series, flag: int) -> None:
         """Flag the newest reading of a series as well, if it is of this transaction."""
+        self._unroll()
         key = (series.id, series.latest_ms or 0)
         row = self._rows.get(key)
         if row is not None:
@@ -228,10 +256,10 @@ class ReadingWriter:
         number = series.id
         key = (number, time_ms)
         self._rows[key] = (number, time_ms, stored, quality << DECIMAL_BITS | decimals)
-        if undated is not None:
-            self._undated.setdefault(undated, []).extend(key)
-            if undated.held:
-                self._held.add(key)
+        keys = self._keys.get(undated)
+        if keys is None:
+            keys = self._keys[undated] = []
+        keys += key
         if time_ms < self._horizon_ms:
             self._late.add((number, time_ms // HOUR_MS))
         if raw is not None:
@@ -247,6 +275,59 @@ class ReadingWriter:
             self._touched[number] = series
         return outcome
 
+    def run(self, series: Series, time_ms: int, values: Sequence[float]) -> Run | None:
+        """How undated readings that came at one time would be kept; None if `add` has to look at each. Changes nothing.
+
+        Args:
+            series: from `series`.
+            time_ms: when all of them came, Unix ms.
+            values: finite, in the series' unit, at least one.
+        """
+        newest_ms = series.newest_ms
+        shifted = newest_ms is not None and time_ms <= newest_ms
+        if newest_ms is not None and shifted and time_ms < series.run_ms:
+            return None
+        start_ms = newest_ms + 1 if newest_ms is not None and shifted else time_ms
+        stored = None if start_ms < self._horizon_ms else pack_values(values, series.decimals)
+        return None if stored is None else Run(start_ms, shifted, values, stored, series.decimals)
+
+    def add_run(
+        self, series: Series, run: Run, qualities: tuple[int, int], arrived_ms: int, undated: Undated | None
+    ) -> None:
+        """Keep undated readings until `flush`, as `add` would one by one.
+
+        Args:
+            series: from `series`.
+            run: from `run`, just now.
+            qualities: the flags that the first one earned, and those of each other one; none is impossible, none of a
+                doubtful time.
+            arrived_ms: when the kit got them.
+            undated: the kit may have to correct their times.
+        """
+        number, count, start_ms = series.id, len(run.values), run.start_ms
+        first, others = qualities[0] | (_TIME_SHIFTED if run.shifted else 0), qualities[1] | _TIME_SHIFTED
+        times = range(start_ms, start_ms + count)
+        rows: list[float] = [number] * (4 * count)
+        rows[1::4], rows[2::4] = times, run.stored
+        rows[3::4] = [others << DECIMAL_BITS | run.decimals] * count
+        rows[3] = first << DECIMAL_BITS | run.decimals
+        self._runs.append(rows)
+        keys = [number] * (2 * count)
+        keys[1::2] = times
+        self._keys.setdefault(undated, []).extend(keys)
+        self._arrived_ms = self._arrived_ms or arrived_ms
+        if series.newest_ms is None or start_ms > series.newest_ms + 1:
+            series.run_ms = start_ms
+        last, value, changed = times[-1], run.values[-1], count - 1
+        while changed and run.values[changed - 1] == value:
+            changed -= 1
+        if changed or value != series.value or series.latest_ms is None:
+            series.same_since_ms = times[changed]
+        series.newest_ms = series.latest_ms = series.good_ms = last
+        series.value = series.good_value = value
+        series.quality = others if count > 1 else first
+        self._touched[number] = series
+
     def saw(self, device: str, at_ms: int) -> None:
         """The device was heard."""
         before_ms = self._heard.get(device)
@@ -260,9 +341,10 @@ class ReadingWriter:
             connection.executemany("INSERT OR REPLACE INTO heard_devices VALUES (?, ?)", self._seen.items())
             self._heard.update(self._seen)
             self._seen.clear()
-        count = len(self._rows)
+        count = sum(map(len, self._keys.values())) // 2
         if count:
-            note_readings(connection, self._rows)
+            for keys in self._keys.values():
+                note_readings(connection, keys)
             self._write_rows(connection)
             if not self._wrote_last:
                 save_token(connection, self._mark)
@@ -271,15 +353,14 @@ class ReadingWriter:
         return count
 
     def _write_rows(self, connection: sqlite3.Connection) -> None:
-        insert_rows(connection, "INSERT OR FAIL INTO readings", list(self._rows.values()))
-        for (boot, offset_ms, waits), dated in self._undated.items():
-            note_undated(connection, boot=boot, offset_ms=offset_ms, held=waits, keys=dated)
-        held, keys = self._held, list[int]()
-        if len(held) < len(self._rows):
-            keys = list(chain.from_iterable([key for key in self._rows if key not in held] if held else self._rows))
-        for at in range(0, len(keys), 2 * KEYS_AT_ONCE):
-            packed = pack_keys(keys[at : at + 2 * KEYS_AT_ONCE])
-            connection.execute("INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)", (self._arrived_ms, packed))
+        rows = list(chain(chain.from_iterable(self._rows.values()), *self._runs))
+        insert_flat(connection, "INSERT OR FAIL INTO readings", rows, columns=4)
+        for dated, keys in self._keys.items():
+            if dated is not None:
+                note_undated(connection, boot=dated.boot, offset_ms=dated.offset_ms, held=dated.held, keys=keys)
+            for at in range(0, 0 if dated is not None and dated.held else len(keys), 2 * KEYS_AT_ONCE):
+                packed = pack_keys(keys[at : at + 2 * KEYS_AT_ONCE])
+                connection.execute("INSERT INTO unsynced (arrived_ms, keys) VALUES (?, ?)", (self._arrived_ms, packed))
         if self._late:
             connection.executemany("INSERT OR IGNORE INTO rollup_dirty VALUES (?, ?)", self._late)
         if self._raw:
@@ -294,8 +375,15 @@ class ReadingWriter:
         )
         self._drop_pending()
 
+    def _unroll(self) -> None:
+        """Let the runs be found reading by reading."""
+        for run in self._runs:
+            for number, time_ms, stored, code in zip(*[iter(run)] * 4, strict=True):
+                self._rows[int(number), int(time_ms)] = (int(number), int(time_ms), stored, int(code))
+        self._runs.clear()
+
     def _drop_pending(self) -> None:
-        for pending in (self._rows, self._raw, self._undated, self._held, self._touched, self._late):
+        for pending in (self._rows, self._runs, self._keys, self._raw, self._touched, self._late):
             pending.clear()
 
     def _load_series(self, connection: sqlite3.Connection, key: tuple[str, str, str]) -> Series | None:
@@ -338,6 +426,7 @@ class ReadingWriter:
         self, connection: sqlite3.Connection, series: Series, *, time_ms: int, value: float, own_time: bool
     ) -> int | None:
         """The first free millisecond from `time_ms` on; None if this very reading is already there."""
+        self._unroll()
         newest_ms = series.newest_ms or 0
         candidate = time_ms
         while candidate <= newest_ms:

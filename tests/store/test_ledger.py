@@ -226,7 +226,7 @@ def test_a_ledger_that_cannot_be_written_keeps_nobody_waiting(unit: Before) -> N
 @given(st.integers(0, 400), st.binary(max_size=40))
 def test_a_torn_file_is_read_up_to_the_tear_and_never_raises(cut: int, rest: bytes) -> None:
     header = encode_header(process="broker", boot="b", started_ms=1, at_ms=1, totals={("readings", "roof"): 7})
-    whole = header + b"".join(encode_readings([(1, n)], n) for n in range(8)) + encode_entry(EntryKind.ALIVE, 9)
+    whole = header + b"".join(encode_readings([1, n], n) for n in range(8)) + encode_entry(EntryKind.ALIVE, 9)
     told = decode_ledger(whole[:cut] + rest)
     assert told.readings == [(1, n) for n in range(len(told.readings))] or rest
     assert decode_ledger(whole + bytes(64)).last_ms == 9

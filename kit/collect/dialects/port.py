@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from kit.model.grants import ALERTS, Grants
 from kit.model.readings import Raw
@@ -163,6 +163,23 @@ class Guide:
     sources: Sequence[str] = field(default_factory=tuple)
 
 
+class Run(NamedTuple):
+    """What messages that look alike hold, if that is nothing but values: `Values` of many, by place.
+
+    Attributes:
+        look: what they have in common.
+        columns: for each place of the look the values of all messages, in their order.
+    """
+
+    look: Look
+    columns: Sequence[Sequence[float]]
+
+    @property
+    def length(self) -> int:
+        """How many messages."""
+        return len(self.columns[0])
+
+
 class Dialect(Protocol):
     """One way in which devices publish readings."""
 
@@ -197,6 +214,19 @@ class Dialect(Protocol):
 
         Raises:
             DialectError: it cannot be read; any other exception is a bug.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsRuns(Protocol):
+    """A dialect that reads many messages of one topic at once, more quickly than `parse` reads them one by one."""
+
+    def read_run(self, topic: str, payloads: Sequence[bytes], at: int) -> Run | None:
+        """Read as many messages as there are from `at` on that hold `Values` of one look.
+
+        Returns:
+            What `parse` would say of them; None if the first is no such message, or is to be learned from.
         """
         ...
 

@@ -20,6 +20,7 @@ from kit.collect.dialects.port import (
     Look,
     Observation,
     Parsed,
+    Run,
     Setting,
     Values,
     plain_settings,
@@ -106,6 +107,10 @@ class SenMLDialect:
             [_observe(*record[1:], meaning) for record, meaning in zip(records, meanings, strict=True)], ignored
         )
 
+    def read_run(self, topic: str, payloads: Sequence[bytes], at: int) -> Run | None:
+        """Read messages that look like an earlier one."""
+        return _PACKS.read_run(topic, payloads, at)
+
 
 DIALECT = SenMLDialect()
 
@@ -131,6 +136,13 @@ class _Pack:
         places = zip(self._shape.places, found, self._meanings, strict=True)
         return [_observe(place.unit, *one, meaning) for place, one, meaning in places]
 
+    def read_run(self, payloads: Sequence[bytes], at: int) -> Run | None:
+        """The values of the messages from `at` on that look so; None if the first looks otherwise."""
+        if self._look is None:
+            return None
+        columns = self._shape.columns(payloads, at)
+        return _new(Run, (self._look, columns)) if columns else None
+
 
 class _Packs:
     """What each topic's messages look like, so that only their numbers have to be read."""
@@ -145,6 +157,14 @@ class _Packs:
             found = pack.read(payload)
             if found is not None:
                 return _new(Parsed, (found, (), {}))
+        return None
+
+    def read_run(self, topic: str, payloads: Sequence[bytes], at: int) -> Run | None:
+        """See `ReadsRuns`."""
+        for pack in self._known.get(topic, ()):
+            found = pack.read_run(payloads, at)
+            if found is not None:
+                return found
         return None
 
     def learn(self, topic: str, payload: bytes, meanings: list[_Meaning]) -> None:
