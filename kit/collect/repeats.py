@@ -13,6 +13,7 @@ from kit.model.messages import Published
 from kit.store.ingest_state import (
     REPEAT_WITHIN_MS,
     forget_old_undated,
+    is_digest_of,
     remember_undated,
     undated_digest,
     undated_key,
@@ -66,7 +67,7 @@ class Repeats:
             return False
         digest, taken_ms = held
         return (
-            digest == undated_digest(published.topic, published.payload)
+            is_digest_of(digest, published.topic, published.payload)
             and published.received_ms - taken_ms < REPEAT_WITHIN_MS
         )
 

@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
+from zlib import adler32, crc32
 
 from kit.store.migrations import Migration, sql
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 KEY_BYTES, DIGEST_BYTES = 8, 8
 ENTRY_BYTES = KEY_BYTES + DIGEST_BYTES
+_DIGEST = struct.Struct(">II")
+"""Two checksums: looked at only where a device itself says that a message may be a repetition, and only among those
+that it sent under the same packet id within the hour."""
+
+_ENTRY = struct.Struct(f">{KEY_BYTES - 2}sHII")
 
 
 def _taken_by_transaction(db: sqlite_utils.Database) -> None:
@@ -150,10 +157,21 @@ def _client_mark(client_id: str) -> bytes:
 
 
 def undated_digest(topic: str, payload: bytes) -> bytes:
-    """What tells a repeated message from a new one."""
+    """What tells a repeated message from a new one; `is_digest_of` compares."""
+    return _DIGEST.pack(crc32(payload, _topic_check(topic)), adler32(payload))
+
+
+def is_digest_of(digest: bytes, topic: str, payload: bytes) -> bool:
+    """Whether this is the digest of that message, by this version of the kit or by the one before."""
     from hashlib import blake2b  # `kit status`, which reads the problems, does without
 
-    return blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
+    earlier = blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()[:DIGEST_BYTES]
+    return digest in (undated_digest(topic, payload), earlier)
+
+
+@lru_cache(maxsize=4096)
+def _topic_check(topic: str) -> int:
+    return crc32(topic.encode() + b"\0")
 
 
 def undated_taken(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, int]]:
@@ -167,14 +185,16 @@ def undated_taken(connection: sqlite3.Connection) -> dict[bytes, tuple[bytes, in
 
 def remember_undated(connection: sqlite3.Connection, taken: Iterable[UndatedMessage], *, at_ms: int) -> None:
     """Remember undated messages, in the transaction that took them; the later of two under one key counts."""
-    from hashlib import blake2b
-
     # once for every message there is: `undated_key` and `undated_digest`, written out
+    pack = _ENTRY.pack
     messages = b"".join(
         [
-            _client_mark(one.client_id)
-            + (one.packet_id or 0).to_bytes(2, "big")
-            + blake2b(one.topic.encode() + b"\0" + one.payload, digest_size=16).digest()[:DIGEST_BYTES]
+            pack(
+                _client_mark(one.client_id),
+                one.packet_id or 0,
+                crc32(one.payload, _topic_check(one.topic)),
+                adler32(one.payload),
+            )
             for one in taken
         ]
     )

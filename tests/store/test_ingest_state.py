@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 
 from kit.model.messages import Published
 from kit.store import ingest_state
 from kit.store.database import Database
 from kit.store.ingest_state import (
+    DIGEST_BYTES,
     REPEAT_WITHIN_MS,
     forget_old_undated,
+    is_digest_of,
     remember_undated,
     undated_digest,
     undated_key,
@@ -33,11 +36,15 @@ def test_what_is_remembered_is_found_by_key_and_content_and_the_later_message_co
 
 
 def test_what_an_older_kit_had_taken_is_still_known(tmp_path: Path) -> None:
-    digest = undated_digest("sensors/a", b"[]")
+    digest = blake2b(b"sensors/a\0[]", digest_size=16).digest()[:DIGEST_BYTES]
     with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS[:1]) as old:
         old.connection.execute("INSERT INTO ingest_undated VALUES ('a', 7, ?, ?)", (digest + b"12345678", NOW))
     with Database(tmp_path / "kit.db", migrations=ingest_state.MIGRATIONS) as new:
         assert undated_taken(new.connection) == {undated_key("a", 7): (digest, NOW)}
+        assert is_digest_of(digest, "sensors/a", b"[]")
+        assert not is_digest_of(digest, "sensors/a", b"[ ]")
+        assert is_digest_of(undated_digest("sensors/a", b"[]"), "sensors/a", b"[]")
+        assert not is_digest_of(undated_digest("sensors/a", b"[]"), "sensors/b", b"[]")
 
 
 def test_it_is_forgotten_after_an_hour_and_the_oldest_first_when_it_grows(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_the_count_goes_on_through_the_files_of_a_long_life_and_their_number_sta
     batches = 4 * SEGMENT_BYTES // (16 * per_batch)
     unit.ledger.wrote(Evidence(series={1: ("roof", "temperature", "Cel")}))
     for _ in range(batches):
-        unit.ledger.wrote(Evidence(readings=[(1, n) for n in range(per_batch)]))
+        unit.ledger.wrote(Evidence(readings=[part for n in range(per_batch) for part in (1, n)]))
     assert len(list(unit.home.ledger.iterdir())) == 2
     unit.measure("roof", 1.0, begin_ms=10_000)
     unit.die()
