@@ -45,7 +45,8 @@ entry point of your own package:
 After it is installed beside the kit, `kit device kinds` lists it. A package that cannot be loaded, or takes a kind that
 is there already, is left out; `kit device kinds` says why. Units and times are the dialect's to tell and the kit's to
 judge; what it has to remember between messages it returns as `learned`, and gets back as `known`, after a restart,
-too. `tests/collect/test_dialects_fuzzed.py` shows what it must survive.
+too. A dialect whose devices send much may also read many messages at once (`ReadsRuns` beside `Dialect`).
+`tests/collect/test_dialects_fuzzed.py` shows what it must survive.
 """
 
 

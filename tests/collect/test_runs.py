@@ -21,9 +21,10 @@ from kit.collect.dialects.senml import DIALECT
 from kit.collect.ingest import FEW, Ingest
 from kit.model.grants import Grants
 from kit.model.messages import Published
+from kit.model.readings import Quality
 from kit.store.database import Database
 from kit.store.devices import add_device
-from kit.store.packed_value import unpack_keys
+from kit.store.packed_value import DECIMAL_BITS, unpack_keys
 from kit.store.schema import MIGRATIONS
 
 NOON_S = 1_460_462_400
@@ -116,11 +117,12 @@ _payload = st.one_of(_pair(_values), _trio(_values), _samples(_values), _weight(
 )
 _others = st.sampled_from([b"no SenML", b"[]", b"[1]", b'[{"n":"temperature","u":"Cel","v":"warm"}]'])
 
+# by the last level of their topics: words that say nothing of what is measured
 _KINDS: dict[str, Callable[[st.SearchStrategy[float]], st.SearchStrategy[Any]]] = {
-    "pair": _pair,
-    "trio": _trio,
-    "samples": _samples,
-    "weight": _weight,
+    "data": _pair,
+    "telemetry": _trio,
+    "readings": _samples,
+    "values": _weight,
 }
 
 
@@ -132,11 +134,11 @@ def _alike(kind: str) -> st.SearchStrategy[tuple[str, list[bytes]]]:
     return packs.map(lambda payloads: (kind, payloads))
 
 
-_mixed = st.lists(st.one_of(_payload, _others), max_size=2 * FEW).map(lambda payloads: ("mixed", payloads))
+_mixed = st.lists(st.one_of(_payload, _others), max_size=2 * FEW).map(lambda payloads: ("state", payloads))
 
 _burst = st.tuples(
     st.sampled_from(["a", "b", "stranger"]),
-    st.one_of(*map(_alike, ["pair", "pair", "samples", "trio", "weight"]), _mixed),
+    st.one_of(*map(_alike, ["data", "data", "readings", "telemetry", "values"]), _mixed),
     st.sampled_from([0, 0, 1, 40, 1_000, 61_000, 3_600_000, -500, -90_000]),
     st.sampled_from([1, 1, 1, 2, 0]),
     st.booleans(),
@@ -176,6 +178,45 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_of_messages_leaves_what_they_leave_one_by_one(
     empty: Path, transactions: Sequence[Any], trusted: bool
 ) -> None:
+    together, apart = _taken(empty, transactions, trusted=trusted)
+    assert together == apart
+
+
+def _said(device: str, later_ms: int, *temperatures: float) -> list[Any]:
+    payloads = [json.dumps([{"n": "temperature", "u": "Cel", "v": value}]).encode() for value in temperatures]
+    return [(device, ("senml", payloads), later_ms, 1, False, 0)]
+
+
+WARM = [_said("a", 0, 21.5), _said("b", 0, 21.5), _said("a", 1_000, 21.25), _said("b", 0, 21.25)]
+
+
+@pytest.mark.parametrize(
+    ("transactions", "flag"),
+    [
+        ([*WARM, _said("a", 60_000, 21.5, 21.5, 400.0, 21.5)], Quality.IMPOSSIBLE),
+        ([*WARM, *[_said("a", 2 * 3_600_000, *[21.25] * 4)] * 5], Quality.STUCK),
+        ([*WARM, _said("a", 60_000, 29.5, *[21.5] * 3)], Quality.STEP),
+        (
+            [
+                *WARM,
+                *[_said(name, 40_000, *[21.5] * 4) for _ in range(40) for name in "ab"],
+                _said("a", 40_000, *[21.5] * 4, 35.5),
+                _said("b", 40_000, *[21.5] * 4),
+            ],
+            Quality.NEIGHBOUR,
+        ),
+    ],
+)
+def test_what_is_doubtful_in_a_run_is_so_for_the_same_readings(
+    empty: Path, transactions: Sequence[Any], flag: Quality
+) -> None:
+    together, apart = _taken(empty, transactions, trusted=True)
+    assert together == apart
+    assert any(code >> DECIMAL_BITS & flag for *_, code in together[0])
+
+
+def _taken(empty: Path, transactions: Sequence[Any], *, trusted: bool) -> list[Any]:
+    """What is stored of the same messages when they are taken together, and one by one."""
     clock = ManualClock(at_s=NOON_S, trusted=trusted)
     with TemporaryDirectory() as folder, ExitStack() as opened:
         sides = []
@@ -189,7 +230,7 @@ def test_a_run_of_messages_leaves_what_they_leave_one_by_one(
             for database, ingest in sides:
                 with database.atomic() as connection:
                     ingest(connection, messages)
-        assert _stored(sides[0][0]) == _stored(sides[1][0])
+        return [_stored(database) for database, _ in sides]
 
 
 def test_the_native_dialect_reads_runs_and_what_it_is_compared_with_does_not() -> None:

@@ -28,10 +28,10 @@ _ops = st.tuples(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store; readings before noon are late for its rollups."""
+    """A store; readings of long before noon are late for its rollups."""
     file = tmp_path_factory.mktemp("empty") / "kit.db"
     with Database(file, migrations=MIGRATIONS) as database:
-        database.connection.execute("INSERT INTO rollup_state VALUES (1, ?, 0, 0, 0)", (NOON + 3,))
+        database.connection.execute("INSERT INTO rollup_state VALUES (1, ?, 0, 0, 0)", (NOON - 20,))
     return file
 
 
