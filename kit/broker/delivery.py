@@ -32,26 +32,17 @@ class Delivery:
 
     def take(self, key: SessionKey, packet: Publish, now_ms: int, *, passes_on: bool) -> None:
         """A message is published by the session `key`, which may do so; the kit reads it, and others if `passes_on`."""
-        # positional: this line is run for every message there is
-        self._memory.ingest(
-            Published(
-                *key,
-                packet.topic,
-                packet.payload,
-                packet.qos,
-                packet.retain,
-                packet.dup,
-                packet.packet_id,
-                now_ms,
-            )
-        )
-        if not passes_on:
+        # positional and unpacked: these lines are run for many messages
+        topic, payload, qos, retain, dup, packet_id, *_ = packet
+        self._memory.ingest(Published(*key, topic, payload, qos, retain, dup, packet_id, now_ms))
+        route = self._memory.subscribers(topic)
+        if not passes_on or not (retain or route.has_receivers):
             return
         life = None if packet.expiry_s is None else Life(packet.expiry_s, self._memory.now)
         if packet.retain:
             kept = Message(packet.topic, packet.payload, packet.qos, True, packet.properties, life)  # noqa: FBT003 - RETAIN
             self._memory.retain(key[0], kept)
-        for session, grant in self._memory.subscribers(packet.topic).receivers():
+        for session, grant in route.receivers():
             granted = grant.for_itself if session.key == key else grant
             if granted is not None:
                 properties = packet.properties + granted.identifiers

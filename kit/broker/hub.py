@@ -11,7 +11,7 @@ client in the terms of MQTT 5; where MQTT 3.1.1 has no words for a refusal, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kit.broker.access import Access, ByGrants, Hearing, Rights
@@ -27,8 +27,10 @@ from kit.broker.protocol.packets import (
     Disconnect,
     Packet,
     Puback,
+    Pubacks,
     Pubcomp,
     Publish,
+    Publishes,
     Pubrec,
     Pubrel,
     Suback,
@@ -150,6 +152,14 @@ class Hub:
         if said is None:
             said = self._outcome.packets[link] = []
         said += packets
+
+    def acknowledge(self, link: int, packet_ids: Sequence[int]) -> None:
+        """Say to a client that these messages of QoS 1 are taken, once the batch is on disk."""
+        said = self._outcome.packets.get(link)
+        if said and type(said[-1]) is Pubacks:
+            said[-1].packet_ids.extend(packet_ids)
+        else:
+            self.reply(link, Pubacks([*packet_ids]))
 
     def close(self, link: int, text: str, reason: Reason) -> None:
         """End a client's connection after this batch."""
@@ -314,22 +324,16 @@ class Hub:
         """A packet of a client that is connected; of any other it is ignored."""
         self.received_all(link, (packet,), now_ms=now_ms)
 
-    def received_all(self, link: int, packets: Sequence[Packet], *, now_ms: int) -> None:
+    def received_all(self, link: int, packets: Iterable[Packet], *, now_ms: int) -> None:
         """Packets of one client, in their order; see `received`."""
-        handlers, links, closing = self._handlers, self._links, self._outcome.closing
-        at = 0
-        while at < len(packets):
-            session = links.get(link)
-            if session is None or link in closing:
+        for packet in packets:
+            session = self._links.get(link)
+            if session is None or link in self._outcome.closing:
                 return
-            packet = packets[at]
-            if type(packet) is Publish:
-                taken = self._publishing.take_run(session, link, packets, at, now_ms)
-                if taken:
-                    at += taken
-                    continue
-            handlers[type(packet)](session, link, packet, now_ms)
-            at += 1
+            if type(packet) is not Publishes:
+                self._handlers[type(packet)](session, link, packet, now_ms)
+            elif not self._publishing.take_run(session, link, packet, now_ms):
+                self.received_all(link, packet.apart(), now_ms=now_ms)
 
     def _puback(self, session: Session, _link: int, packet: Puback | Pubcomp, _now_ms: int) -> None:
         self._memory.dequeue(session, packet.packet_id)

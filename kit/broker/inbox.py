@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kit.broker.link import Link, size_of
-from kit.broker.protocol.packets import Packet
+from kit.broker.protocol.packets import Packet, Publishes
 
 
 class Deed(NamedTuple):
@@ -42,10 +42,22 @@ class Came(NamedTuple):
     @property
     def weight(self) -> int:
         """How many they are."""
-        return len(self.packets)
+        return sum(map(_weight, self.packets))
 
     def cut(self, room: int) -> tuple[Came, Came]:
         """The first so many, and the rest."""
-        cuts = (self.packets[:room], self.packets[room:])
-        first, rest = (Came.of(self.link, cut, at_ms=self.at_ms) for cut in cuts)
-        return first, rest
+        first: list[Packet] = []
+        rest: list[Packet] = []
+        for packet in self.packets:
+            if type(packet) is Publishes and 0 < room < packet.number:
+                fits, waits = packet.cut(room)
+                first.append(fits)
+                rest.append(waits)
+            else:
+                (first if room > 0 else rest).append(packet)
+            room -= _weight(packet)
+        return Came.of(self.link, first, at_ms=self.at_ms), Came.of(self.link, rest, at_ms=self.at_ms)
+
+
+def _weight(packet: Packet) -> int:
+    return packet.number if type(packet) is Publishes else 1

@@ -5,7 +5,8 @@ Decides for the hub (`kit.broker.hub`), on the same memory and in the same batch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Protocol
 
 from kit.broker.access import Hearing, Rights
@@ -13,15 +14,15 @@ from kit.broker.changes import Fact, PublishRefused
 from kit.broker.delivery import Delivery
 from kit.broker.memory import Memory
 from kit.broker.protocol.limits import Limits
-from kit.broker.protocol.packets import V5, Message, Packet, Puback, Publish, Pubrec
+from kit.broker.protocol.packets import V5, Message, Packet, Puback, Publish, Publishes, Pubrec
 from kit.broker.protocol.reasons import Reason
 from kit.broker.protocol.session import Session
 from kit.model.messages import Published
 
 NOT_ITS_NAME = "not below its own name"
 
-_new = tuple.__new__
-"""Makes a named tuple at half the price."""
+_new: Callable[..., Any] = tuple.__new__
+"""Makes a named tuple of a tuple, at half the price."""
 
 
 class Answers(Protocol):
@@ -31,6 +32,10 @@ class Answers(Protocol):
 
     def reply(self, link: int, *packets: Packet) -> None:
         """Say this to a client once the batch is on disk."""
+        ...
+
+    def acknowledge(self, link: int, packet_ids: Sequence[int]) -> None:
+        """Say to a client that these messages of QoS 1 are taken, once the batch is on disk."""
         ...
 
     def close(self, link: int, text: str, reason: Reason) -> None:
@@ -53,33 +58,33 @@ class Publishing:
         self._memory, self._delivery, self._rights, self._limits = memory, delivery, rights, limits
         self._answers = answers
 
-    def take_run(self, session: Session, link: int, packets: Sequence[Packet], at: int, now_ms: int) -> int:
-        """Take the messages from `at` on that only the kit gets, on the topic of the first one; how many they were.
+    def take_run(self, session: Session, link: int, run: Publishes, now_ms: int) -> bool:
+        """Take messages that only the kit gets, all or none; whether it did.
 
-        What `take` would do one by one, with what is the same for all of them looked up once: nearly everything
-        that is ever published is a device's readings on its own topic at QoS 1.
+        What `take` would do one by one, with what is the same for many of them looked up once.
         """
-        first: Any = packets[at]
-        topic, key = first.topic, session.key
-        heard = self._rights.hearing(key[0], topic)
-        if heard is Hearing.REFUSED or (heard is Hearing.OWN and self._memory.subscribers(topic).has_receivers):
-            return 0
-        username, client_id = key
-        messages: list[Published] = []
-        replies: list[Packet] = []
-        for place in range(at, len(packets)):
-            packet = packets[place]
-            if type(packet) is not Publish:
-                break
-            told, payload, qos, retain, dup, packet_id, *_ = packet
-            if qos != 1 or retain or packet_id is None or told != topic:
-                break
-            messages.append(_new(Published, (username, client_id, topic, payload, 1, False, dup, packet_id, now_ms)))
-            replies.append(_new(Puback, (packet_id, 0, "")))
-        if messages:
-            self._memory.changes += messages
-            self._answers.reply(link, *replies)
-        return len(messages)
+        if run.retain or run.qos > 1:
+            return False
+        username, client_id = session.key
+        for topic in set(run.topics):
+            heard = self._rights.hearing(username, topic)
+            if heard is Hearing.REFUSED or (heard is Hearing.OWN and self._memory.subscribers(topic).has_receivers):
+                return False
+        each = zip(
+            repeat(username),
+            repeat(client_id),
+            run.topics,
+            run.payloads,
+            repeat(run.qos),
+            repeat(run.retain),
+            repeat(run.dup),
+            run.packet_ids or repeat(None),
+            repeat(now_ms),
+        )
+        self._memory.changes += map(_new, repeat(Published), each)
+        if run.qos:
+            self._answers.acknowledge(link, run.packet_ids)
+        return True
 
     def take(self, session: Session, link: int, packet: Publish, now_ms: int) -> None:
         """Take one message, or refuse it."""
@@ -100,7 +105,7 @@ class Publishing:
             self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
         elif packet.qos == 1:
             self._delivery.take(session.key, packet, now_ms, passes_on=passes_on)
-            self._answers.reply(link, Puback(packet_id))
+            self._answers.acknowledge(link, (packet_id,))
         elif packet_id in session.received:
             self._answers.reply(link, Pubrec(packet_id))
         elif len(session.received) >= self._limits.received_ids:

@@ -24,13 +24,14 @@ from kit.broker.committer import Committer
 from kit.broker.door import Answer, Door
 from kit.broker.hub import Hub
 from kit.broker.inbox import Came, Deed
-from kit.broker.link import Link
+from kit.broker.link import READ_AT_ONCE_BYTES, Link
 from kit.broker.listening import Listener, explain_listen_error
 from kit.broker.outcome import Farewell, Outcome
 from kit.broker.ports import Claim, Journal, JournalError, Mark, Pass, Users
 from kit.broker.protocol.lifetimes import Instant
 from kit.broker.protocol.limits import Limits
 from kit.broker.protocol.packets import Connect, Packet
+from kit.broker.protocol.reader import Topics
 from kit.broker.protocol.reasons import Reason
 from kit.clock import Clock
 from kit.errors import KitError
@@ -97,6 +98,8 @@ class Broker:
         self._on_problem = on_problem
         self._hub = Hub(self._limits, access=access)
         self._links: dict[int, Link] = {}
+        self._topics: Topics = {}
+        self._buffer = memoryview(bytearray(READ_AT_ONCE_BYTES))
         self._inbox: deque[Came | Deed] = deque()
         self._pending_bytes = 0
         self._unread_bytes = 0
@@ -256,11 +259,12 @@ class Broker:
         room = self._batch
         while self._inbox and room > 0:
             member = self._inbox.popleft()
-            if isinstance(member, Came) and len(member.packets) > room:
+            weight = member.weight
+            if isinstance(member, Came) and weight > room:
                 member, rest = member.cut(room)
                 self._inbox.appendleft(rest)
             members.append(member)
-            room -= member.weight
+            room -= weight
             try:
                 if isinstance(member, Came):
                     self._hub.received_all(member.link.number, member.packets, now_ms=member.at_ms)
@@ -392,7 +396,7 @@ class Broker:
         return servers
 
     async def _listen(self, listener: Listener) -> asyncio.Server:
-        def make() -> asyncio.Protocol:
+        def make() -> asyncio.BaseProtocol:
             return self._new_link(listener)
 
         try:
@@ -400,10 +404,10 @@ class Broker:
         except OSError as error:
             raise KitError(explain_listen_error(listener, error)) from error
 
-    def _new_link(self, listener: Listener) -> asyncio.Protocol:
+    def _new_link(self, listener: Listener) -> asyncio.BaseProtocol:
         self._numbers += 1
         limits = self._limits
-        link = Link(self._numbers, self, limits, self._loop)
+        link = Link(self._numbers, self, limits, self._loop, topics=self._topics, buffer=self._buffer)
         link.open = listener.open
         if listener.websocket:
             from kit.broker.websocket_link import WebSocketLink

@@ -148,7 +148,7 @@ class MqttJournal:
             JournalBusyError: somebody else is writing, and `patient` is false.
             JournalError: none of it was written.
         """
-        published = [change for change in changes if isinstance(change, Published)]
+        published = [change for change in changes if type(change) is Published]
         try:
             with self._database.atomic(patient=patient, at_disk=at_disk) as connection:
                 if self._gate is not None and any(map(_may_wait, published)) and self._gate.closed(connection):

@@ -31,6 +31,7 @@ from kit.broker.protocol.packets import (
     Pingreq,
     Pingresp,
     Puback,
+    Pubacks,
     Pubcomp,
     Publish,
     Pubrec,
@@ -42,9 +43,9 @@ from kit.broker.protocol.packets import (
     Wish,
 )
 from kit.broker.protocol.properties import Prop, encode_property
-from kit.broker.protocol.reader import PacketReader
+from kit.broker.protocol.reader import TOPICS_REMEMBERED, PacketReader, Topics
 from kit.broker.protocol.reasons import Reason
-from kit.broker.protocol.writer import encode, encode_pubacks
+from kit.broker.protocol.writer import encode
 
 LIMITS = Limits()
 
@@ -172,7 +173,9 @@ def read_all(
         reader.receive_data(chunk)
         try:
             while True:
-                if known_at_once and reader.take_known(found, room=100, overhead=64):
+                known = reader.take_known(room=100, overhead=64) if known_at_once else None
+                if known is not None:
+                    found += known.apart()
                     continue
                 packet = reader.next_packet()
                 if packet is None:
@@ -215,7 +218,14 @@ def test_how_the_network_cuts_the_bytes_makes_no_difference(sent: list[Packet], 
 
 
 on_few_topics = st.builds(
-    Publish, st.sampled_from(["t", "u", "ä/1"]), st.binary(max_size=200), st.just(1), packet_id=ids
+    Publish,
+    st.sampled_from(["t", "u", "ä/1"]),
+    st.binary(max_size=200),
+    st.just(1),
+    packet_id=ids,
+    properties=st.just(b""),
+    expiry_s=st.none() | st.just(7),
+    alias=st.none() | st.just(2),
 )
 
 
@@ -226,34 +236,75 @@ on_few_topics = st.builds(
 def test_messages_on_known_topics_are_read_in_one_go_as_they_are_one_by_one(
     sent: list[Packet], damage: list[tuple[int, int]]
 ) -> None:
-    data = bytearray(b"".join(map(encode, sent)))
-    for at, byte in damage:
-        if data:
-            data[at % len(data)] = byte
     for version in (4, 5):
+        data = bytearray(b"".join(encode(packet, version) for packet in sent))
+        for at, byte in damage:
+            if data:
+                data[at % len(data)] = byte
         assert read_all([bytes(data)], version=version, known_at_once=True) == read_all([bytes(data)], version=version)
 
 
 def test_no_more_messages_are_read_than_there_is_room_for() -> None:
     reader = PacketReader(LIMITS, packet_bytes=LIMITS.packet_bytes)
     reader.receive_data(encode(Publish("t", b"12345678", 1, packet_id=1)) * 6)
-    found: list[Packet] = []
-    assert reader.take_known(found, room=100, overhead=64) == 0, "the topic has not been looked at yet"
+    assert reader.take_known(room=100, overhead=64) is None, "the topic has not been looked at yet"
     assert reader.next_packet() is not None
-    assert reader.take_known(found, room=100, overhead=64) == 2 * 72, "the one that goes beyond it is the last"
-    assert reader.take_known(found, room=0, overhead=64) == 72
-    assert len(found) == 3
+    two, one = reader.take_known(room=100, overhead=64), reader.take_known(room=0, overhead=64)
+    assert (two and two.number, one and one.number) == (2, 1), "the one that goes beyond it is the last"
+
+
+def test_a_topic_that_one_client_has_used_is_known_for_all_and_only_so_many_are_remembered() -> None:
+    topics: Topics = {}
+    for number in range(TOPICS_REMEMBERED + 10):
+        reader = PacketReader(LIMITS, packet_bytes=LIMITS.packet_bytes, topics=topics)
+        reader.receive_data(encode(Publish(f"t/{number}", b"", 1, packet_id=1)))
+        assert reader.next_packet() is not None
+        assert 0 < len(topics) <= TOPICS_REMEMBERED
+    on_the_last, again = Publish(f"t/{number}", b"1", 1, packet_id=1), Publish(f"t/{number}", b"22", 1, packet_id=2)
+    reader.receive_data(encode(on_the_last) + encode(again) + encode(Publish("t/new", b"", 1, packet_id=3)))
+    known = reader.take_known(room=1000, overhead=64)
+    assert known is not None
+    assert list(known.apart()) == [on_the_last, again]
+
+
+@given(st.lists(ids, min_size=1, max_size=20, unique=True), st.integers(1, 9), st.booleans())
+def test_a_client_that_begins_too_many_messages_is_told_so_also_on_a_topic_that_is_known(
+    packet_ids: list[int], receive_maximum: int, with_properties: bool
+) -> None:
+    connection = ServerConnection(Limits(receive_maximum=receive_maximum), now=0.0)
+    connect = Connect(client_id="roof", version=5)
+    sent = [Publish("t", b"1", 1, packet_id=packet_id) for packet_id in packet_ids]
+    if with_properties:
+        sent[-1] = sent[-1]._replace(expiry_s=7)
+    connection.receive_data(encode(connect) + b"".join(encode(packet, 5) for packet in sent), now=0.0)
+    assert connection.next_packet() == connect
+    connection.accept(connect, now=0.0)
+    came: list[Packet] = []
+
+    def take() -> None:
+        known = connection.take_known(room=10_000, overhead=64)
+        came.extend([connection.next_packet() or Pingreq()] if known is None else known.apart())
+
+    while len(came) < min(len(sent), receive_maximum):
+        take()
+    assert came == sent[:receive_maximum]
+    if len(sent) > receive_maximum:
+        with pytest.raises(UnexpectedPacket) as told:
+            take()
+        assert told.value.reason == Reason.RECEIVE_MAXIMUM_EXCEEDED
 
 
 @given(st.lists(ids, max_size=30))
 def test_many_acknowledgements_are_the_bytes_of_each(packet_ids: list[int]) -> None:
-    assert encode_pubacks(packet_ids) == b"".join(b"\x40\x02" + number.to_bytes(2, "big") for number in packet_ids)
+    each = b"".join(b"\x40\x02" + number.to_bytes(2, "big") for number in packet_ids)
+    for version in (4, 5):
+        assert encode(Pubacks(packet_ids), version) == each == b"".join(encode(Puback(n), version) for n in packet_ids)
 
 
 @pytest.mark.parametrize("wrong", [0, 65_536, -1])
 def test_an_acknowledgement_of_no_packet_is_not_written(wrong: int) -> None:
     with pytest.raises(LocalProtocolError, match="from 1 to 65535"):
-        encode_pubacks([1, wrong])
+        encode(Pubacks([1, wrong]))
 
 
 @given(st.binary(max_size=400))

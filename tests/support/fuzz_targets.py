@@ -27,6 +27,7 @@ from kit.broker.protocol.packets import (
     Puback,
     Pubcomp,
     Publish,
+    Publishes,
     Pubrec,
     Pubrel,
     Suback,
@@ -299,10 +300,7 @@ def converse(data: bytes) -> object:
     connection, hub = ServerConnection(LIMITS, now=0.0), Hub(LIMITS)
     connection.receive_data(data, now=0.0)
     said: list[str] = []
-    known: list[Packet] = []
-    while (
-        packet := known.pop() if connection.take_known(known, room=0, overhead=64) else connection.next_packet()
-    ) is not None:
+    while (packet := connection.take_known(room=200, overhead=64) or connection.next_packet()) is not None:
         if isinstance(packet, Connect):
             connection.accept(packet, now=0.0)
             hub.connected(1, packet, username="roof", address="", now_ms=0)
@@ -310,7 +308,7 @@ def converse(data: bytes) -> object:
             hub.received(1, packet, now_ms=0)
         hub.finish(now_ms=0)
         # every other batch cannot be written
-        outcome = hub.roll_back() if len(said) % 2 and isinstance(packet, Publish) else hub.settle()
+        outcome = hub.roll_back() if len(said) % 2 and isinstance(packet, Publish | Publishes) else hub.settle()
         answers = outcome.packets.get(1, [])
         connection.encode(answers)
         said += [type(answer).__name__ for answer in answers]

@@ -26,16 +26,18 @@ from kit.broker.protocol.packets import (
     Packet,
     Pingreq,
     Puback,
+    Pubacks,
     Pubcomp,
     Publish,
+    Publishes,
     Pubrec,
     Pubrel,
     Subscribe,
     Unsubscribe,
 )
-from kit.broker.protocol.reader import PacketReader
+from kit.broker.protocol.reader import PacketReader, Topics
 from kit.broker.protocol.reasons import FAILURES_FROM, Reason
-from kit.broker.protocol.writer import encode, encode_pubacks
+from kit.broker.protocol.writer import encode
 
 KEEP_ALIVE_GRACE = 1.5
 """A client may be silent for one and a half times its keep-alive [MQTT-3.1.2-24]."""
@@ -68,11 +70,12 @@ class ServerConnection:
     Args:
         limits: on every length.
         now: any monotonic seconds; the same clock is given to every method.
+        topics: remembered for all connections; see `PacketReader`.
     """
 
-    def __init__(self, limits: Limits, *, now: float) -> None:
+    def __init__(self, limits: Limits, *, now: float, topics: Topics | None = None) -> None:
         self._limits = limits
-        self._reader = PacketReader(limits, packet_bytes=limits.connect_bytes)
+        self._reader = PacketReader(limits, packet_bytes=limits.connect_bytes, topics=topics)
         self._deadline: float | None = now + limits.connect_timeout_s
         self._patience_s: float | None = None
         self._connect = Connect(client_id="")
@@ -86,9 +89,9 @@ class ServerConnection:
         """Bytes received and not yet given out as packets."""
         return self._reader.unread_bytes
 
-    def receive_data(self, data: bytes, *, now: float) -> None:
+    def receive_data(self, data: bytes | memoryview, *, now: float) -> None:
         """Take what the network brought; after the end of the conversation it is ignored."""
-        if self.state in {State.ENDING, State.CLOSED}:
+        if self.state is State.CLOSED or self.state is State.ENDING:
             return
         self._reader.receive_data(data)
         if self._patience_s is not None:
@@ -116,11 +119,15 @@ class ServerConnection:
             raise
         return packet
 
-    def take_known(self, into: list[Packet], *, room: int, overhead: int) -> int:
-        """Add the messages that come next and need no further look; see `PacketReader.take_known`."""
+    def take_known(self, *, room: int, overhead: int) -> Publishes | None:
+        """The messages that come next, if they need no further look; see `PacketReader.take_known`."""
         if self.state is not State.OPEN:
-            return 0
-        return self._reader.take_known(into, room=room, overhead=overhead)
+            return None
+        may_begin = self._limits.receive_maximum - len(self._unanswered)
+        found = self._reader.take_known(room=room, overhead=overhead, most=may_begin)
+        if found is not None and self._reader.version == V5:
+            self._unanswered.update(found.packet_ids)
+        return found
 
     def farewell(self, reason: int, text: str) -> Packet | None:
         """What to send to the client before this side closes the connection; MQTT 3.1.1 knows nothing to say."""
@@ -132,10 +139,7 @@ class ServerConnection:
         """The packets as this client is to get them, in this order."""
         version = self._reader.version
         if version == V5:
-            return b"".join(self._encode_version_5(packet) for packet in packets)
-        acknowledged = [packet.packet_id for packet in packets if type(packet) is Puback]
-        if len(acknowledged) == len(packets):
-            return encode_pubacks(acknowledged)
+            return b"".join(map(self._encode_version_5, packets))
         return b"".join(map(encode, packets))
 
     def accept(self, connect: Connect, *, now: float) -> None:
@@ -249,6 +253,8 @@ class ServerConnection:
                     self._unanswered.discard(packet.packet_id)
                 if packet.text and not self._connect.problem_information:
                     return _without_text(packet)
+            case Pubacks():
+                self._unanswered.difference_update(packet.packet_ids)
             case Connack(code=Reason.SUCCESS):
                 return self._introduced(packet)
             case Connack():

@@ -5,8 +5,10 @@ One value serves both versions; what only MQTT 5 can say has a default that mean
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import repeat
 from typing import NamedTuple
 
 from kit.broker.protocol.lifetimes import NEVER_S, Life
@@ -134,12 +136,54 @@ class Publish(NamedTuple):
     alias: int | None = None
 
 
+class Publishes(NamedTuple):
+    """PUBLISH packets that came one behind another, with the same flags and without properties.
+
+    They stay one value on their way through the broker: nearly all that is ever published is a device's readings.
+
+    Attributes:
+        topics, payloads, packet_ids: of each, in their order; no packet ids at QoS 0.
+    """
+
+    topics: list[str]
+    payloads: list[bytes]
+    packet_ids: list[int]
+    qos: int
+    retain: bool
+    dup: bool
+
+    @property
+    def number(self) -> int:
+        """How many they are."""
+        return len(self.payloads)
+
+    def apart(self) -> Iterator[Publish]:
+        """One by one."""
+        ids: Sequence[int] | repeat[None] = self.packet_ids or repeat(None)
+        for topic, payload, packet_id in zip(self.topics, self.payloads, ids):  # noqa: B905 - without ids there are Nones
+            yield Publish(topic, payload, self.qos, self.retain, self.dup, packet_id)
+
+    def cut(self, place: int) -> tuple[Publishes, Publishes]:
+        """The first so many, and the rest."""
+        first, rest = (
+            self._replace(topics=self.topics[some], payloads=self.payloads[some], packet_ids=self.packet_ids[some])
+            for some in (slice(place), slice(place, None))
+        )
+        return first, rest
+
+
 class Puback(NamedTuple):
-    """QoS 1 done (3.4), or refused. A tuple, because one is made for every message."""
+    """QoS 1 done (3.4), or refused."""
 
     packet_id: int
     reason: int = Reason.SUCCESS
     text: str = ""
+
+
+class Pubacks(NamedTuple):
+    """QoS 1 done, for as many messages as there are ids: as many PUBACK packets, one behind another."""
+
+    packet_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +286,9 @@ Packet = (
     Connect
     | Connack
     | Publish
+    | Publishes
     | Puback
+    | Pubacks
     | Pubrec
     | Pubrel
     | Pubcomp

@@ -25,6 +25,7 @@ from kit.broker.protocol.packets import (
     Puback,
     Pubcomp,
     Publish,
+    Publishes,
     Pubrec,
     Pubrel,
     Suback,
@@ -47,15 +48,23 @@ MAX_LENGTH_BYTES = 4
 AT_ONCE_BYTES = 16 * 1024
 """Looked at in one go: however much has come, a message that needs a closer look must not cost a copy of it all."""
 
-SMALLEST_MESSAGE = 6
-"""Bytes that a message at QoS 1 is longer than: its head, a topic of one letter and a packet id are seven."""
+_BEYOND = bytes(5)
+"""Stands behind what has come, so that the head of a message can be looked at before it is known to be there: the first
+byte, two of its length and two of its topic's. No message begins with a zero."""
 
-TOPICS_REMEMBERED = 8
-"""Of one client; a device publishes on one or two for years."""
+TOPICS_REMEMBERED = 4_096
+"""Of all clients together. A device publishes on one or two for years, a gateway on one for each device behind it."""
 
+_IN_A_RUN = {
+    PUBLISH << 4 | dup << 3 | qos << 1 | retain: (qos, bool(retain), bool(dup))
+    for qos in range(MAX_QOS + 1)
+    for retain in range(2)
+    for dup in range(2 if qos else 1)
+}
+"""What the first byte of a message says: its QoS, RETAIN and DUP."""
 
-_new = tuple.__new__
-"""Makes a named tuple at half the price."""
+Topics = dict[bytes, str]
+"""Topics that were found good, by their bytes on the wire, the two of their length included."""
 
 
 class PacketReader:
@@ -65,17 +74,21 @@ class PacketReader:
         limits: on every length.
         packet_bytes: the largest packet taken; may be raised later (after the client has signed in).
         reads_server: it is a server that is read, whose messages may carry subscription ids.
+        topics: what is remembered of topics, shared by all readers with the same limits; None = a memory of its own.
     """
 
-    def __init__(self, limits: Limits, *, packet_bytes: int, reads_server: bool = False) -> None:
+    def __init__(
+        self, limits: Limits, *, packet_bytes: int, reads_server: bool = False, topics: Topics | None = None
+    ) -> None:
         self._limits = limits
         self._reads_server = reads_server
         self._buffer = bytearray()
-        self._topics: dict[bytes, str] = {}
+        self._topics: Topics = {} if topics is None else topics
+        self._in_runs = False
         self.packet_bytes = packet_bytes
         self.version = V3
 
-    def receive_data(self, data: bytes) -> None:
+    def receive_data(self, data: bytes | memoryview) -> None:
         """Append what the network brought."""
         self._buffer += data
 
@@ -102,55 +115,73 @@ class PacketReader:
         body = bytes(buffer[start : start + size])
         del buffer[: start + size]
         if first >> 4 == PUBLISH:
-            if self.version == V5:
-                return _publish5(first & 0x0F, Body(body), self._limits, reads_server=self._reads_server)
             return self._new_publish(first & 0x0F, body)
         return self._decode(first, Body(body))
 
-    def take_known(self, into: list[Packet], *, room: int, overhead: int) -> int:
-        """Add the messages of MQTT 3.1.1 that come next, as long as their topics were found good before.
+    def take_known(self, *, room: int, overhead: int, most: int = AT_ONCE_BYTES) -> Publishes | None:
+        """The messages that come next, as long as their flags are the same and their topics were found good before.
 
         What `next_packet` would give one by one, in one go: nearly everything that is ever read is such a message.
 
         Args:
-            into: where they go.
-            room: how much may be added; the message that goes beyond it is the last one.
+            room: what they may count for; the message that goes beyond it is the last one.
             overhead: what a message counts for besides its payload, in bytes.
+            most: how many they may be, in MQTT 5.
 
         Returns:
-            What they count for; 0 if the next packet is no such message, or not whole.
+            None if the next packet is no such message, or not whole.
         """
-        if self.version == V5:
-            return 0
-        data, topics, largest = bytes(self._buffer[:AT_ONCE_BYTES]), self._topics, self.packet_bytes
-        at, size, end_of_all = 0, 0, len(data)
-        while size <= room and end_of_all - at > SMALLEST_MESSAGE:
-            flags = data[at]
-            # a length of one byte or two, QoS 1 or 2; what else there may be is left to `next_packet`
+        if not self._in_runs:
+            return None
+        data = b"".join((self._buffer[: min(AT_ONCE_BYTES, self.packet_bytes)], _BEYOND))
+        if data[0] not in _IN_A_RUN:
+            return None
+        messages, size = self._read_run(data, room=room, overhead=overhead, most=most)
+        if not size:
+            return None
+        del self._buffer[:size]
+        return messages
+
+    def _read_run(self, data: bytes, *, room: int, overhead: int, most: int) -> tuple[Publishes, int]:
+        """The messages at the beginning of what has come, behind which is `_BEYOND`, and how many bytes they are."""
+        flags, end_of_all, at = data[0], len(data) - len(_BEYOND), 0
+        qos, retain, dup = _IN_A_RUN[flags]
+        known, five = self._topics, self.version == V5
+        between = (2 if qos else 0) + (1 if five else 0)  # packet id, no properties
+        topics: list[str] = []
+        payloads: list[bytes] = []
+        packet_ids: list[int] = []
+        prefix, topic, before = b"", None, 0
+        while room >= 0 and data[at] == flags:
+            # a length of one byte or two; what else there may be is left to `next_packet`
             length, start = data[at + 1], at + 2
             if length > 0x7F:  # noqa: PLR2004 - the continuation bit
                 if data[start] > 0x7F:  # noqa: PLR2004
                     break
                 length, start = length & 0x7F | data[start] << 7, at + 3
             end = start + length
-            if flags >> 4 != PUBLISH or end > end_of_all or end - at > largest:
+            if topic is None or not data.startswith(prefix, start):
+                prefix = data[start : start + 2 + (data[start] << 8 | data[start + 1])]
+                topic = known.get(prefix)
+                if topic is None:
+                    break
+                before = len(prefix) + between
+            payload_at = start + before
+            if payload_at > end or end > end_of_all:
                 break
-            id_at = start + 2 + (data[start] << 8 | data[start + 1])
-            topic, qos = topics.get(data[start + 2 : id_at]), flags >> 1 & 3
-            if topic is None or not 0 < qos <= MAX_QOS or id_at + 2 > end:
-                break
-            packet_id = data[id_at] << 8 | data[id_at + 1]
-            if not packet_id:
-                break
-            payload = data[id_at + 2 : end]
-            into.append(
-                _new(Publish, (topic, payload, qos, flags & 1 == 1, flags & 8 == 8, packet_id, b"", None, None))  # noqa: PLR2004 - RETAIN and DUP
-            )
-            size += overhead + len(payload)
+            if five and (data[payload_at - 1] or len(topics) >= most):
+                break  # it has properties, or is one too many
+            if qos:
+                id_at = payload_at - between
+                packet_id = data[id_at] << 8 | data[id_at + 1]
+                if not packet_id:
+                    break
+                packet_ids.append(packet_id)
+            topics.append(topic)
+            payloads.append(data[payload_at:end])
+            room -= overhead + end - payload_at
             at = end
-        if at:
-            del self._buffer[:at]
-        return size
+        return Publishes(topics, payloads, packet_ids, qos, retain, dup), at
 
     def _decode(self, first: int, body: Body) -> Packet:
         if first == CONNECT:
@@ -167,10 +198,20 @@ class PacketReader:
         return packet
 
     def _new_publish(self, flags: int, data: bytes) -> Publish:
-        packet = _publish(flags, Body(data), self._limits)
-        if len(self._topics) >= TOPICS_REMEMBERED:
-            self._topics.clear()
-        self._topics[packet.topic.encode()] = packet.topic
+        body, raw_topic = Body(data), data[: 2 + int.from_bytes(data[:2], "big")]
+        known = self._topics.get(raw_topic)
+        if known is not None:
+            body.at = len(raw_topic)
+        if self.version == V5:
+            packet = _publish5(flags, body, self._limits, topic=known, reads_server=self._reads_server)
+        else:
+            packet = _publish(flags, body, self._limits, topic=known)
+        # who gives properties to one message gives them to the next one: no need to look whether it is known
+        self._in_runs = packet.alias is None and packet.expiry_s is None and not packet.properties
+        if known is None and packet.topic:
+            if len(self._topics) >= TOPICS_REMEMBERED:
+                self._topics.clear()
+            self._topics[raw_topic] = packet.topic
         return packet
 
     def _set_version(self, version: int) -> None:
@@ -217,20 +258,25 @@ def _publish_flags(flags: int) -> tuple[int, bool, bool]:
     return qos, bool(flags & 1), dup
 
 
-def _publish(flags: int, body: Body, limits: Limits) -> Publish:
+def _publish(flags: int, body: Body, limits: Limits, *, topic: str | None) -> Publish:
+    """Read a message; `topic` is given, and the body stands behind it, if its bytes were known."""
     qos, retain, dup = _publish_flags(flags)
-    topic = _topic(body, limits)
+    if topic is None:
+        topic = _topic(body, limits)
     packet_id = body.packet_id() if qos else None
     return Publish(topic, body.rest(), qos, retain, dup, packet_id)
 
 
-def _publish5(flags: int, body: Body, limits: Limits, *, reads_server: bool) -> Publish:
+def _publish5(flags: int, body: Body, limits: Limits, *, topic: str | None, reads_server: bool) -> Publish:
+    """Read a message of MQTT 5; `topic` as in `_publish`."""
     qos, retain, dup = _publish_flags(flags)
-    topic = body.text("the topic", limit=limits.topic_bytes, reason=Reason.TOPIC_NAME_INVALID)
+    known = topic is not None
+    if topic is None:
+        topic = body.text("the topic", limit=limits.topic_bytes, reason=Reason.TOPIC_NAME_INVALID)
     packet_id = body.packet_id() if qos else None
     found, passed = read_message_properties(body, properties.IN_PUBLISH, limits)
     alias = found.get(Prop.TOPIC_ALIAS)
-    if topic or alias is None:
+    if not known and (topic or alias is None):
         topic = _checked(topic, limits)
     if Prop.SUBSCRIPTION_ID in found:
         if not reads_server:

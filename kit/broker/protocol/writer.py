@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kit.broker.protocol.errors import LocalProtocolError
@@ -21,6 +21,7 @@ from kit.broker.protocol.packets import (
     Pingreq,
     Pingresp,
     Puback,
+    Pubacks,
     Pubcomp,
     Publish,
     Pubrec,
@@ -39,8 +40,8 @@ MAX_REMAINING = 268_435_455
 """The largest remaining length that four bytes of seven bits hold (2.2.3)."""
 
 NO_PROPERTIES = b"\x00"
-_PUBACK_HEAD = 0x4002
-"""The first two bytes of a PUBACK of MQTT 3.1.1; the packet id is the other two."""
+_PUBACK_HEAD = array("H", [0x4002])
+"""The first two bytes of a PUBACK that gives no reason; the packet id is the other two."""
 
 
 OLD_CODES = {
@@ -88,16 +89,20 @@ def _id(packet_id: int | None) -> bytes:
     return packet_id.to_bytes(2, "big")
 
 
-def encode_pubacks(packet_ids: list[int]) -> bytes:
-    """PUBACKs of MQTT 3.1.1, the answer to nearly everything that is said to this broker.
+def encode_pubacks(packet_ids: Sequence[int]) -> bytes:
+    """PUBACKs of success, the answer to nearly everything that is said to this broker; the same in both versions.
 
     Raises:
         LocalProtocolError: a packet id is none.
     """
-    if packet_ids and not 0 < min(packet_ids) <= max(packet_ids) <= MAX_STRING:
+    try:
+        ids = array("H", packet_ids)
+    except OverflowError:
+        ids = array("H", [0])
+    if 0 in ids:
         raise LocalProtocolError(f"no packet ids are among {packet_ids}; they go from 1 to {MAX_STRING}")
-    words = array("H", [_PUBACK_HEAD]) * (2 * len(packet_ids))
-    words[1::2] = array("H", packet_ids)
+    words = _PUBACK_HEAD * (2 * len(ids))
+    words[1::2] = ids
     if sys.byteorder == "little":
         words.byteswap()
     return words.tobytes()
@@ -222,7 +227,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Connect: _connect,
     Connack: _connack,
     Publish: _publish,
-    Puback: lambda packet: encode_pubacks([packet.packet_id]),
+    Puback: lambda p: b"\x40\x02" + _id(p.packet_id),
+    Pubacks: lambda p: encode_pubacks(p.packet_ids),
     Pubrec: lambda p: b"\x50\x02" + _id(p.packet_id),
     Pubrel: lambda p: b"\x62\x02" + _id(p.packet_id),
     Pubcomp: lambda p: b"\x70\x02" + _id(p.packet_id),
