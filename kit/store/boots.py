@@ -31,9 +31,9 @@ def _by_transaction(db: sqlite_utils.Database) -> None:
     connection = db.conn
     connection.execute("ALTER TABLE undated_readings RENAME TO undated_readings_0002")
     connection.execute(
-        "CREATE TABLE undated_readings (boot INTEGER NOT NULL, number INTEGER NOT NULL, moved INTEGER NOT NULL, "
+        "CREATE TABLE undated_readings (id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, moved INTEGER NOT NULL, "
         "held INTEGER NOT NULL, offset_ms INTEGER NOT NULL, first_mono_ms INTEGER NOT NULL, "
-        "last_mono_ms INTEGER NOT NULL, keys BLOB NOT NULL, PRIMARY KEY (boot, number)) WITHOUT ROWID"
+        "last_mono_ms INTEGER NOT NULL, keys BLOB NOT NULL)"
     )
     alike: dict[tuple[int, int, int, int], list[int]] = {}
 

@@ -25,7 +25,7 @@ from kit.store.packed_value import (
     unpack_keys,
 )
 from kit.store.rollups import mark_late
-from kit.store.undated_rows import NOT_YET, Noted, count_noted, pick, put_back
+from kit.store.undated_rows import NOT_YET, Noted, count_noted, join_small, pick, put_back
 
 BELIEVABLE_MS = EARLIEST_BELIEVABLE_S * 1000
 
@@ -105,23 +105,24 @@ def forget_undated(connection: sqlite3.Connection, row: BootRow) -> int:
     return count
 
 
-def bound_undated(connection: sqlite3.Connection) -> int:
+def bound_undated(connection: sqlite3.Connection, *, at_most: int = UNDATED_AT_MOST) -> int:
     """Keep the table small: the oldest whose time is trusted already stay as they are. Returns how many went.
 
     Whole rows go: to cut one a little shorter each second would cost the card more than the readings themselves.
     """
-    excess = count_noted(connection) - UNDATED_AT_MOST
+    join_small(connection)
+    excess = count_noted(connection) - at_most
     if excess <= 0:
         return 0
     gone, rows = 0, []
-    for boot, number, size in connection.execute(
-        "SELECT boot, number, length(keys) FROM undated_readings WHERE held = 0 ORDER BY boot, last_mono_ms"
+    for number, size in connection.execute(
+        "SELECT id, length(keys) FROM undated_readings WHERE held = 0 ORDER BY boot, last_mono_ms"
     ):
-        rows.append((boot, number))
+        rows.append((number,))
         gone += size // KEY_BYTES
         if gone >= excess:
             break
-    connection.executemany("DELETE FROM undated_readings WHERE boot = ? AND number = ?", rows)
+    connection.executemany("DELETE FROM undated_readings WHERE id = ?", rows)
     return gone
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from kit.store.packed_value import KEY_BYTES, KEYS_AT_ONCE, pack_keys, unpack_keys
@@ -20,9 +20,18 @@ from kit.store.packed_value import KEY_BYTES, KEYS_AT_ONCE, pack_keys, unpack_ke
 NOT_YET = 2**62
 """Later than any reading."""
 
+SMALL_BYTES = KEYS_AT_ONCE // 10 * KEY_BYTES
+"""Rows whose keys take more are left as they are: two thousand of them hold all that is kept."""
+
+MANY_ROWS, WORTH_JOINING = 1_000, 100
+"""From so many rows on those that are alike are joined, if they are so many."""
+
+JOINS_AT_ONCE = 10
+"""Of a thousand readings at most, so that nobody waits long."""
+
 _INSERT = (
-    "INSERT INTO undated_readings (boot, number, moved, held, offset_ms, first_mono_ms, last_mono_ms, keys) VALUES "
-    "(?1, (SELECT coalesce(max(number), 0) + 1 FROM undated_readings WHERE boot = ?1), ?2, ?3, ?4, ?5, ?6, ?7)"
+    "INSERT INTO undated_readings (boot, moved, held, offset_ms, first_mono_ms, last_mono_ms, keys) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -73,7 +82,7 @@ def note_undated(
         some = keys[at : at + 2 * KEYS_AT_ONCE]
         times = some[1::2]
         span = min(times) - offset_ms, max(times) - offset_ms
-        connection.execute(_INSERT, (boot, int(moved), int(held), offset_ms, *span, pack_keys(some)))
+        connection.execute(_INSERT, (boot, moved, held, offset_ms, *span, pack_keys(some)))
 
 
 def pick(
@@ -97,7 +106,7 @@ def pick(
     """
     edge, way, sign = ("last_mono_ms", "DESC", 1) if latest else ("first_mono_ms", "ASC", -1)
     rows = connection.execute(
-        f"SELECT number, {edge} FROM undated_readings WHERE boot = ? AND first_mono_ms < ? AND {where} "  # noqa: S608 - our constants
+        f"SELECT id, {edge} FROM undated_readings WHERE boot = ? AND first_mono_ms < ? AND {where} "  # noqa: S608 - our constants
         f"ORDER BY {edge} {way}",
         (boot, before_mono_ms),
     )
@@ -108,7 +117,7 @@ def pick(
     for number, edge_ms in rows:
         if len(times) == limit and sign * edge_ms < times[0]:
             break
-        for noted in _readings(connection, boot, number):
+        for noted in _readings(connection, number):
             if noted.mono_ms >= before_mono_ms:
                 others.append(noted)
                 continue
@@ -122,9 +131,9 @@ def pick(
     return Picked(found[:limit], found[limit:] + others)
 
 
-def _readings(connection: sqlite3.Connection, boot: int, number: int) -> list[Noted]:
+def _readings(connection: sqlite3.Connection, number: int) -> list[Noted]:
     moved, held, offset_ms, keys = connection.execute(
-        "SELECT moved, held, offset_ms, keys FROM undated_readings WHERE boot = ? AND number = ?", (boot, number)
+        "SELECT moved, held, offset_ms, keys FROM undated_readings WHERE id = ?", (number,)
     ).fetchone()
     return [Noted(time_ms - offset_ms, series, time_ms, moved, held, number) for series, time_ms in unpack_keys(keys)]
 
@@ -139,30 +148,65 @@ def put_back(connection: sqlite3.Connection, boot: int, picked: Picked, changed:
         changed: `picked.taken` as it is now, in the same order.
     """
     apart = {noted.row for noted in picked.left}
-    became: dict[int, set[tuple[int, int]]] = defaultdict(set)
-    for old, new in zip(picked.taken, changed, strict=True):
-        became[old.row].add((new.moved, new.held))
-        if new.time_ms != old.time_ms:
-            apart.add(old.row)
-    apart |= {row for row, flags in became.items() if len(flags) > 1}
-    whole = [(*flags.pop(), boot, row) for row, flags in became.items() if row not in apart]
+    apart |= {old.row for old, new in zip(picked.taken, changed, strict=True) if new.time_ms != old.time_ms}
+    whole = {new.row: (new.moved, new.held) for new in changed if new.row not in apart}
     # the keys are the same: SQLite then changes one page and not those that the keys run over
-    connection.executemany("UPDATE undated_readings SET moved = ?, held = ? WHERE boot = ? AND number = ?", whole)
-    _write_anew(connection, boot, apart & became.keys(), [*changed, *picked.left])
-
-
-def _write_anew(connection: sqlite3.Connection, boot: int, rows: Iterable[int], noted: Sequence[Noted]) -> None:
-    """Those of the readings that are in these rows, in as few rows as can be, in their order."""
-    rows = set(rows)
     connection.executemany(
-        "DELETE FROM undated_readings WHERE boot = ? AND number = ?", [(boot, number) for number in rows]
+        "UPDATE undated_readings SET moved = ?, held = ? WHERE id = ?",
+        [(*flags, row) for row, flags in whole.items()],
     )
+    _write_anew(connection, boot, apart & {noted.row for noted in changed}, [*changed, *picked.left])
+
+
+def _write_anew(connection: sqlite3.Connection, boot: int, rows: Collection[int], noted: Sequence[Noted]) -> None:
+    """Those of the readings that are in these rows, in as few rows as can be, in their order."""
+    connection.executemany("DELETE FROM undated_readings WHERE id = ?", [(number,) for number in rows])
     alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for mono_ms, series, time_ms, moved, held, row in sorted(noted):
         if row in rows:
             alike[moved, held, time_ms - mono_ms] += (series, time_ms)
     for (moved, held, offset_ms), keys in alike.items():
         note_undated(connection, boot=boot, offset_ms=offset_ms, held=bool(held), keys=keys, moved=bool(moved))
+
+
+def join_small(connection: sqlite3.Connection) -> int:
+    """Put small rows that are alike into few; returns how many rows there are less.
+
+    Where every reading is a transaction of its own, each look at the table would else pass 200,000 rows. What waits is
+    left out: it goes one by one, and a large row would be written anew each time.
+    """
+    less = 0
+    for _ in range(JOINS_AT_ONCE):
+        if connection.execute("SELECT count(*) FROM undated_readings").fetchone()[0] < MANY_ROWS:
+            break
+        alike = connection.execute(
+            "SELECT boot, moved, offset_ms FROM undated_readings WHERE held = 0 AND length(keys) <= ? "
+            "GROUP BY boot, moved, offset_ms HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 1",
+            (SMALL_BYTES, WORTH_JOINING),
+        ).fetchone()
+        if alike is None:
+            break
+        less += _join(connection, *alike)
+    return less
+
+
+def _join(connection: sqlite3.Connection, boot: int, moved: int, offset_ms: int) -> int:
+    rows = connection.execute(
+        "SELECT id, keys FROM undated_readings WHERE boot = ? AND moved = ? AND offset_ms = ? AND held = 0 "
+        "AND length(keys) <= ? ORDER BY first_mono_ms LIMIT ?",
+        (boot, moved, offset_ms, SMALL_BYTES, KEYS_AT_ONCE),
+    ).fetchall()
+    joined: list[tuple[int]] = []
+    keys: list[int] = []
+    for number, packed in rows:
+        more = [part for key in unpack_keys(packed) for part in key]
+        if len(keys) + len(more) > 2 * KEYS_AT_ONCE:
+            break
+        keys += more
+        joined.append((number,))
+    connection.executemany("DELETE FROM undated_readings WHERE id = ?", joined)
+    note_undated(connection, boot=boot, offset_ms=offset_ms, held=False, keys=keys, moved=bool(moved))
+    return len(joined) - 1
 
 
 def count_noted(connection: sqlite3.Connection, where: str = "1", values: Sequence[int] = ()) -> int:
