@@ -52,8 +52,11 @@ class Dates:
             latest_ms: when the last of the messages came, by the clock as it was then.
         """
         clock = self._clock
-        now_ms, up_ms = round(clock.now() * 1000), round(clock.monotonic() * 1000)
-        offset_ms = now_ms - up_ms
+        now_s, up_s = clock.now(), clock.monotonic()
+        now_ms, up_ms = round(now_s * 1000), round(up_s * 1000)
+        # not the difference of the two, which is a millisecond off now and then: the keeper of the time would move what
+        # was dated by it
+        offset_ms = round((now_s - up_s) * 1000)
         jumped_ms = 0
         if self._offset_ms is not None and abs(now_ms - latest_ms) > JUMP_MS:
             # the time was set between the message's arrival and now

@@ -49,20 +49,22 @@ def move_readings(connection: sqlite3.Connection, row: BootRow, *, limit: int) -
     waiting = picked.taken
     placed: list[Noted] = []
     moved: list[tuple[int, int, int]] = []
+    touched: set[int] = set()
     for noted in waiting:
         series, time_ms = noted.series, noted.time_ms
         to_ms, shifted = _free(connection, series, time_ms, noted.mono_ms + row.offset_ms)
         keep = ~GUESSED if row.known else ~int(Quality.TIME_DOUBTFUL) if to_ms >= BELIEVABLE_MS else -1
-        _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted)
+        if _move_one(connection, series, time_ms, to_ms, keep=keep, add=shifted):
+            touched.add(series)
         placed.append(noted._replace(time_ms=to_ms, moved=1))
         if not noted.held and to_ms != time_ms:
             moved.append((to_ms, series, time_ms))
     put_back(connection, row.number, picked, placed)
     if moved:
         _move_unsynced(connection, moved)
-    if waiting:
-        for series in {noted.series for noted in waiting}:
-            _renew_latest(connection, series)
+    for series in touched:
+        _renew_latest(connection, series)
+    if touched:
         save_token(connection, secrets.token_bytes(8))  # whoever writes readings must forget what it remembers
     return len(waiting)
 
@@ -142,17 +144,23 @@ def _free(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int)
     return to_ms, int(Quality.TIME_SHIFTED) if to_ms != wanted else 0
 
 
-def _move_one(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int, *, keep: int, add: int) -> None:
-    connection.execute(
-        "UPDATE readings SET time_ms = ?, code = (code & ?) | ? WHERE series = ? AND time_ms = ?",
-        (to_ms, keep << DECIMAL_BITS | DECIMAL_MASK, add << DECIMAL_BITS, series, from_ms),
-    )
+def _move_one(connection: sqlite3.Connection, series: int, from_ms: int, to_ms: int, *, keep: int, add: int) -> bool:
+    """Whether that changed anything: most of what was dated by a trusted time is where it belongs."""
+    code = {"keep": keep << DECIMAL_BITS | DECIMAL_MASK, "add": add << DECIMAL_BITS}
+    changed = connection.execute(
+        "UPDATE readings SET time_ms = :to, code = (code & :keep) | :add WHERE series = :series AND time_ms = :from "
+        "AND (:to != :from OR code != (code & :keep) | :add)",
+        {"series": series, "from": from_ms, "to": to_ms, **code},
+    ).rowcount
+    if not changed and to_ms == from_ms:
+        return False
     for time_ms in (from_ms, to_ms):
         mark_late(connection, series, time_ms)
     if to_ms != from_ms:
         connection.execute(
             "UPDATE OR REPLACE raw_readings SET time_ms = ? WHERE series = ? AND time_ms = ?", (to_ms, series, from_ms)
         )
+    return True
 
 
 def _move_unsynced(connection: sqlite3.Connection, moved: list[tuple[int, int, int]]) -> None:

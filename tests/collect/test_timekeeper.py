@@ -303,6 +303,21 @@ def test_killed_while_readings_are_moved_the_keeper_goes_on_where_it_was(make: C
     assert [row[0] for row in kit.rows] == pytest.approx(kit.taken_at, abs=0.5)
 
 
+def test_a_reading_is_dated_by_the_very_offset_of_its_boot_at_any_fraction_of_a_millisecond(
+    make: Callable[..., Kit],
+) -> None:
+    kit = make(at_s=TRUE + 0.0003, up_s=20.0001)
+    kit.step()
+    for _ in range(20):
+        kit.pass_time(0.1007003)
+        kit.measure()
+    dated = kit.database.connection.execute("SELECT DISTINCT offset_ms FROM undated_readings").fetchall()
+    assert [offset_ms for (offset_ms,) in dated] == [boots(kit.database.connection)[0].offset_ms]
+    before = kit.rows
+    kit.step()
+    assert kit.rows == before
+
+
 def test_a_receiver_of_satellites_tells_the_time(make: Callable[..., Kit], tmp_path: Path) -> None:
     kit = make(at_s=20.0)
     file = tmp_path / "gps.json"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kit.model.readings import Quality
 from kit.store.boots import BootRow, boot_number, boots, last_written, note_ends, settle_boot
 from kit.store.database import Database
+from kit.store.ingest_state import load_token, save_token
 from kit.store.packed_value import DECIMAL_BITS, KEYS_AT_ONCE, unpack_keys
 from kit.store.pouring import queue_again
 from kit.store.salvage import salvage
@@ -151,6 +152,23 @@ def test_where_each_reading_is_a_transaction_its_rows_are_joined_but_for_what_wa
     assert bound_undated(connection) == 0
     assert move_readings(connection, row, limit=10) == 10
     assert count_undated(connection, row.number, unmoved_only=True) == MANY_ROWS - 10
+
+
+def test_where_readings_are_in_their_place_already_no_writer_forgets_what_it_remembers(database: Database) -> None:
+    row, connection = anew(database)._replace(known=1), database.connection
+    save_token(connection, b"a writer")
+    keys = [(1, FIRST_GUESS_MS + 10 * number) for number in range(20)]
+    store(connection, row, keys, held=False, offset_ms=FIRST_GUESS_MS)
+    before = connection.total_changes
+    assert move_readings(connection, row, limit=100) == 20
+    assert connection.total_changes == before + 1, "that they are in their place"
+    assert load_token(connection) == b"a writer"
+    connection.execute("UPDATE undated_readings SET moved = 0")
+    guessed = int(Quality.TIME_GUESSED) << DECIMAL_BITS
+    connection.execute("UPDATE readings SET code = ? WHERE time_ms = ?", (guessed, FIRST_GUESS_MS))
+    assert move_readings(connection, row, limit=100) == 20
+    assert connection.execute("SELECT max(code) FROM readings").fetchone()[0] == 0
+    assert load_token(connection) != b"a writer"
 
 
 def test_of_too_many_the_oldest_stay_where_they_are_but_none_that_waits(database: Database) -> None:
