@@ -4,5 +4,6 @@
 - `archive`: what is in the file.
 - `making`: a consistent copy while the unit runs.
 - `restoring`: the proof that it is good, and the way back in a new epoch.
-- `damage`: what to do with a store that is damaged.
+- `newest`, `picking`: the newest good backup of a unit whose store is damaged; its small tables before all the rest.
+- `damage`, `rest`: what to do with a store that is damaged.
 """

@@ -17,10 +17,10 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from kit.backup.sealing import SALT_BYTES, SealError, file_key, key_mark, seal, unseal
 from kit.errors import KitError
@@ -68,6 +68,16 @@ class Head:
         return json.dumps(told).encode()
 
 
+class Sink(Protocol):
+    """Takes the bytes of one file as they come out of a backup."""
+
+    def write(self, piece: bytes, /) -> object:
+        """The next ones."""
+
+    def flush(self) -> object:
+        """There are no more."""
+
+
 def new_head(*, unit: str, name: str, created_ms: int, secret: bytes) -> Head:
     """The head of a backup about to be made, with a fresh salt."""
     return Head(unit, name, created_ms, os.urandom(SALT_BYTES), key_mark(secret), small_first=True)
@@ -93,7 +103,14 @@ def read_head(file: Path) -> Head:
         raise BackupError(f"{file} cannot be read ({error.strerror})") from error
 
 
-def unpack(file: Path, secret: bytes, folder: Path | None, *, only: Collection[str] = ()) -> dict[str, Any]:
+def unpack(
+    file: Path,
+    secret: bytes,
+    folder: Path | None,
+    *,
+    only: Collection[str] = (),
+    through: Mapping[str, Callable[[BinaryIO], Sink]] | None = None,
+) -> dict[str, Any]:
     """Decrypt everything into `folder` (None: nowhere), check each file against the manifest, return the manifest.
 
     Args:
@@ -101,6 +118,7 @@ def unpack(file: Path, secret: bytes, folder: Path | None, *, only: Collection[s
         secret: that it was sealed with.
         folder: where the files go.
         only: stop reading once these are there; the manifest tells if the backup holds them at all.
+        through: by file, what decides which of its bytes are written; all of them are checked.
 
     Raises:
         WrongKeyError: another secret is needed.
@@ -116,7 +134,7 @@ def unpack(file: Path, secret: bytes, folder: Path | None, *, only: Collection[s
         with file.open("rb") as stream:
             text = _head_text(stream, file)
             plain = unseal(_pieces(stream), key=file_key(secret, head.salt), head=text)
-            return _unpack(_Reader(_decompressed(plain)), folder, frozenset(only))
+            return _unpack(_Reader(_decompressed(plain)), folder, frozenset(only), through or {})
     except (SealError, zlib.error, tarfile.TarError, EOFError, ValueError, KeyError) as error:
         raise BackupError(f"{file} is damaged ({error}); take an older one") from error
     except OSError as error:
@@ -124,7 +142,9 @@ def unpack(file: Path, secret: bytes, folder: Path | None, *, only: Collection[s
         raise BackupError(f"{file} cannot be unpacked{where} ({error.strerror or error})") from error
 
 
-def _unpack(stream: _Reader, folder: Path | None, only: frozenset[str]) -> dict[str, Any]:
+def _unpack(
+    stream: _Reader, folder: Path | None, only: frozenset[str], through: Mapping[str, Callable[[BinaryIO], Sink]]
+) -> dict[str, Any]:
     manifest: dict[str, Any] = {}
     seen: set[str] = set()
     # tarfile reads ahead in its own way; a stream that is no file needs "r|"
@@ -140,7 +160,7 @@ def _unpack(stream: _Reader, folder: Path | None, only: frozenset[str]) -> dict[
                     return manifest
                 continue
             told = manifest["files"][member.name]
-            digest, count = _copy(content, None if folder is None else folder / path)
+            digest, count = _copy(content, None if folder is None else folder / path, through.get(member.name))
             if (digest, count) != (told["sha256"], told["bytes"]):
                 raise ValueError(f"'{member.name}' in it is not what the manifest says")
             seen.add(member.name)
@@ -152,21 +172,23 @@ def _unpack(stream: _Reader, folder: Path | None, only: frozenset[str]) -> dict[
     return manifest
 
 
-def _copy(content: Any, target: Path | None) -> tuple[str, int]:
+def _copy(content: Any, target: Path | None, through: Callable[[BinaryIO], Sink] | None) -> tuple[str, int]:
     digest, count = hashlib.sha256(), 0
     with contextlib.ExitStack() as stack:
-        out = None
+        out: BinaryIO | None = None
+        sink: Sink | None = None
         if target is not None:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             out = stack.enter_context(os.fdopen(descriptor, "wb"))
+            sink = out if through is None else through(out)
         while piece := content.read(READ_BYTES):
             digest.update(piece)
             count += len(piece)
-            if out is not None:
-                out.write(piece)
-        if out is not None:
-            out.flush()
+            if sink is not None:
+                sink.write(piece)
+        if out is not None and sink is not None:
+            sink.flush()
             os.fsync(out.fileno())
     return digest.hexdigest(), count
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.backup.checking import table_rows
+from kit.backup.newest import NewestBackup, newest_backup
 from kit.backup.report import REPORT, TASK, Report, Task, flush, gap_words, keep_report, keep_task
-from kit.backup.rest import NewestBackup, Rest, begin_rest, newest_backup, pouring_into
+from kit.backup.rest import Rest, begin_rest, pouring_into
 from kit.backup.restoring import STORE_FILES, epoch_of, renew, set_aside
 from kit.disk import free_bytes, full_words
 from kit.errors import NoRoomError
@@ -25,9 +26,9 @@ from kit.identity import load_or_create_identity
 from kit.store.database import exclusive_store, suspect_file
 from kit.store.ledger import flush_folder
 from kit.store.legible import Legible, legible
-from kit.store.migrations import Migration, migrate
-from kit.store.pouring import LARGE, is_damage, keep_numbers, newest_rows
-from kit.store.salvage import TableSalvage, salvage
+from kit.store.migrations import Migration, applied, migrate
+from kit.store.pouring import LARGE, NEWEST, NewestRows, is_damage, keep_numbers, newest_rows
+from kit.store.salvage import TableSalvage, reading_damaged, salvage
 
 PATIENCE_S = 30.0
 """Real seconds for other processes to let go of the damaged store."""
@@ -135,6 +136,7 @@ def recover(
     folders: Sequence[Path] = (),
     still: Callable[[], str | None] | None = None,
     at_once_bytes: int = AT_ONCE_BYTES,
+    newest: NewestRows = NEWEST,
 ) -> Report | None:
     """Set the damaged store aside and bring up what can be had of it at once.
 
@@ -146,6 +148,7 @@ def recover(
         folders: where backups are, besides `backups/`.
         still: asked again once nobody else uses the store; where it says None, another process has mended it.
         at_once_bytes: a larger store serves before its large tables are back; see `kit.backup.rest`.
+        newest: rows of the large tables that such a one has from the first moment.
 
     Raises:
         NoRoomError: there is too little room to begin; nothing was changed.
@@ -162,7 +165,7 @@ def recover(
         ):
             small = home.database.stat().st_size <= at_once_bytes
             try:
-                return _recover(home, problem, Path(folder), backup, migrations, now_ms, at_once=small)
+                return _recover(home, problem, Path(folder), backup, migrations, now_ms, None if small else newest)
             except BaseException:
                 _put_back(home)  # whoever waits for the store must not find none, and make an empty one
                 raise
@@ -198,8 +201,7 @@ def _recover(
     backup: NewestBackup,
     migrations: Sequence[Migration],
     now_ms: int,
-    *,
-    at_once: bool,
+    newest: NewestRows | None,
 ) -> Report:
     before = epoch_of(home.database)
     _marker(home).write_text(problem, encoding="utf-8")
@@ -207,19 +209,8 @@ def _recover(
     flush_folder(home.path)
     aside = set_aside(home, now_ms=now_ms)
     assert aside is not None, "a store that is missing is not damaged"
-    store = work / "kit.db"
-    migrate(store, migrations)
-    damaged = aside / home.database.name
-    with legible(damaged, store, work, backup=backup.table_list) as seen:
-        tables = _small_tables(seen, store)
-        # rows tell of each other by number: a small table that is not whole is filled in before anything is added
-        base = None if all(table.whole for table in tables) else _base(backup, work / "base.db")
-        if base is not None:
-            store = base.store
-            migrate(store, migrations)
-            tables = _small_tables(seen, store)
-        if seen is not None:
-            _newest(seen.file, store)
+    begun = _begin(aside / home.database.name, work, backup, migrations, newest or NEWEST)
+    store, seen, base = begun.store, begun.seen, begun.base
     epoch = renew(store, unit=load_or_create_identity(home).unit, above=max(before, _highest_epoch(store)))
     whole = base is not None and base.whole
     task = Task(
@@ -228,12 +219,12 @@ def _recover(
         epoch=epoch,
         how="" if seen is None else seen.how,
         rows=backup.rows() if whole else _rows_of(store),
-        incomplete={table.name: [gap_words(gap) for gap in table.gaps] for table in tables if not table.whole},
+        incomplete={table.name: [gap_words(gap) for gap in table.gaps] for table in begun.tables if not table.whole},
         backup=None if base is None else base.told,
         large=seen is not None,
         holds_backup=whole,
     )
-    if at_once:
+    if newest is None:
         rest = Rest(home, aside, task, store=store, backup=backup, work=work, migrations=migrations, real_s=lambda: 0.0)
         report = _all_of(rest)
     else:
@@ -244,6 +235,60 @@ def _recover(
     _marker(home).unlink(missing_ok=True)
     suspect_file(home.database).unlink(missing_ok=True)
     return report
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What the unit can serve with.
+
+    Attributes:
+        seen: the damaged file, as far as it can be read.
+        base: the backup that it began as, if it did.
+        tables: what became of the small ones.
+    """
+
+    store: Path
+    seen: Legible | None
+    base: _Base | None
+    tables: list[TableSalvage]
+
+
+def _begin(
+    damaged: Path, work: Path, backup: NewestBackup, migrations: Sequence[Migration], newest: NewestRows
+) -> _Begun:
+    """A store with all small tables and the newest readings."""
+    sound = work / "kit.db"
+    migrate(sound, migrations)
+    base = None
+    with legible(damaged, sound, work, backup=backup.table_list) as seen:
+        # rows are copied between equal tables: a file by an earlier version is salvaged into a store of its own schema
+        own = _migrations_of(seen, migrations)
+        store = sound if len(own) == len(migrations) else work / "older.db"
+        migrate(store, own)
+        tables = _small_tables(seen, store)
+        # rows tell of each other by number: a small table that is not whole is filled in before anything is added
+        if not all(table.whole for table in tables):
+            base = _base(backup, work / "base.db")
+        if base is not None:
+            store = base.store
+            migrate(store, own)
+            tables = _small_tables(seen, store)
+        migrate(store, migrations)
+        if seen is not None:
+            _newest(seen.file, store, newest)
+    return _Begun(store, seen, base, tables)
+
+
+def _migrations_of(seen: Legible | None, migrations: Sequence[Migration]) -> Sequence[Migration]:
+    """Those that the damaged file has; all of them where it does not say."""
+    if seen is None:
+        return migrations
+    try:
+        with reading_damaged(seen.file) as reading:
+            own = applied(reading)
+    except sqlite3.DatabaseError:
+        return migrations
+    return [each for each in migrations if (each.part, each.name) in own] if own else migrations
 
 
 def _all_of(rest: Rest) -> Report:
@@ -276,7 +321,7 @@ class _Base:
 
 
 def _base(backup: NewestBackup, target: Path) -> _Base | None:
-    """The small tables, which are there within seconds; the whole of a backup made before they stood first in it."""
+    """The small tables, which are there within seconds; the whole of a backup of which they cannot be told apart."""
     begins = backup.begins()
     if begins is not None:
         return _Base(begins.rename(target), backup.begins_told(), whole=False)
@@ -293,13 +338,13 @@ def _small_tables(seen: Legible | None, store: Path) -> list[TableSalvage]:
     return [*salvage(seen.file, store, but=LARGE), *lost]
 
 
-def _newest(damaged: Path, store: Path) -> None:
+def _newest(damaged: Path, store: Path, newest: NewestRows) -> None:
     """The newest rows of the large tables; and no number of a series whose name is lost is given to another."""
     with pouring_into(store, damaged) as (connection, reading):
         there = {str(row[0]) for row in reading.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if "readings" in there:
             keep_numbers(connection, reading)
-        newest_rows(connection, sorted(there))
+        newest_rows(connection, sorted(there), newest)
 
 
 def _highest_epoch(store: Path) -> int:

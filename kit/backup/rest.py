@@ -9,133 +9,37 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from kit.backup.archive import BackupError, Head, unpack
-from kit.backup.checking import check_store
-from kit.backup.making import backup_secret, list_backups
+from kit.backup.newest import NewestBackup
 from kit.backup.report import TASK, Report, Task, gap_words, keep_report
-from kit.backup.restoring import unpacked
-from kit.backup.small_store import SMALL
 from kit.home import Home
 from kit.store.database import CHECKPOINT_PAGES, MOST_LOG_BYTES
 from kit.store.disk_room import look
 from kit.store.facts import count_change
-from kit.store.legible import Legible, legible, list_of
+from kit.store.legible import Legible, legible
 from kit.store.migrations import Migration, migrate
-from kit.store.pouring import FACT, FILLED_BY, LARGE, Pouring, Progress, keep_progress, queue_again, queued_since_ms
+from kit.store.pouring import (
+    FACT,
+    FILLED_BY,
+    LARGE,
+    MOST_ROWS,
+    Pouring,
+    Progress,
+    keep_progress,
+    queue_again,
+    queued_since_ms,
+)
 from kit.store.salvage import reading_damaged
-from kit.store.table_list import TableList, list_file, load_list
 
-UNPACKED_ROOM = 1.3
-"""So many times the backup's size must be free to unpack it, besides what readings need."""
-
-STORE = "kit.db"
-"""As a backup names it."""
+UNPACKED_ROOM = 1.05
+"""So many times the size of the backup's store must be free to unpack it, besides what readings need."""
 
 QUEUED_BEFORE_MS = 3_600_000
 KEYS_AT_ONCE = 1_000
-
-
-class NewestBackup:
-    """The newest backup that proves good, unpacked when it is first asked for.
-
-    What it begins with, the store without its large tables, is there within seconds; the whole of it takes as long as
-    the card takes to write it.
-
-    Args:
-        home: the unit.
-        work: a folder on its disk.
-        files: backups, the newest first.
-        stack: takes the unpacked files away at its end.
-    """
-
-    def __init__(self, home: Home, work: Path, files: Sequence[tuple[Path, Head]], stack: ExitStack) -> None:
-        self._home, self._work, self._files, self._stack = home, work, files, stack
-        self._found: tuple[Path, int, Path, int] | None = None
-        self._begun: tuple[Path, int, Path] | None = None
-        self._looked = self._looked_first = False
-
-    def found(self) -> Path | None:
-        """Its store; None where no backup is good."""
-        if not self._looked:
-            self._looked = True
-            self._found = self._unpack()
-        return None if self._found is None else self._found[2]
-
-    def begins(self) -> Path | None:
-        """Its store without the large tables; None where no backup has such a one, or none is good."""
-        if not self._looked_first:
-            self._looked_first = True
-            self._begun = self._unpack_first()
-        return None if self._begun is None else self._begun[2]
-
-    def told(self) -> tuple[str, int] | None:
-        """(file, Unix ms) of it."""
-        return None if self.found() is None or self._found is None else (str(self._found[0]), self._found[1])
-
-    def begins_told(self) -> tuple[str, int] | None:
-        """(file, Unix ms) of the one that `begins` is of."""
-        return None if self._begun is None else (str(self._begun[0]), self._begun[1])
-
-    def rows(self) -> int:
-        """How many rows it holds."""
-        return 0 if self._found is None else self._found[3]
-
-    def size(self) -> int | None:
-        """Of the newest file; None where there is none."""
-        return self._files[0][0].stat().st_size if self._files else None
-
-    def take(self, target: Path) -> Path:
-        """Its store moved to `target`."""
-        store = self.found()
-        assert store is not None, "asked for only where one was found"
-        return store.rename(target)
-
-    def table_list(self) -> TableList | None:
-        """Its list of tables."""
-        begins = self.begins()
-        kept = None if begins is None else load_list(list_file(begins.with_name(STORE)))
-        if kept is not None:
-            return kept
-        store = self.found()
-        return None if store is None or not store.exists() else list_of(store)
-
-    def _unpack(self) -> tuple[Path, int, Path, int] | None:
-        for file, head in self._files:
-            try:
-                folder, manifest = self._stack.enter_context(unpacked(file, backup_secret(self._home), self._work))
-            except BackupError:
-                continue
-            return file, head.created_ms, folder / "kit.db", sum(manifest["tables"].values())
-        return None
-
-    def _unpack_first(self) -> tuple[Path, int, Path] | None:
-        for file, head in self._files:
-            folder = emptied(self._work / "begins-in-work")
-            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            try:
-                wanted = (SMALL, list_file(folder / STORE).name)
-                manifest = unpack(file, backup_secret(self._home), folder, only=wanted)
-                if SMALL not in manifest["files"]:
-                    return None  # made by an older version: the newest is worth waiting for
-                check_store(folder / SMALL)
-            except BackupError:
-                continue
-            return file, head.created_ms, folder / SMALL
-        return None
-
-
-@contextmanager
-def newest_backup(home: Home, work: Path, folders: Sequence[Path]) -> Iterator[NewestBackup]:
-    """The newest good backup in these folders and in the home's own."""
-    files = [each for place in {home.backups, *folders} for each in list_backups(place)]
-    with ExitStack() as stack:
-        yield NewestBackup(home, work, sorted(files, key=lambda each: each[1].created_ms, reverse=True), stack)
 
 
 class Rest:
@@ -150,6 +54,7 @@ class Rest:
         work: an empty folder on the same disk.
         migrations: of the unit's store.
         real_s: seconds that never step.
+        most_rows: that one step brings back, however fast the disk.
     """
 
     def __init__(
@@ -163,9 +68,11 @@ class Rest:
         work: Path,
         migrations: Sequence[Migration],
         real_s: Callable[[], float],
+        most_rows: int = MOST_ROWS,
     ) -> None:
         self._home, self._aside, self._task, self._store = home, aside, task, store
         self._backup, self._work, self._migrations, self._real_s = backup, work, migrations, real_s
+        self._most_rows = most_rows
         self.progress = Progress(source=aside.name)
         self._lost: tuple[str, ...] = ()
         self._filled: tuple[str, int] | None = None
@@ -234,7 +141,7 @@ class Rest:
         yield from self._pour(store, wanted)
 
     def _backup_fits(self) -> bool:
-        size = self._backup.size()
+        size = self._backup.store_bytes()
         if size is None:
             return False
         room = look(self._home.path)
@@ -252,7 +159,9 @@ class Rest:
 
     def _pour(self, source: Path, wanted: Mapping[str, set[int] | None]) -> Iterator[None]:
         with pouring_into(self._store, source) as (connection, reading):
-            pouring = Pouring(connection, reading, self.progress, wanted=wanted, real_s=self._real_s)
+            pouring = Pouring(
+                connection, reading, self.progress, wanted=wanted, real_s=self._real_s, most_rows=self._most_rows
+            )
             yield from pouring.steps()
 
     def _queued_again(self) -> Iterator[None]:
@@ -322,10 +231,3 @@ def pouring_into(store: Path, source: Path) -> Iterator[tuple[sqlite3.Connection
             yield connection, reading
         finally:
             connection.close()
-
-
-def emptied(folder: Path) -> Path:
-    """An empty folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder

@@ -10,8 +10,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit.backup.newest import emptied, newest_backup
 from kit.backup.report import load_task, unfinished
-from kit.backup.rest import Rest, emptied, newest_backup
+from kit.backup.rest import Rest
 from kit.clock import SystemClock
 from kit.errors import KitError
 from kit.health.damage_view import progress_words

@@ -69,6 +69,17 @@ def migrate(file: Path, migrations: Sequence[Migration], *, page_bytes: int = FL
         _apply(file, pending, page_bytes)
 
 
+def applied(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """(part, name) of what a store has; empty where it does not say.
+
+    Raises:
+        sqlite3.DatabaseError: it cannot be read.
+    """
+    there = connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = '_sqlite_migrations'").fetchone()
+    rows = connection.execute("SELECT migration_set, name FROM main._sqlite_migrations") if there else ()
+    return {(str(part), str(name)) for part, name in rows}
+
+
 def _apply(file: Path, pending: Sequence[Migration], page_bytes: int) -> None:
     import sqlite_utils
 

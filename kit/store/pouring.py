@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from kit.store.older_rows import as_today, columns_of
 from kit.store.packed_value import KEY_BYTES, pack_keys, unpack_keys
 from kit.store.rollups import HOUR_MS
 from kit.store.salvage import Gap, Reader, TableSalvage, joined
@@ -28,14 +29,25 @@ KEYS = {
     "hourly": ("series", "hour"),
     "daily": ("series", "day"),
 }
-NEWEST_ROWS = {"readings": 1_000_000, "raw_readings": 100_000, "hourly": 100_000, "daily": 100_000}
-"""So many rows, shared out among the series, are there before the unit serves: some seconds' work."""
-
 STEP_S = 0.04
 """How long a step is to take; a sensor waits no longer than twice that."""
 
-FEWEST_NEWEST = 1_000
-"""Of each series, however many there are."""
+
+@dataclass(frozen=True)
+class NewestRows:
+    """Of each large table, how much is there before the unit serves.
+
+    Attributes:
+        most: rows by table, shared out among the series.
+        fewest: of each series, however many there are.
+    """
+
+    most: Mapping[str, int]
+    fewest: int
+
+
+NEWEST = NewestRows({"readings": 1_000_000, "raw_readings": 100_000, "hourly": 100_000, "daily": 100_000}, fewest=1_000)
+"""Some seconds' work."""
 
 FEWEST_ROWS, MOST_ROWS = 100, 20_000
 FACT = "mending"
@@ -79,24 +91,26 @@ class Progress:
         return Progress(**{name: told[name] for name in vars(Progress("")) if name != "gaps"}, gaps=gaps)
 
 
-def newest_rows(connection: sqlite3.Connection, tables: Sequence[str]) -> None:
+def newest_rows(connection: sqlite3.Connection, tables: Sequence[str], newest: NewestRows = NEWEST) -> None:
     """Copy each series' newest rows of the large tables; what cannot be read is left to the steps.
 
     Args:
         connection: to the new store, the damaged one attached as `damaged`, in no transaction.
         tables: those that the damaged one has.
+        newest: how many.
     """
     series = [int(row[0]) for row in connection.execute("SELECT id FROM main.series")]
-    for table, most in NEWEST_ROWS.items():
+    for table, most in newest.most.items():
         if table not in tables:
             continue
-        key, listed = KEYS[table][1], _listed(connection, table)
-        limit = max(FEWEST_NEWEST, most // max(1, len(series)))
+        key, listed = KEYS[table][1], ", ".join(_columns(connection, table))
+        source = as_today(connection, "damaged", table)
+        limit = max(newest.fewest, most // max(1, len(series)))
         for number in series:
             connection.execute("BEGIN")
             try:
                 connection.execute(
-                    f"INSERT OR IGNORE INTO main.{table} ({listed}) SELECT {listed} FROM damaged.{table} "  # noqa: S608 - names from the schema
+                    f"INSERT OR IGNORE INTO main.{table} ({listed}) SELECT {listed} FROM {source} "  # noqa: S608 - names from the schema
                     f"WHERE series = ? ORDER BY {key} DESC LIMIT {limit}",
                     (number,),
                 )
@@ -117,6 +131,7 @@ class Pouring:
         progress: where to go on.
         wanted: by table, of which series; None = of all.
         real_s: seconds that never step, to tell how long a step took.
+        most_rows: of one step.
     """
 
     def __init__(
@@ -127,10 +142,12 @@ class Pouring:
         *,
         wanted: Mapping[str, Collection[int] | None],
         real_s: Callable[[], float],
+        most_rows: int = MOST_ROWS,
     ) -> None:
         self._connection, self._reading, self.progress, self._real_s = connection, reading, progress, real_s
-        self._wanted = wanted
-        self._rows_a_step = 2_000
+        self._wanted, self._most_rows = wanted, most_rows
+        self._rows_a_step = min(2_000, most_rows)
+        self._sums = True
 
     def steps(self) -> Iterator[None]:
         """Each `next` is one short transaction.
@@ -139,6 +156,7 @@ class Pouring:
             sqlite3.DatabaseError: the running store cannot be written now; a new object goes on where this one was.
         """
         there = {str(row[0]) for row in self._reading.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        self._sums = "hourly" in there
         for table in LARGE[LARGE.index(self.progress.table) :]:
             if table != self.progress.table:
                 self._next_table(table)
@@ -156,7 +174,7 @@ class Pouring:
         progress, key = self.progress, KEYS[table][1]
         told = TableSalvage(table, gaps=progress.gaps.setdefault(table, []))
         columns = _columns(self._connection, table)
-        reader = Reader(self._reading, table, columns, told)
+        reader = Reader(self._reading, table, columns, told, seen_as=as_today(self._reading, "main", table))
         found = reader.groups()
         series, between = ([], (-_END, _END)) if found is None else found
         wanted = self._wanted[table]
@@ -183,7 +201,8 @@ class Pouring:
         try:
             yield from self._ranges(table, "id", "arrived_ms, keys", series=None)
         except _Unreadable:
-            reader = Reader(self._reading, table, ("id", "arrived_ms", "keys"), told)
+            seen_as = as_today(self._reading, "main", table)
+            reader = Reader(self._reading, table, ("id", "arrived_ms", "keys"), told, seen_as=seen_as)
             rows = reader.rows((), (_after(progress.after), _END))
             yield from self._rows(table, ("arrived_ms", "keys"), _each_once(rows))
 
@@ -191,6 +210,7 @@ class Pouring:
         """Range after range of keys, at SQLite's own speed."""
         progress = self.progress
         where = key if series is None else f"series = {series:d} AND {key}"
+        source = as_today(self._connection, "damaged", table)
         while True:
             after = -_END if progress.after is None else progress.after
             began_s = self._real_s()
@@ -202,7 +222,7 @@ class Pouring:
                 upto = _END if end is None else int(end[0])
                 with self._step():
                     rows = self._connection.execute(
-                        f"INSERT OR IGNORE INTO main.{table} ({listed}) SELECT {listed} FROM damaged.{table} "  # noqa: S608 - the same
+                        f"INSERT OR IGNORE INTO main.{table} ({listed}) SELECT {listed} FROM {source} "  # noqa: S608 - the same
                         f"WHERE {where} > ? AND {key} <= ? ORDER BY {key}",
                         (after, upto),
                     ).rowcount
@@ -250,8 +270,9 @@ class Pouring:
 
     def _make_way(self, series: int, after: int, upto: int) -> int:
         """A reading that came meanwhile and took the very millisecond of another moves on, and is queued anew."""
+        source = as_today(self._connection, "damaged", "readings")
         taken = self._connection.execute(
-            "SELECT m.time_ms FROM main.readings m JOIN damaged.readings d USING (series, time_ms) "
+            f"SELECT m.time_ms FROM main.readings m JOIN {source} d USING (series, time_ms) "  # noqa: S608 - names of our tables
             "WHERE m.series = ? AND m.time_ms > ? AND m.time_ms <= ? AND m.value IS NOT d.value",
             (series, after, upto),
         ).fetchall()
@@ -267,7 +288,8 @@ class Pouring:
                 "UPDATE main.readings SET time_ms = ? WHERE series = ? AND time_ms = ?", (free_ms, series, time_ms)
             )
             self._connection.execute(
-                "INSERT INTO main.readings SELECT * FROM damaged.readings WHERE series = ? AND time_ms = ?",
+                f"INSERT INTO main.readings SELECT series, time_ms, value, code FROM {source} "  # noqa: S608 - the same
+                "WHERE series = ? AND time_ms = ?",
                 (series, time_ms),
             )
             queue_again(self._connection, [(series, free_ms)], at_ms=free_ms)
@@ -281,6 +303,12 @@ class Pouring:
             f"INSERT OR IGNORE INTO main.rollup_dirty SELECT series, hour FROM main.hourly {where}",  # noqa: S608 - our own condition
             span,
         )
+        if not self._sums:  # from before hours were kept
+            self._connection.execute(
+                f"INSERT OR IGNORE INTO main.rollup_dirty SELECT DISTINCT series, time_ms / {HOUR_MS} "  # noqa: S608 - a number
+                "FROM main.readings WHERE series = ? AND time_ms > ? AND time_ms <= ?",
+                (series, after_ms, upto_ms),
+            )
         with suppress(sqlite3.DatabaseError):
             due = self._reading.execute(f"SELECT series, hour FROM rollup_dirty {where}", span).fetchall()  # noqa: S608 - the same
             self._connection.executemany("INSERT OR IGNORE INTO main.rollup_dirty VALUES (?, ?)", due)
@@ -302,7 +330,7 @@ class Pouring:
 
     def _adapt(self, took_s: float) -> None:
         factor = min(2.0, max(0.5, STEP_S / max(took_s, 1e-4)))
-        self._rows_a_step = int(min(MOST_ROWS, max(FEWEST_ROWS, self._rows_a_step * factor)))
+        self._rows_a_step = int(min(self._most_rows, max(FEWEST_ROWS, self._rows_a_step * factor)))
 
 
 class _Unreadable(Exception):  # noqa: N818 - a way out of a generator, nobody's error
@@ -366,9 +394,5 @@ def _after(key: int | None) -> int:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    theirs = {row[1] for row in connection.execute(f"PRAGMA damaged.table_info({table})")}
-    return [str(row[1]) for row in connection.execute(f"PRAGMA main.table_info({table})") if row[1] in theirs]
-
-
-def _listed(connection: sqlite3.Connection, table: str) -> str:
-    return ", ".join(_columns(connection, table))
+    theirs = set(columns_of(connection, as_today(connection, "damaged", table)))
+    return [name for name in columns_of(connection, f"main.{table}") if name in theirs]

@@ -197,10 +197,27 @@ def _key(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 class Reader:
-    """Reads one damaged table from both ends, and between failures."""
+    """Reads one damaged table from both ends, and between failures.
 
-    def __init__(self, connection: sqlite3.Connection, table: str, columns: Sequence[str], told: TableSalvage) -> None:
+    Args:
+        connection: to the damaged store alone.
+        table: of it.
+        columns: what is read of each row.
+        told: is told what cannot be read.
+        seen_as: a view of the table that its rows are read through.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        columns: Sequence[str],
+        told: TableSalvage,
+        *,
+        seen_as: str | None = None,
+    ) -> None:
         self._connection, self._table, self._told = connection, table, told
+        self._seen_as = seen_as or f'"{table}"'
         self._listed = ", ".join(f'"{name}"' for name in columns)
         self._keys = _key(connection, table)
         self._failures = 0
@@ -311,7 +328,7 @@ class Reader:
         self._last = None
         try:
             for row in self._connection.execute(
-                f'SELECT {key}, {self._listed} FROM "{self._table}" {where} ORDER BY {order}',  # noqa: S608 - names from the schema
+                f"SELECT {key}, {self._listed} FROM {self._seen_as} {where} ORDER BY {order}",  # noqa: S608 - names from the schema
                 (*fixed, *(between or ())),
             ):
                 self._last = row[0]

@@ -19,6 +19,9 @@ from kit.store.table_list import TableList, is_keyed
 ROWS_LOOKED_AT = 8
 DEEPEST = 20
 _ROWID_INNER, _ROWID_LEAF, _KEYED_INNER, _KEYED_LEAF = 5, 13, 2, 10
+_SHORT = 0x7F
+"""A number up to this is one byte."""
+
 _REAL_SERIAL, _BLOB_SERIALS, _WHOLE_SERIALS = 7, 12, (1, 2, 3, 4, 5, 6, 8, 9)
 
 
@@ -88,6 +91,26 @@ class Pages:
                     number += 1
                     if number > 1:
                         yield number, self._changed[number][0] if number in self._changed else byte
+
+
+def row_heads(page: bytes) -> Iterator[bytes]:
+    """What stands before the values of each short row on a page of rows without row ids: the kind of each value.
+
+    Empty where the page is another, or its first rows are long ones.
+    """
+    if page[:1] not in (b"\x02", b"\x0a"):
+        return
+    for cell in _cells(page):
+        at = cell + (4 if page[0] == _KEYED_INNER else 0)
+        head = page[at + 1 : at + 2]
+        if not head or page[at] > _SHORT or head[0] > _SHORT:
+            return
+        yield page[at + 2 : at + 1 + head[0]]
+
+
+def fits_head(head: bytes, shape: Shape) -> bool:
+    """Whether a row with that head (`row_heads`) is whole and may be of the shape."""
+    return len(head) == len(shape.columns) and max(head) <= _SHORT and shape.fits(head)
 
 
 def fit(pages: Pages, root: int, shape: Shape) -> Fit:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from earlier import earlier_backup
 
 from hardware.simulated.sticks import SimulatedSticks
-from kit.backup import making
-from kit.backup.archive import new_head
-from kit.backup.making import list_backups, make_backup
+from kit.backup.making import list_backups
 from kit.clock import ManualClock
 from kit.health.backup_view import backup_problems, backup_row, backup_words
 from kit.home import Home
@@ -71,15 +69,10 @@ def test_a_week_of_nights_keeps_the_newest_three_on_the_second_partition(unit: H
     assert told(unit)["nightly"]["ok"] is True
 
 
-def test_a_backup_by_an_earlier_version_is_followed_by_one_that_begins_with_the_small_tables(
-    unit: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backup_by_an_earlier_version_is_followed_by_one_that_begins_with_the_small_tables(unit: Home) -> None:
     clock = ManualClock(at_s=MIDNIGHT_S + 12 * 3600)
     watch = BackupWatch(process(unit, clock), None)
-    with monkeypatch.context() as earlier:
-        earlier.setattr(making, "_first_files", lambda _: {})
-        earlier.setattr(making, "new_head", lambda **facts: replace(new_head(**facts), small_first=False))
-        make_backup(unit, unit.backups, name="x", now_ms=int(clock.now() * 1000) - 3_600_000)
+    earlier_backup(unit, now_ms=int(clock.now() * 1000) - 3_600_000)
     for _ in range(3):
         watch.look_at_the_clock()
         clock.advance(3600.0)

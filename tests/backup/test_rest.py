@@ -11,32 +11,26 @@ from pathlib import Path
 import pytest
 from stored import measure
 
-from kit.backup import making
 from kit.backup.checking import table_rows
 from kit.backup.damage import interrupted, look_over, opens, recover
 from kit.backup.making import make_backup
+from kit.backup.newest import emptied, newest_backup
 from kit.backup.report import TASK, Report, load_task, reports, unfinished
-from kit.backup.rest import Rest, emptied, newest_backup
+from kit.backup.rest import Rest
 from kit.backup.restoring import set_aside
 from kit.backup.small_store import write_small
 from kit.health.damage_view import damage_rows, damage_sentences, mending_row
 from kit.home import Home
 from kit.run.schema import open_unit_store, unit_migrations
-from kit.store import pouring
 from kit.store.packed_value import unpack_keys
+from kit.store.pouring import LARGE, NEWEST, NewestRows
 from kit.store.table_list import keep_list
 
 NOW_MS = 1_800_000_900_000
 BEGIN_MS = 1_800_000_000_000
 PAGE = 1024
-
-
-@pytest.fixture(autouse=True)
-def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a store of some thousand rows is a large one."""
-    monkeypatch.setattr(pouring, "NEWEST_ROWS", dict.fromkeys(pouring.NEWEST_ROWS, 10))
-    monkeypatch.setattr(pouring, "FEWEST_NEWEST", 10)
-    monkeypatch.setattr(pouring, "MOST_ROWS", 300)
+FEW = NewestRows(dict.fromkeys(NEWEST.most, 10), fewest=10)
+"""So that a store of some thousand rows is a large one."""
 
 
 @pytest.fixture
@@ -103,7 +97,7 @@ def begin(home: Home) -> Report:
     """The unit serves."""
     problem = opens(home.database) or look_over(home.database, full=True)
     assert problem
-    report = recover(home, problem, migrations=unit_migrations(), now_ms=NOW_MS, at_once_bytes=0)
+    report = recover(home, problem, migrations=unit_migrations(), now_ms=NOW_MS, at_once_bytes=0, newest=FEW)
     assert report is not None
     assert report.unfinished
     return report
@@ -125,6 +119,7 @@ def rest_of(home: Home) -> Iterator[Rest]:
             work=work,
             migrations=unit_migrations(),
             real_s=lambda: 0.0,
+            most_rows=300,
         )
 
 
@@ -288,20 +283,6 @@ def test_where_nothing_can_be_read_the_whole_backup_comes_back_while_the_unit_se
     assert set(queued(large)) >= {(series, time_ms) for series, time_ms, _ in readings}
 
 
-def test_a_backup_by_an_earlier_version_is_unpacked_before_the_unit_serves(
-    large: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = rows(large)
-    monkeypatch.setattr(making, "_first_files", lambda _: {})
-    make_backup(large, large.backups, name="x", now_ms=NOW_MS - 1)
-    checkpoint(large)
-    spoil(large, leaf(large, "series", 0))
-    begin(large)
-    assert (rows(large)["series"], rows(large)["readings"]) == (before["series"], before["readings"])
-    finish(large)
-    assert rows(large)["readings"] == before["readings"]
-
-
 def test_the_small_part_of_a_backup_is_a_store_of_the_same_schema(large: Home, tmp_path: Path) -> None:
     small = tmp_path / "small.db"
     with open_unit_store(large) as store, store.atomic() as connection:
@@ -319,7 +300,7 @@ def test_the_small_part_of_a_backup_is_a_store_of_the_same_schema(large: Home, t
                 connection.execute("PRAGMA page_size").fetchall(),
                 connection.execute("SELECT * FROM sqlite_sequence ORDER BY name").fetchall(),
                 connection.execute("SELECT word FROM words WHERE words MATCH 'kilimo'").fetchall(),
-                {table: count for table, count in table_rows(connection).items() if table not in pouring.LARGE},
+                {table: count for table, count in table_rows(connection).items() if table not in LARGE},
             )
         )
         connection.close()
