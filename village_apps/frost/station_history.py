@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kit.model.messages import MESH
 from kit.model.readings import Quality
 from kit.store.devices import list_devices
-from kit.store.readings import Span, find_readings, spans
+from kit.store.readings import Span, count_readings, find_readings, spans
 
 if TYPE_CHECKING:
     from village_apps.frost.series import Observation
@@ -121,8 +121,9 @@ def count_temperatures(connection: sqlite3.Connection, sensor: str, *, since_ms:
     from kit.model.quantities import series_of
 
     device, temperature = series_of(sensor, "temperature")
-    rows = find_readings(connection, device=device, quantity=temperature, since_ms=since_ms, until_ms=until_ms)
-    return sum(1 for reading in rows if not reading.quality & int(NOT_USED))
+    return count_readings(
+        connection, device=device, quantity=temperature, since_ms=since_ms, until_ms=until_ms, without=NOT_USED
+    )
 
 
 def _observation(at_ms: int, fields: dict[str, float]) -> Observation:
