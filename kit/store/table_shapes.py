@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 from kit.store.table_list import TableList, is_keyed
@@ -19,6 +20,7 @@ from kit.store.table_list import TableList, is_keyed
 ROWS_LOOKED_AT = 8
 DEEPEST = 20
 _ROWID_INNER, _ROWID_LEAF, _KEYED_INNER, _KEYED_LEAF = 5, 13, 2, 10
+_FIRST_CELL = 8
 _SHORT = 0x7F
 """A number up to this is one byte."""
 
@@ -120,7 +122,7 @@ def fit(pages: Pages, root: int, shape: Shape) -> Fit:
     if page[:1] not in (bytes([inner]), bytes([leaf])):
         return Fit.NO if page and page[0] in (_ROWID_INNER, _ROWID_LEAF, _KEYED_INNER, _KEYED_LEAF) else Fit.UNKNOWN
     for _ in range(DEEPEST):
-        cells = list(_cells(page)) if page else []
+        cells = list(islice(_cells(page), ROWS_LOOKED_AT)) if page else []
         if page[:1] == bytes([leaf]):
             return _fit_of_rows(page, cells, shape)
         if page[:1] != bytes([inner]) or not cells or cells[0] + 4 > len(page):
@@ -132,7 +134,7 @@ def fit(pages: Pages, root: int, shape: Shape) -> Fit:
 def _fit_of_rows(page: bytes, cells: Sequence[int], shape: Shape) -> Fit:
     if not cells:
         return Fit.EMPTY
-    told = [serials for cell in cells[:ROWS_LOOKED_AT] if (serials := _serials(page, cell, shape)) is not None]
+    told = [serials for cell in cells if (serials := _serials(page, cell, shape)) is not None]
     if not told:
         return Fit.UNKNOWN
     if not all(shape.fits(serials) for serials in told):
@@ -180,7 +182,7 @@ def _find_again(
     """
     best: dict[str, tuple[int, int]] = {}
     for root, below in beginnings.items():
-        if root not in taken:
+        if root not in taken and _holds_cells(pages[root]):
             told = {name: fit(pages, root, shape) for name, shape in known.items()}
             fitting = [name for name, found in told.items() if found is Fit.YES]
             fitting = fitting or [name for name, found in told.items() if found is Fit.SHORT]
@@ -203,6 +205,11 @@ def _beginnings(pages: Pages) -> dict[int, int]:
             led_to.update(children, [int.from_bytes(page[8:12], "big")])
             below[number] = len(children) + 1
     return {number: count for number, count in below.items() if number not in led_to}
+
+
+def _holds_cells(page: bytes) -> bool:
+    """Whether it has no more cells than there is room for; of random bytes, one page in a hundred."""
+    return _FIRST_CELL + 2 * int.from_bytes(page[3:5], "big") <= len(page)
 
 
 def _cells(page: bytes) -> Iterator[int]:
