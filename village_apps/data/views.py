@@ -7,12 +7,11 @@ from itertools import groupby
 from flask import Blueprint, Response, abort, render_template
 
 from kit.model.local_days import DAY_MS, date_of
-from kit.model.quantities import definition_of
 from kit.store.readings import latest_readings
 from kit.store.rollup_rows import Bucket, SeriesRow, find_rows, list_series
 from village_apps.app import AppContext
 from village_apps.data.chart import Chart, Hour, draw
-from village_apps.data.words import figure, plain_name, plain_unit, shown
+from village_apps.data.words import figure, meaning, plain_name, plain_unit, shown
 from village_apps.web.pages import cached_page
 from village_apps.web.reader import database, frame, now_ms, say
 from village_apps.web.series_api import village_days
@@ -54,7 +53,7 @@ def _series_page(number: int) -> str:
         "data/one.html",
         series=series,
         name=_name(series.quantity),
-        definition=definition_of(series.quantity),
+        definition=say(meaning(series.quantity)),
         chart=_chart(series, since_ms),
         # a date stays on its line
         days=[(date_of(village_days().day(day.start_ms))[5:].replace("-", "\u2011"), day) for day in reversed(days)],

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
 from kit.errors import KitError
-from kit.health.backup_view import backup_words
-from kit.health.damage_view import damage_sentences
-from kit.health.power_view import off_words
-from kit.health.words import actuator_words, age_words
 from kit.identity import check_technician_password, set_technician_password
 from kit.store.joining import current_code, turn_away
 from village_apps.app import AppContext, StatusLine
-from village_apps.portal import joining
+from village_apps.portal import joining, technician_words
 from village_apps.portal.joining import joining_state
 from village_apps.portal.sign_in import LONGEST_PASSWORD, SESSION_S, SHORTEST_PASSWORD, SignIns, why_not_this_password
 from village_apps.portal.time_offer import clock_words, told_time, typed_time, wait_until_considered, years_ahead
@@ -68,12 +63,8 @@ class TechnicianPages:
         page = render_template(
             "portal/technician.html",
             state=state,
-            age_words=age_words,
-            actuator_words=lambda row: actuator_words(row, self._context.settings.unit.timezone),
-            at_ms=at_ms,
-            damage=damage_sentences(state["damage"], state["mending"]),
-            off_words=off_words,
-            backup_words=backup_words,
+            words=technician_words,
+            at_ms=technician_words.at_ms,
             clock=clock_words(self._context, told=request.args.get("time", "")),
             joining=joining_state(self._context, database().connection, now_ms=now_ms()),
             problem=problem,
@@ -174,11 +165,6 @@ class TechnicianPages:
         """Real seconds since boot, out of kit seconds."""
         clock = self._context.clock
         return clock.monotonic() * (clock.real(1.0) or 1.0)
-
-
-def at_ms(told: str) -> int:
-    """A time of the status as pages want it, Unix ms."""
-    return round(datetime.fromisoformat(told).timestamp() * 1000)
 
 
 def _lines_of_apps() -> list[StatusLine]:
