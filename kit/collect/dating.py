@@ -9,6 +9,9 @@ from kit.clock import Clock
 from kit.store.boots import boot_number
 from kit.store.reading_writer import Undated
 
+NOISE_MS = 1
+"""Of reading two clocks one after the other; the keeper of the time overlooks as much."""
+
 JUMP_MS = 60_000
 """A message older than this when it is taken in either waited for a full disk, or the clock was set meanwhile."""
 
@@ -54,9 +57,11 @@ class Dates:
         clock = self._clock
         now_s, up_s = clock.now(), clock.monotonic()
         now_ms, up_ms = round(now_s * 1000), round(up_s * 1000)
-        # not the difference of the two, which is a millisecond off now and then: the keeper of the time would move what
-        # was dated by it
+        # not the difference of these, which is a millisecond off now and then. It stays while it is about the same: of
+        # two readings dated by different offsets the later one could be said to be taken no later
         offset_ms = round((now_s - up_s) * 1000)
+        if self._offset_ms is not None and abs(offset_ms - self._offset_ms) <= NOISE_MS:
+            offset_ms = self._offset_ms
         jumped_ms = 0
         if self._offset_ms is not None and abs(now_ms - latest_ms) > JUMP_MS:
             # the time was set between the message's arrival and now

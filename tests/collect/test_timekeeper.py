@@ -18,6 +18,7 @@ from hardware.simulated.gps import SimulatedGps
 from kit.alerts.lifecycle import Alerts
 from kit.clock import EARLIEST_BELIEVABLE_S, ManualClock
 from kit.collect.batching import Batcher
+from kit.collect.dating import Dates
 from kit.collect.ingest import Ingest
 from kit.collect.timekeeper import HOLD_MS, HOLD_UNLIKELY_MS, ROWS_AT_ONCE, Timekeeper, core_is_unsure, tell_time
 from kit.model.alert import Alert, AlertText, Area, Category, Certainty, MsgType, Severity, Urgency
@@ -316,6 +317,22 @@ def test_a_reading_is_dated_by_the_very_offset_of_its_boot_at_any_fraction_of_a_
     before = kit.rows
     kit.step()
     assert kit.rows == before
+
+
+def test_what_comes_in_one_boot_is_dated_by_one_offset_until_the_time_is_set(make: Callable[..., Kit]) -> None:
+    """Also where it lies between two milliseconds, and the moment between two looks at clocks decides."""
+    machine = ManualClock(trusted=False, boot="boot-1")
+    dates, connection, offsets = Dates(machine), make().database.connection, []
+    for seconds in range(20):
+        machine.at_s, machine.up_s = TRUE + seconds, 20.0 + seconds + 0.0005 + (2e-6 if seconds % 2 else -2e-6)
+        undated = dates.now(connection, round(machine.at_s * 1000)).undated
+        assert undated is not None
+        offsets.append(undated.offset_ms)
+    assert len(set(offsets)) == 1
+    machine.at_s += 0.01
+    undated = dates.now(connection, round(machine.at_s * 1000)).undated
+    assert undated is not None
+    assert undated.offset_ms - offsets[0] in (9, 10)
 
 
 def test_a_receiver_of_satellites_tells_the_time(make: Callable[..., Kit], tmp_path: Path) -> None:
