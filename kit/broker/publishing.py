@@ -70,18 +70,12 @@ class Publishing:
             heard = self._rights.hearing(username, topic)
             if heard is Hearing.REFUSED or (heard is Hearing.OWN and self._memory.subscribers(topic).has_receivers):
                 return False
-        each = zip(
-            repeat(username),
-            repeat(client_id),
-            run.topics,
-            run.payloads,
-            repeat(run.qos),
-            repeat(run.retain),
-            repeat(run.dup),
-            run.packet_ids or repeat(None),
-            repeat(now_ms),
-        )
-        self._memory.changes += map(_new, repeat(Published), each)
+        qos, retain, dup = run.qos, run.retain, run.dup
+        each = zip(run.topics, run.payloads, run.packet_ids or repeat(None))  # noqa: B905 - without ids there are Nones
+        self._memory.changes += [
+            _new(Published, (username, client_id, topic, payload, qos, retain, dup, packet_id, now_ms))
+            for topic, payload, packet_id in each
+        ]
         if run.qos:
             self._answers.acknowledge(link, run.packet_ids)
         return True

@@ -137,10 +137,8 @@ class ServerConnection:
 
     def encode(self, packets: Sequence[Packet]) -> bytes:
         """The packets as this client is to get them, in this order."""
-        version = self._reader.version
-        if version == V5:
-            return b"".join(map(self._encode_version_5, packets))
-        return b"".join(map(encode, packets))
+        encode_one = self._encode_version_5 if self._reader.version == V5 else encode
+        return encode_one(packets[0]) if len(packets) == 1 else b"".join(map(encode_one, packets))
 
     def accept(self, connect: Connect, *, now: float) -> None:
         """The CONNECT was found good: from now on anything may come, and the keep-alive runs."""
