@@ -9,7 +9,8 @@ import pytest
 
 import village_apps.portal
 from kit.store.facts import put_fact
-from village_apps.phrases import Phrases
+from kit.timekeeping import SOURCES
+from village_apps.phrases import Phrase, Phrases
 from village_apps.portal import technician_words as words
 from village_apps.web.trial import TrialKit
 
@@ -77,6 +78,14 @@ def test_a_store_that_is_being_mended_says_how_far_it_is_and_what_to_leave_alone
     told = " ".join(phrases.say("en", line) for line in words.damage_lines(row, mending))
     assert "5,000 rows so far; now readings, series 2 of 4." in told
     assert "Leave /k/set-aside/1 alone" in told
+
+
+def test_who_told_the_time_is_said_as_everywhere_else() -> None:
+    for name, source in SOURCES.items():
+        said = words.clock_source({"source": name})
+        assert isinstance(said, Phrase)
+        assert said.msgid == source.words
+    assert words.clock_source({"source": "simulation"}) == "simulation"
 
 
 def test_the_technicians_page_says_the_backups_in_swahili(kit: TrialKit) -> None:

@@ -29,6 +29,18 @@ STATES: dict[str, Phrase] = {
 }
 """Of services and links; any other is shown as it is."""
 
+CLOCK_SOURCES: dict[str, Phrase] = {
+    "none": phrase("nothing; it counts on from the last time it knew"),
+    "machine": phrase("the machine's own clock, which nothing has set since it started"),
+    "phone": phrase("phones"),
+    "technician": phrase("the technician"),
+    "core": phrase("the city core"),
+    "radio": phrase("the LoRa radio's GPS"),
+    "gps": phrase("GPS"),
+    "ntp": phrase("the network (NTP)"),
+}
+"""Who told the time, as `kit.timekeeping` says it elsewhere."""
+
 COMMANDS: dict[str, Phrase] = {
     "asked": phrase("asked, no answer yet"),
     "acknowledged": phrase("done, as the device says"),
@@ -49,6 +61,12 @@ def at_ms(told: str) -> int:
 def state_word(state: str) -> Phrase | str:
     """How a service or link is."""
     return STATES.get(state, state)
+
+
+def clock_source(clock: Mapping[str, Any]) -> Phrase | str:
+    """Who told the unit the time."""
+    source = str(clock.get("source") or "–")
+    return CLOCK_SOURCES.get(source, source)
 
 
 def duration(seconds: float | None) -> Phrase:
