@@ -8,6 +8,8 @@ up is in a new epoch, like one that was restored. What was lost, if anything, is
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
@@ -32,6 +34,9 @@ from kit.store.salvage import TableSalvage, reading_damaged, salvage
 
 PATIENCE_S = 30.0
 """Real seconds for other processes to let go of the damaged store."""
+
+WORK = "recover-"
+"""How the name of the folder begins in which a recovery works."""
 
 AT_ONCE_BYTES = 48_000_000
 """A store up to this size is back whole before it serves: some ten seconds on a slow card."""
@@ -75,6 +80,9 @@ def _put_back(home: Home) -> None:
             (folders[-1] / name).rename(home.path / name)
     for name in (TASK, REPORT) if folders else ():
         (folders[-1] / name).unlink(missing_ok=True)
+    for folder in folders[-1:]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # nothing stands aside any more
     flush_folder(home.path)
 
 
@@ -159,8 +167,9 @@ def recover(
     with exclusive_store(home.database, patience_s=PATIENCE_S):
         if still is not None and still() is None:
             return None
+        clear_left_behind(home)
         with (
-            tempfile.TemporaryDirectory(dir=home.spool, prefix="recover-", ignore_cleanup_errors=True) as folder,
+            tempfile.TemporaryDirectory(dir=home.spool, prefix=WORK, ignore_cleanup_errors=True) as folder,
             newest_backup(home, Path(folder), folders) as backup,
         ):
             small = home.database.stat().st_size <= at_once_bytes
@@ -169,6 +178,15 @@ def recover(
             except BaseException:
                 _put_back(home)  # whoever waits for the store must not find none, and make an empty one
                 raise
+
+
+def clear_left_behind(home: Home) -> None:
+    """Delete what a recovery that was killed was working on: among it is a second name of the damaged file.
+
+    To be called while the store is held, so that no recovery is at work.
+    """
+    for folder in home.spool.glob(f"{WORK}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_room(home: Home) -> None:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit.backup.damage import clear_left_behind
 from kit.backup.newest import emptied, newest_backup
 from kit.backup.report import load_task, unfinished
 from kit.backup.rest import Rest
@@ -74,6 +75,7 @@ class BringingBack:
         folder = backup_folder(self._unit)
         # the store is held like by any service: nobody replaces it meanwhile
         with open_unit_store(home), newest_backup(home, work, [folder]) as backup:
+            clear_left_behind(home)
             rest = Rest(
                 home,
                 aside,

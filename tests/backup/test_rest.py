@@ -359,11 +359,17 @@ def test_a_recovery_that_is_cut_short_is_begun_anew(large: Home) -> None:
     readings = all_readings(large)
     spoil(large, leaf(large, "records", 0))
     large.database.with_suffix(".recovering").write_text("malformed")
-    set_aside(large, now_ms=NOW_MS)
+    aside = set_aside(large, now_ms=NOW_MS)
+    assert aside is not None
+    left = large.spool / "recover-killed" / "legible" / "kit.db"
+    left.parent.mkdir(parents=True)
+    left.hardlink_to(aside / "kit.db")
     assert not large.database.exists()
     assert interrupted(large) == "malformed"
     assert interrupted(large) is None
+    assert list(large.set_aside.iterdir()) == []
     begin(large)
+    assert list(large.spool.glob("recover-*")) == []
     finish(large)
     assert all_readings(large) == readings
     assert not Path(str(reports(large)[0]["set_aside"]), TASK).exists()
