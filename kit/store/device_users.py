@@ -14,7 +14,10 @@ from kit.clock import Clock
 from kit.model.grants import Grants, native_grants
 from kit.model.join_code import read_code
 from kit.store.database import Database
+from kit.store.devices import CHANGED as DEVICES_CHANGED
 from kit.store.devices import SALT_BYTES, all_grants, digest, grants_of
+from kit.store.facts import change_versions
+from kit.store.joining import CHANGED as WAITING_CHANGED
 from kit.store.joining import PREFIX, use_code, wait_openly
 
 QUARANTINE = Grants(hear=("#",))
@@ -43,7 +46,8 @@ class DeviceUsers:
         self._guesses = Guesses()
         self._salt = secrets.token_bytes(SALT_BYTES)
         self._services = {name: digest(self._salt, password.encode()) for name, password in services.items()}
-        self._version: int | None = None
+        self._seen: int | None = None
+        self._versions: tuple[int, ...] | None = None
         self._marks: dict[str, Mark] = {}
 
     def sign_in(self, claim: Claim) -> Pass | None:
@@ -56,9 +60,13 @@ class DeviceUsers:
 
     def marks(self) -> Mapping[str, Mark]:
         """The present mark of every user."""
-        version = self._database.changed_elsewhere()
-        if version != self._version:
-            connection = self._database.connection
+        seen = self._database.changed_elsewhere()
+        if seen == self._seen:
+            return self._marks
+        # every stored reading comes this far; what users may do is looked up only when that has changed
+        connection = self._database.connection
+        versions = change_versions(connection, (DEVICES_CHANGED, WAITING_CHANGED))
+        if versions != self._versions:
             grants = all_grants(connection)
             rows = connection.execute("SELECT name, salt, hash FROM devices")
             self._marks = {
@@ -68,7 +76,8 @@ class DeviceUsers:
             if self._clock is not None:
                 rows = connection.execute("SELECT id, salt, hash FROM waiting")
                 self._marks |= {f"{PREFIX}{number}": _mark(salt, known, QUARANTINE) for number, salt, known in rows}
-            self._version = version
+            self._versions = versions
+        self._seen = seen
         return self._marks
 
     def _known(self, username: str, password: bytes) -> Pass | None:

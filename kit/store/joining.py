@@ -117,7 +117,9 @@ def use_code(connection: sqlite3.Connection, code: str, *, client_id: str, addre
 
 def wait_openly(connection: sqlite3.Connection, *, client_id: str, address: str, now_ms: int) -> int | None:
     """Let a device without a password wait; None if too many do already."""
-    connection.execute("DELETE FROM waiting WHERE open AND coalesce(last_ms, since_ms) < ?", (now_ms - FORGOTTEN_MS,))
+    too_old = now_ms - FORGOTTEN_MS
+    if connection.execute("DELETE FROM waiting WHERE open AND coalesce(last_ms, since_ms) < ?", (too_old,)).rowcount:
+        count_change(connection, CHANGED)
     (count,) = connection.execute("SELECT count(*) FROM waiting WHERE open").fetchone()
     if count >= WAITING_AT_MOST:
         return None

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from kit.broker.access import SERVICE_PREFIX as BROKERS_PREFIX
 from kit.broker.ports import Claim, Mark
+from kit.clock import ManualClock
 from kit.errors import UsageError
 from kit.model.grants import Grants, native_grants
 from kit.model.places import Place, PlaceError
-from kit.store import devices, facts
+from kit.store import devices, facts, schema
 from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
 from kit.store.devices import (
@@ -31,6 +32,7 @@ from kit.store.devices import (
     rotate_password,
     set_grants,
 )
+from kit.store.joining import PREFIX, turn_away, wait_openly
 
 
 @pytest.fixture
@@ -128,6 +130,22 @@ def test_a_new_password_takes_the_old_ones_place_and_the_device_stays_the_same(d
         assert (after.holder, after.secret == before.secret) == (before.holder, False)
         with pytest.raises(UnknownDevice, match="did you mean 'roof'"):
             rotate_password(database.connection, "rof")
+
+
+def test_marks_are_looked_up_anew_only_when_a_device_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "whole.db"
+    with Database(file, migrations=schema.MIGRATIONS) as database, Database(file) as other:
+        users = DeviceUsers(other, services={}, clock=ManualClock(at_s=0.0))
+        add_device(database.connection, "roof", now_ms=0)
+        before = users.marks()
+        facts.put_fact(database.connection, "weather", {}, at_ms=0)  # as every stored reading, it changes the file
+        assert users.marks() is before
+        with database.atomic() as connection:
+            number = wait_openly(connection, client_id="tin", address="10.0.0.9", now_ms=0)
+        assert users.marks().keys() == {"roof", f"{PREFIX}{number}"}
+        with database.atomic() as connection:
+            turn_away(connection, number or 0)
+        assert users.marks().keys() == {"roof"}
 
 
 def test_a_mark_changes_with_what_the_device_may_do(database: Database) -> None:
