@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/bench_ingest.py --only cpu
 
-Real messages (`ingest_sides.PAYLOAD`) go through `MqttJournal.commit` into a real store with its ledger, by 1, 20 and
+Real messages (`ingest_sides.payload`) go through `MqttJournal.commit` into a real store with its ledger, by 1, 20 and
 200 to a transaction, of one device and of many. Shown are microseconds of processor time (user and system) of a
 transaction and of each message, the medians of many; the SQL statements of a transaction; and the pages that it appends
 to the log. From two sizes follow what a transaction costs by itself and what every message adds.
@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest_sides import DEVICES, PAYLOAD
+from ingest_sides import DEVICES, payload
 
 from kit.clock import SystemClock
 from kit.collect.ingest import Ingest
@@ -47,7 +47,7 @@ def messages(speaking: int) -> Iterator[Published]:
         name = f"device-{number % speaking}"
         at_ms = int(time.time() * 1000)
         packet_id = number // speaking % 60_000 + 1
-        yield Published(name, name, f"sensors/{name}", PAYLOAD, 1, False, False, packet_id, at_ms)  # noqa: FBT003 - as the broker makes them
+        yield Published(name, name, f"sensors/{name}", payload(number // speaking), 1, False, False, packet_id, at_ms)  # noqa: FBT003 - as the broker makes them
 
 
 def measure(folder: Path, *, batch: int, speaking: int) -> Cost:

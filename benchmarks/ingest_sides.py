@@ -42,8 +42,19 @@ from kit.store.database import Database
 from kit.store.device_users import DeviceUsers
 from kit.store.ledger import Ledger
 
-PAYLOAD = b'[{"bn":"urn:dev:mac:0024befffe804ff1:","n":"temperature","u":"Cel","v":-1.25},{"n":"rh","v":91.5}]'
-"""100 bytes, two readings, no time of its own: the kit dates it and must tell repetitions from new ones by itself."""
+
+def payload(number: int) -> bytes:
+    """About 100 bytes, two readings, no time of its own: the kit dates it and must tell repetitions from new ones.
+
+    The air warms and cools in steps of hundredths of a degree, its humidity with it: values and lengths differ.
+    """
+    step = abs(number % 1_000 - 500)
+    said = (-500 + 2 * step) / 100, (999 - step) / 10
+    return (
+        b'[{"bn":"urn:dev:mac:0024befffe804ff1:","n":"temperature","u":"Cel","v":%.4g},{"n":"humidity","v":%.3g}]'
+        % said
+    )
+
 
 RECORDS = 2
 DEVICES = 200
