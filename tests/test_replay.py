@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 
 from hardware.simulated.weather_station import SimulatedWeatherStation
 from kit.cli.__main__ import main
@@ -70,9 +70,7 @@ class Unit:
 def unit(tmp_path: Path) -> Iterator[Unit]:
     home = Home(tmp_path / "home")
     home.prepare()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     home.settings_file.write_text(f'[broker]\nlisten = "127.0.0.1:{port}"\n')
     load_or_create_service_passwords(home)
     with open_unit_store(home) as database, database.atomic() as connection:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 from week_of_a_unit import service
-from whole_unit import free_ports
 
 from kit.certificates import authority_file
 from kit.home import Home

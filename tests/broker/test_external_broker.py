@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 
 from kit.broker.changes import Change, Fact, Saved
 from kit.broker.external import EXTERNAL_PROMISE, ExternalBroker
@@ -42,8 +43,7 @@ class Shelf:
 
 class Mosquitto:
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         self._config = folder / "mosquitto.conf"
         self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_ports
 
 from kit.cli.__main__ import main
 from kit.home import Home
@@ -23,16 +24,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 class Configured:
     """A Mosquitto with the files that the command wrote."""
 
     def __init__(self, folder: Path) -> None:
-        self.home, self.folder, self.port = Home(folder / "kit"), folder / "mosquitto", free_port()
+        self.home, self.folder, self.port = Home(folder / "kit"), folder / "mosquitto", free_ports(1)[0]
         self.home.prepare()
         with open_unit_store(self.home) as store, store.atomic() as connection:
             add_device(connection, "roof", now_ms=0)

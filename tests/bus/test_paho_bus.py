@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 
 from kit.broker.server import Broker
 from kit.bus import Bus, BusError, BusMessage
@@ -62,8 +63,7 @@ class Mosquitto:
     """A real Mosquitto process on a free port, with a password file."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         passwords = folder / "passwords"
         passwords.write_text(f"{USER}:{PASSWORD}\n")
         subprocess.run(["mosquitto_passwd", "-U", passwords], check=True, capture_output=True)

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from whole_unit import KIT, free_ports, wait_until
+from ports import free_ports
+from whole_unit import KIT, wait_until
 
 
 @dataclass

@@ -12,7 +12,8 @@ from typing import Any
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from whole_unit import KIT, free_ports, wait_until
+from ports import free_ports
+from whole_unit import KIT, wait_until
 
 from kit.clock import ManualClock
 from kit.collect.batching import Batcher

@@ -19,7 +19,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from whole_unit import KIT, free_ports, wait_until
+from ports import free_ports
+from whole_unit import KIT, wait_until
 
 from kit.broker.protocol.packets import Connack, Connect, Publish, Subscribe
 from kit.broker.protocol.writer import encode

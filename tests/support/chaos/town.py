@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from forgetful import ForgetfulDisk
+from ports import free_ports
 from powercut import ImageDisk
-from whole_unit import free_ports
 
 KIT = [sys.executable, "-m", "kit.cli"]
 
