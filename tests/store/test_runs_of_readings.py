@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kit.store.database import Database
@@ -28,21 +28,22 @@ _ops = st.tuples(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store; readings of long before noon are late for its rollups."""
+    """A store without readings."""
     file = tmp_path_factory.mktemp("empty") / "kit.db"
-    with Database(file, migrations=MIGRATIONS) as database:
-        database.connection.execute("INSERT INTO rollup_state VALUES (1, ?, 0, 0, 0)", (NOON - 20,))
-    return file
+    with Database(file, migrations=MIGRATIONS):
+        return file
 
 
-@settings(max_examples=120, deadline=None)
-@given(st.lists(_ops, max_size=12))
+@settings(max_examples=160, deadline=None)
+@given(st.lists(_ops, max_size=12), st.sampled_from([NOON - 20, NOON + 6]))
+@example([(0, [21.5], 0, True), (0, [21.5] * 5, 30, True), (0, [20.0] * 6, -3, False)], NOON - 20)  # runs into a run
 def test_a_run_is_kept_as_its_readings_would_be_one_by_one(
-    empty: Path, ops: list[tuple[int, list[float], int, bool]]
+    empty: Path, ops: list[tuple[int, list[float], int, bool]], late_before_ms: int
 ) -> None:
     kept = []
     for in_runs in (True, False):
         with TemporaryDirectory() as folder, Database(Path(shutil.copy(empty, folder))) as to:
+            to.connection.execute("INSERT INTO rollup_state VALUES (1, ?, 0, 0, 0)", (late_before_ms,))
             _keep(to, ReadingWriter(), ops, in_runs=in_runs)
             tables = ("readings", "latest_readings", "rollup_dirty", "undated_readings")
             kept.append([to.connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables])
