@@ -17,7 +17,7 @@ from kit.clock import Clock
 from kit.collect.actuation.speech import is_ack_topic
 from kit.collect.dating import Dates, Dating
 from kit.collect.dialects import dialects as installed_dialects
-from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed, ReadsRuns, Values
+from kit.collect.dialects.port import Dialect, DialectError, Observation, Parsed, Values
 from kit.collect.joining import Waiters
 from kit.collect.keeping import Keeper, Told
 from kit.collect.repeats import Repeats
@@ -84,8 +84,8 @@ class Ingest:
         routes = self._speakers.routes
         for (username, _, topic, *_), run in groupby(publishes, key=_ALIKE):
             messages = list(run)
-            route = routes.get((username, topic))
-            if route is None or len(messages) < FEW:
+            route = None if len(messages) < FEW else routes.get((username, topic))
+            if route is None:
                 for published in messages:
                     self._take(connection, published)
             else:
@@ -104,9 +104,9 @@ class Ingest:
     def _take_run(self, connection: sqlite3.Connection, route: Route, messages: Sequence[Published]) -> None:
         """Take messages that are `_ALIKE`: what `_take` would do one by one, wherever they say nothing but values."""
         speaker, first = route.speaker, messages[0]
-        dialect = speaker.dialect
+        dialect = speaker.reads_runs
         at = 0
-        if isinstance(dialect, ReadsRuns) and speaker.device and first.qos == 1 and not first.duplicate:
+        if dialect is not None and speaker.device and first.qos == 1 and not first.duplicate:
             payloads = [published.payload for published in messages]
             while at < len(messages):
                 read = dialect.read_run(first.topic, payloads, at)

@@ -8,13 +8,13 @@ devices' own topics, then by `sensors/<device>`, which needs no registration.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from kit.collect.dialects import NATIVE, discovery, meshtastic
-from kit.collect.dialects.port import Dialect, DialectError, Heard, Parsed
+from kit.collect.dialects.port import Dialect, DialectError, Heard, Parsed, ReadsRuns, Run
 from kit.collect.dialects.senml import PREFIX, SenMLDialect
 from kit.model.messages import MESH as MESH  # noqa: PLC0414 - whoever reads readings of radios looks here
 from kit.model.messages import Published
@@ -59,6 +59,7 @@ class Speaker:
         own: where its own topics begin, each without the `/#`.
         known: what it taught; None = not looked up yet.
         parts: the devices behind it that have been heard; None = not looked up yet.
+        reads_runs: its dialect, if that reads many messages at once.
     """
 
     device: str
@@ -67,6 +68,11 @@ class Speaker:
     own: tuple[str, ...]
     known: dict[str, str] | None = None
     parts: set[str] | None = field(default=None)
+    reads_runs: ReadsRuns | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask the dialect once what it can do: for each run that would take longer than a message."""
+        self.reads_runs = self.dialect if isinstance(self.dialect, ReadsRuns) else None
 
     def below(self, topic: str) -> str | None:
         """What follows its own topic; None if the topic is not its own."""
@@ -116,6 +122,11 @@ class _Missing(SenMLDialect):
         """Say what is missing."""
         del heard
         raise DialectError(f"the dialect '{self._kind}' is not installed here any more; see kit device kinds")
+
+    def read_run(self, topic: str, payloads: Sequence[bytes], at: int) -> Run | None:
+        """Nothing: `parse` says why."""
+        del topic, payloads, at
+        return None
 
 
 class Speakers:

@@ -283,13 +283,13 @@ class ReadingWriter:
             time_ms: when all of them came, Unix ms.
             values: finite, in the series' unit, at least one.
         """
-        newest_ms = series.newest_ms
-        shifted = newest_ms is not None and time_ms <= newest_ms
-        if newest_ms is not None and shifted and time_ms < series.run_ms:
-            return None
-        start_ms = newest_ms + 1 if newest_ms is not None and shifted else time_ms
+        start_ms = time_ms
+        if series.newest_ms is not None and time_ms <= series.newest_ms:
+            if time_ms < series.run_ms:
+                return None
+            start_ms = series.newest_ms + 1
         stored = None if start_ms < self._horizon_ms else pack_values(values, series.decimals)
-        return None if stored is None else Run(start_ms, shifted, values, stored, series.decimals)
+        return None if stored is None else Run(start_ms, start_ms != time_ms, values, stored, series.decimals)
 
     def add_run(
         self, series: Series, run: Run, qualities: tuple[int, int], arrived_ms: int, undated: Undated | None

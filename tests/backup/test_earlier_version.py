@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bringing_back import FEW, finish, rest_of
 from earlier import earlier_backup, earlier_migrations, earlier_store
 
 from kit.backup.damage import look_over, recover
 from kit.backup.making import backup_secret
-from kit.backup.newest import emptied, newest_backup
+from kit.backup.newest import emptied
 from kit.backup.picking import pick_small
-from kit.backup.report import load_task, reports, unfinished
-from kit.backup.rest import Rest
+from kit.backup.report import reports
 from kit.home import Home
 from kit.run.schema import open_unit_store, unit_migrations
 from kit.store.packed_value import QUALITY_SQL, VALUE_SQL, unpack_keys
-from kit.store.pouring import NEWEST, NewestRows
 
 BEGIN_MS, NOW_MS = 1_800_000_000_000, 1_800_000_900_000
 SERIES, ROWS = 4, 3_000
-FEW = NewestRows(dict.fromkeys(NEWEST.most, 10), fewest=10)
 PAGE = 1024
 
 
@@ -90,32 +86,6 @@ def begin(home: Home, *, at_once_bytes: int = 0) -> None:
         home, "malformed", migrations=unit_migrations(), now_ms=NOW_MS, at_once_bytes=at_once_bytes, newest=FEW
     )
     assert report is not None
-
-
-@contextmanager
-def rest_of(home: Home) -> Iterator[Rest]:
-    (aside,) = unfinished(home)
-    task = load_task(aside)
-    assert task is not None
-    work = emptied(home.spool / "bring-back")
-    with newest_backup(home, work, []) as backup:
-        yield Rest(
-            home,
-            aside,
-            task,
-            store=home.database,
-            backup=backup,
-            work=work,
-            migrations=unit_migrations(),
-            real_s=lambda: 0.0,
-            most_rows=300,
-        )
-
-
-def finish(home: Home) -> None:
-    with rest_of(home) as rest:
-        for _ in rest.steps():
-            pass
 
 
 def test_its_small_tables_are_there_before_the_unit_serves_and_its_readings_follow(earlier: Home) -> None:

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from bringing_back import FEW, finish, rest_of
 from stored import measure
 
 from kit.backup.checking import table_rows
 from kit.backup.damage import interrupted, look_over, opens, recover
 from kit.backup.making import make_backup
-from kit.backup.newest import emptied, newest_backup
-from kit.backup.report import TASK, Report, load_task, reports, unfinished
-from kit.backup.rest import Rest
+from kit.backup.report import TASK, Report, reports, unfinished
 from kit.backup.restoring import set_aside
 from kit.backup.small_store import write_small
 from kit.health.damage_view import damage_rows, damage_sentences, mending_row
 from kit.home import Home
 from kit.run.schema import open_unit_store, unit_migrations
 from kit.store.packed_value import unpack_keys
-from kit.store.pouring import LARGE, NEWEST, NewestRows
+from kit.store.pouring import LARGE
 from kit.store.table_list import keep_list
 
 NOW_MS = 1_800_000_900_000
 BEGIN_MS = 1_800_000_000_000
 PAGE = 1024
-FEW = NewestRows(dict.fromkeys(NEWEST.most, 10), fewest=10)
-"""So that a store of some thousand rows is a large one."""
 
 
 @pytest.fixture
@@ -101,32 +96,6 @@ def begin(home: Home) -> Report:
     assert report is not None
     assert report.unfinished
     return report
-
-
-@contextmanager
-def rest_of(home: Home) -> Iterator[Rest]:
-    (aside,) = unfinished(home)
-    task = load_task(aside)
-    assert task is not None
-    work = emptied(home.spool / "bring-back")
-    with newest_backup(home, work, []) as backup:
-        yield Rest(
-            home,
-            aside,
-            task,
-            store=home.database,
-            backup=backup,
-            work=work,
-            migrations=unit_migrations(),
-            real_s=lambda: 0.0,
-            most_rows=300,
-        )
-
-
-def finish(home: Home) -> int:
-    """Bring everything back; returns in how many steps."""
-    with rest_of(home) as rest:
-        return sum(1 for _ in rest.steps())
 
 
 def test_the_unit_serves_with_its_small_tables_and_newest_readings_and_the_rest_follows(large: Home) -> None:

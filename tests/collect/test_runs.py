@@ -24,6 +24,7 @@ from kit.model.messages import Published
 from kit.model.readings import Quality
 from kit.store.database import Database
 from kit.store.devices import add_device
+from kit.store.ingest_state import malformed
 from kit.store.packed_value import DECIMAL_BITS, unpack_keys
 from kit.store.schema import MIGRATIONS
 
@@ -240,3 +241,20 @@ def test_the_native_dialect_reads_runs_and_what_it_is_compared_with_does_not() -
     assert read is not None
     assert read.columns == [[0.5, 0.75, 1.0, 1.25]]
     assert not isinstance(OneByOne(), ReadsRuns)
+
+
+def test_a_run_of_a_device_whose_dialect_is_gone_is_kept_for_the_technician(empty: Path, tmp_path: Path) -> None:
+    said = [json.dumps([{"n": "temperature", "u": "Cel", "v": 20 + n / 4}]).encode() for n in range(2 * FEW)]
+    DIALECT.parse(Heard("sensors/a/gone", said[0], "gone"))  # the look of the messages is known
+    messages = [
+        Published("a", "a", "sensors/a/gone", payload, 1, False, False, number, NOON_S * 1000)
+        for number, payload in enumerate(said, start=1)
+    ]
+    with Database(Path(shutil.copy(empty, tmp_path / "kit.db"))) as database:
+        ingest = Ingest(ManualClock(at_s=NOON_S), dialects={})
+        for some in (messages[:1], messages[1:]):
+            with database.atomic() as connection:
+                ingest(connection, some)
+        (problem,) = malformed(database.connection)
+    assert problem.count == len(messages)
+    assert "not installed here any more" in problem.last_reason

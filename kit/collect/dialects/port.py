@@ -220,7 +220,10 @@ class Dialect(Protocol):
 
 @runtime_checkable
 class ReadsRuns(Protocol):
-    """A dialect that reads many messages of one topic at once, more quickly than `parse` reads them one by one."""
+    """A dialect that reads many messages of one topic at once, more quickly than `parse` reads them one by one.
+
+    The two say the same: whoever inherits both and replaces one replaces the other.
+    """
 
     def read_run(self, topic: str, payloads: Sequence[bytes], at: int) -> Run | None:
         """Read as many messages as there are from `at` on that hold `Values` of one look.
